@@ -1,0 +1,260 @@
+// Package ledger records what happens to orders: it loads an order's log,
+// lets the rules of points and repurchase decide, and commits the new fact,
+// the member's counters, his purchase history and his next wake-up calls in
+// one conditional write. It is the one way in which an order's log grows.
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// attempts bounds how often a lost race is decided again. Two facts of one
+// order rarely meet; two orders of one member may, but lose only a conditional
+// counter, not a turn.
+const attempts = 8
+
+// News is something that happened to an order.
+type News struct {
+	Order loyalty.OrderKey
+	Fact  points.Fact // without Program, Rate, Window and Entries
+	// Identities are what the event tells of the buyer, best known first. An
+	// order whose identities nobody owns waits for each of them.
+	Identities []loyalty.Identity
+	// Release are waiting marks to remove with the commit.
+	Release []loyalty.Identity
+}
+
+// Post records the news once. It reports false when the log knew it all. It
+// fails with KindUnavailable when it lost every race, and with KindInvalid when
+// a refund takes more than was paid; then nothing has changed.
+func Post(ctx context.Context, s store.Store, versions []program.Program, news News, now time.Time) (bool, error) {
+	var known *store.Account
+	for range attempts {
+		p := posting{store: s, versions: versions, news: news, now: now, account: known}
+		changed, err := p.try(ctx)
+		if _, lost := errors.AsType[*table.ConditionError](err); !lost {
+			return changed, err
+		}
+		known = nil
+		if p.member != "" {
+			account, err := s.Account(ctx, p.member)
+			if err != nil {
+				return false, err
+			}
+			known = &account
+		}
+	}
+	return false, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the same order at the same time")
+}
+
+// posting is one attempt.
+type posting struct {
+	store    store.Store
+	versions []program.Program
+	news     News
+	now      time.Time
+	account  *store.Account // nil at the first attempt, which needs no look at it as a rule
+
+	member loyalty.MemberID
+	rules  program.Program
+}
+
+func (p *posting) try(ctx context.Context) (bool, error) {
+	order, waitFor, err := p.load(ctx)
+	if err != nil {
+		return false, err
+	}
+	news := p.news.Fact
+	p.freeze(&news)
+	if news.Member == "" {
+		news.Member = p.member
+	}
+	fact, fresh, err := order.Decide(news, p.balance())
+	if err != nil {
+		return false, err
+	}
+	var actions []table.Action
+	switch {
+	case fresh:
+		actions = p.commit(order, fact, waitFor)
+	case order.Member == "" && p.member != "":
+		// The log knows the news but not the owner, who joined in between.
+		fact, _, err = order.Decide(points.Fact{Kind: points.FactClaimed, At: p.now, Member: p.member}, p.balance())
+		if err != nil {
+			return false, err
+		}
+		actions = p.commit(order, fact, nil)
+	}
+	for _, identity := range p.news.Release {
+		actions = append(actions, store.StopWaiting(identity, p.news.Order))
+	}
+	if len(actions) == 0 {
+		return false, nil
+	}
+	return fresh, p.store.Table.Write(ctx, actions...)
+}
+
+// load reads the order and finds its owner; waitFor are the identities that
+// nobody owns when the order has no owner.
+func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loyalty.Identity, err error) {
+	hasLog, owners, err := p.store.Start(ctx, p.news.Order, p.news.Identities)
+	if err != nil {
+		return nil, nil, err
+	}
+	var log []points.Fact
+	if hasLog {
+		if log, err = p.store.Log(ctx, p.news.Order); err != nil {
+			return nil, nil, err
+		}
+	}
+	order = points.Replay(p.news.Order, log)
+	p.member = order.Member
+	for i := 0; i < len(owners) && p.member == ""; i++ {
+		p.member = owners[i]
+	}
+	if p.member == "" {
+		p.member = p.news.Fact.Member
+	}
+	if p.member == "" {
+		waitFor = p.news.Identities
+	}
+	happened := p.news.Fact.At
+	if p.news.Fact.Kind != points.FactPaid && order.Paid() {
+		happened = order.PaidAt
+	}
+	p.rules = program.At(p.versions, happened)
+	needsBalance := order.Settled || p.news.Fact.Kind == points.FactSettled
+	if needsBalance && p.account == nil && p.member != "" {
+		account, err := p.store.Account(ctx, p.member)
+		if err != nil {
+			return nil, nil, err
+		}
+		p.account = &account
+	}
+	return order, waitFor, nil
+}
+
+// freeze writes the rules in force into the fact, so that no later change of
+// the program reaches it.
+func (p *posting) freeze(fact *points.Fact) {
+	fact.Program = p.rules.Version
+	if fact.Kind != points.FactPaid {
+		return
+	}
+	window := p.rules.Points.WindowOf(p.news.Order.Channel)
+	fact.Window = &window
+	lines := make([]points.Line, len(fact.Lines))
+	for i, line := range fact.Lines {
+		line.Rate = p.rules.Points.Rate
+		line.Category = p.rules.Repurchase.CategoryOf(line.Category, line.SKU)
+		lines[i] = line
+	}
+	fact.Lines = lines
+}
+
+func (p *posting) balance() points.Balance {
+	if p.account == nil {
+		return points.Balance{}
+	}
+	return p.account.Balance
+}
+
+// commit is the one write: the fact, and what follows from it for the member.
+func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalty.Identity) []table.Action {
+	actions := []table.Action{store.AppendFact(p.news.Order, order.Facts+1, fact)}
+	for _, identity := range waitFor {
+		actions = append(actions, store.Wait(identity, p.news.Order)...)
+	}
+	if fact.Member == "" {
+		return actions
+	}
+	changes, conditions := store.Credit(fact.Entries, p.balance())
+	counted, held := p.count(order, order.With(fact))
+	changes = append(changes, counted...)
+	conditions = append(conditions, held...)
+	if len(changes) == 0 {
+		return actions
+	}
+	return append(actions, store.UpdateAccount(fact.Member, changes, conditions...))
+}
+
+// count is what the fact changes in the member's purchase history and in when
+// the schedules must look at him.
+func (p *posting) count(before, after *points.Order) (changes []table.Change, conditions []table.Condition) {
+	was := purchases(before)
+	is := purchases(after)
+	var orders int64
+	if was.lines == 0 && is.lines > 0 {
+		orders = 1
+		changes = append(changes, store.Home(p.news.Order.Channel))
+	}
+	changes = append(changes, store.CountOrder(orders, is.paid-was.paid, is.refunded-was.refunded)...)
+	for _, category := range is.categories {
+		now, then := is.bought[category], was.bought[category]
+		if now != then {
+			changes = append(changes, store.CountPurchase(category, now.count-then.count, now.quantity-then.quantity)...)
+		}
+		if now.count > then.count {
+			bought, held := p.bought(category, after.PaidAt)
+			changes = append(changes, bought...)
+			conditions = append(conditions, held...)
+		}
+	}
+	if due := p.remindAt(is, was, after.PaidAt); !due.IsZero() {
+		remind, held := p.wake(store.WakeRemind, due, func(a store.Account) time.Time { return a.RemindAt })
+		changes = append(changes, remind...)
+		conditions = append(conditions, held...)
+	}
+	if settle := after.SettleAt(); !settle.IsZero() && !settle.Equal(before.SettleAt()) {
+		call, held := p.wake(store.WakeSettle, settle, func(a store.Account) time.Time { return a.SettleAt })
+		changes = append(changes, call...)
+		conditions = append(conditions, held...)
+	}
+	return changes, conditions
+}
+
+// bought records a purchase of a category. Orders come in time order as a
+// rule, so the first attempt bets on it; when the bet is lost, the account
+// tells.
+func (p *posting) bought(category string, at time.Time) ([]table.Change, []table.Condition) {
+	changes := []table.Change{store.FirstPurchase(category, at)}
+	if p.account != nil && p.account.Bought[category].Last.After(at) {
+		return changes, nil
+	}
+	last, held := store.LastPurchase(category, at, p.news.Order)
+	return append(changes, last...), []table.Condition{held}
+}
+
+func (p *posting) wake(wake store.Wake, at time.Time, standing func(store.Account) time.Time) ([]table.Change, []table.Condition) {
+	change, held := wake.By(p.member, at)
+	if p.account != nil {
+		if was := standing(*p.account); was.After(at.Truncate(time.Second)) {
+			change, held = wake.Move(p.member, was, at)
+		}
+	}
+	return change, []table.Condition{held}
+}
+
+// remindAt is the earliest due date that the new purchases bring; zero when
+// they bring none that still lies before the goods are used up.
+func (p *posting) remindAt(is, was history, paidAt time.Time) time.Time {
+	var earliest time.Time
+	rules, zone := p.rules.Repurchase, p.rules.Zone()
+	for _, category := range is.categories {
+		if is.bought[category].count <= was.bought[category].count || rules.TooLate(category, paidAt, p.now, zone) {
+			continue
+		}
+		if due, ok := rules.DueAt(category, paidAt, zone); ok && (earliest.IsZero() || due.Before(earliest)) {
+			earliest = due
+		}
+	}
+	return earliest
+}

@@ -1,0 +1,86 @@
+package points
+
+import (
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+)
+
+// FactKind says what happened to an order.
+type FactKind string
+
+// The kinds of fact. FactClaimed and FactSettled come from huitou itself, the
+// others from the platform.
+const (
+	FactPaid      FactKind = "paid"
+	FactCompleted FactKind = "completed"
+	FactRefunded  FactKind = "refunded"
+	FactCancelled FactKind = "cancelled"
+	FactClaimed   FactKind = "claimed" // the order got an owner
+	FactSettled   FactKind = "settled" // the return window closed
+)
+
+// Fact is one line of an order's log. It is written once and never changed.
+type Fact struct {
+	Kind    FactKind         `json:"kind"`
+	At      time.Time        `json:"at"`
+	Program int64            `json:"program,omitempty"` // version of the rules it was decided by
+	Member  loyalty.MemberID `json:"member,omitempty"`
+	Window  *Window          `json:"window,omitempty"` // FactPaid: frozen with the rate
+	Lines   []Line           `json:"lines,omitempty"`  // FactPaid: the lines not known before
+	Refunds []Refund         `json:"refunds,omitempty"`
+	Entries []Entry          `json:"entries,omitempty"`
+}
+
+// Line is one paid order line.
+type Line struct {
+	ID       string      `json:"id"`
+	SKU      string      `json:"sku,omitempty"`
+	Category string      `json:"category,omitempty"`
+	Quantity int64       `json:"quantity"`
+	Paid     loyalty.Fen `json:"paid"` // net for all units, after every discount, without shipping
+	Rate     Rate        `json:"rate"` // in force when it was paid
+}
+
+// Refund is money given back on one line: one refund's own amount under its
+// ID, or, where ID is "", the line's total so far (an export knows no more).
+type Refund struct {
+	ID     string      `json:"id,omitempty"`
+	Line   string      `json:"line"`
+	Amount loyalty.Fen `json:"amount"`
+}
+
+// EntryKind says what an entry does to the member's points.
+type EntryKind string
+
+// The kinds of entry.
+const (
+	EntryEarn   EntryKind = "earn"
+	EntryClaw   EntryKind = "claw" // taken back for a refund (退款扣回)
+	EntrySettle EntryKind = "settle"
+	EntryPrize  EntryKind = "prize"
+)
+
+// Entry is one line of a member's ledger (积分流水). A member's counters always
+// equal the sums over his entries.
+type Entry struct {
+	ID        string         `json:"id"` // from the cause: "earn:tmall:flagship:1001:1"
+	Kind      EntryKind      `json:"kind"`
+	Line      string         `json:"line,omitempty"`
+	Available loyalty.Points `json:"available,omitempty"`
+	Pending   loyalty.Points `json:"pending,omitempty"`
+	Debt      loyalty.Points `json:"debt,omitempty"`
+}
+
+// Balance is what a member has. Each part is at least 0; what he can call his
+// own is Available + Pending − Debt.
+type Balance struct {
+	Available loyalty.Points // may be spent
+	Pending   loyalty.Points // becomes available when the return window closes
+	Debt      loyalty.Points // clawed back beyond what was available; later credits pay it first
+}
+
+// Plus adds an entry's effect.
+func (b Balance) Plus(e Entry) Balance {
+	return Balance{b.Available + e.Available, b.Pending + e.Pending, b.Debt + e.Debt}
+}

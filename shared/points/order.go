@@ -1,0 +1,297 @@
+package points
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+)
+
+// Order is what an order's log adds up to.
+type Order struct {
+	Key    loyalty.OrderKey
+	Member loyalty.MemberID // "" while nobody owns it
+
+	PaidAt, CompletedAt time.Time
+	Cancelled, Settled  bool
+
+	window  Window
+	lines   []*lineState
+	refunds map[[2]string]loyalty.Fen // by refund id and line
+	totals  map[string]loyalty.Fen    // by line
+	Facts   int                       // how many facts the log holds
+}
+
+type lineState struct {
+	Line
+	held   loyalty.Points // what the member holds for it now, net of claws
+	earned bool           // it has been credited once
+	claws  int
+}
+
+// Replay folds a log, oldest fact first.
+func Replay(key loyalty.OrderKey, log []Fact) *Order {
+	o := &Order{Key: key, refunds: map[[2]string]loyalty.Fen{}, totals: map[string]loyalty.Fen{}}
+	for _, fact := range log {
+		o.apply(fact)
+		o.post(fact.Entries)
+	}
+	return o
+}
+
+// With is the order after one more fact of its log.
+func (o *Order) With(fact Fact) *Order {
+	next := o.clone()
+	next.apply(fact)
+	next.post(fact.Entries)
+	return next
+}
+
+// Paid tells whether the order's payment is known.
+func (o *Order) Paid() bool { return len(o.lines) > 0 }
+
+// SettleAt is when the order's points stop being pending; zero when there is
+// nothing to settle.
+func (o *Order) SettleAt() time.Time {
+	if !o.Paid() || o.Settled || o.Member == "" {
+		return time.Time{}
+	}
+	return o.window.settleAt(o.PaidAt, o.CompletedAt)
+}
+
+// Purchase is one line as the purchase history (购买记录) knows it.
+type Purchase struct {
+	Line
+	Refunded loyalty.Fen // so far; the whole of Paid when the order was cancelled
+	Points   loyalty.Points
+}
+
+// Purchases lists the order's lines.
+func (o *Order) Purchases() []Purchase {
+	purchases := make([]Purchase, len(o.lines))
+	for i, line := range o.lines {
+		purchases[i] = Purchase{line.Line, o.refunded(line), line.held}
+	}
+	return purchases
+}
+
+// Decide appends nothing: it returns the fact that the news adds to the log,
+// with the entries that follow from it, and false when the news holds nothing
+// that the log does not already know.
+//
+// The news is a Fact without Entries. balance is the member's as it stands;
+// it decides how much of a claw becomes debt and how much of a credit pays
+// debt. Where a refund takes more than was paid it fails with KindInvalid code
+// "refund_exceeds_paid".
+func (o *Order) Decide(news Fact, balance Balance) (Fact, bool, error) {
+	fact, fresh := o.fresh(news)
+	if !fresh {
+		return Fact{}, false, nil
+	}
+	next := o.clone()
+	next.apply(fact)
+	if fact.Kind == FactRefunded {
+		if err := next.withinPaid(fact.Refunds); err != nil {
+			return Fact{}, false, err
+		}
+	}
+	fact.Member = next.Member
+	if next.Member != "" {
+		fact.Entries = next.entries(fact, balance)
+	}
+	return fact, true, nil
+}
+
+// fresh keeps of the news what the log does not know.
+func (o *Order) fresh(news Fact) (Fact, bool) {
+	switch news.Kind {
+	case FactPaid:
+		news.Lines = slices.DeleteFunc(slices.Clone(news.Lines), func(line Line) bool { return o.line(line.ID) != nil })
+		return news, len(news.Lines) > 0
+	case FactCompleted:
+		return news, o.CompletedAt.IsZero()
+	case FactCancelled:
+		return news, !o.Cancelled
+	case FactRefunded:
+		news.Refunds = slices.DeleteFunc(slices.Clone(news.Refunds), func(refund Refund) bool {
+			if refund.ID == "" {
+				return refund.Amount <= o.totals[refund.Line]
+			}
+			_, known := o.refunds[[2]string{refund.ID, refund.Line}]
+			return known
+		})
+		return news, len(news.Refunds) > 0
+	case FactClaimed:
+		return news, o.Member == "" && news.Member != ""
+	case FactSettled:
+		at := o.SettleAt()
+		return news, !at.IsZero() && !news.At.Before(at)
+	}
+	return news, false
+}
+
+func (o *Order) apply(fact Fact) {
+	o.Facts++
+	if o.Member == "" {
+		o.Member = fact.Member
+	}
+	switch fact.Kind {
+	case FactPaid:
+		for _, line := range fact.Lines {
+			o.lines = append(o.lines, &lineState{Line: line})
+		}
+		if o.PaidAt.IsZero() {
+			o.PaidAt = fact.At
+			if fact.Window != nil {
+				o.window = *fact.Window
+			}
+		}
+	case FactCompleted:
+		o.CompletedAt = fact.At
+	case FactCancelled:
+		o.Cancelled = true
+	case FactRefunded:
+		for _, refund := range fact.Refunds {
+			if refund.ID == "" {
+				o.totals[refund.Line] = max(o.totals[refund.Line], refund.Amount)
+			} else {
+				o.refunds[[2]string{refund.ID, refund.Line}] = refund.Amount
+			}
+		}
+	case FactSettled:
+		o.Settled = true
+	}
+}
+
+// post takes the log's own entries into the lines.
+func (o *Order) post(entries []Entry) {
+	for _, entry := range entries {
+		line := o.line(entry.Line)
+		if line == nil || entry.Kind == EntrySettle {
+			continue
+		}
+		line.held += entry.Available + entry.Pending - entry.Debt
+		switch entry.Kind {
+		case EntryEarn:
+			line.earned = true
+		case EntryClaw:
+			line.claws++
+		}
+	}
+}
+
+// entries is what the fact changes for the member: for each line the distance
+// between what he should hold and what he holds.
+func (o *Order) entries(fact Fact, balance Balance) []Entry {
+	var entries []Entry
+	for _, line := range o.lines {
+		if !line.earned {
+			granted := line.Rate.On(line.Paid)
+			entries, balance = o.move(entries, balance, line, EntryEarn, granted)
+			line.held += granted
+		}
+		if should := line.Rate.On(line.Paid - o.refunded(line)); should != line.held {
+			entries, balance = o.move(entries, balance, line, EntryClaw, should-line.held)
+			line.held = should
+		}
+	}
+	if fact.Kind == FactSettled {
+		for _, line := range o.lines {
+			if line.held == 0 {
+				continue
+			}
+			paid := min(balance.Debt, line.held)
+			entry := Entry{
+				ID: o.entryID("settle", line.ID), Kind: EntrySettle, Line: line.ID,
+				Pending: -line.held, Available: line.held - paid, Debt: -paid,
+			}
+			entries, balance = append(entries, entry), balance.Plus(entry)
+		}
+	}
+	return entries
+}
+
+// move credits or takes back points of one line where they are: pending until
+// the order is settled, available after.
+func (o *Order) move(entries []Entry, balance Balance, line *lineState, kind EntryKind, delta loyalty.Points) ([]Entry, Balance) {
+	id := o.entryID(string(kind), line.ID)
+	if kind == EntryClaw {
+		line.claws++
+		id = fmt.Sprintf("%s:%d", id, line.claws)
+	}
+	entry := Entry{ID: id, Kind: kind, Line: line.ID}
+	switch {
+	case !o.Settled:
+		entry.Pending = delta
+	case delta >= 0:
+		paid := min(balance.Debt, delta)
+		entry.Available, entry.Debt = delta-paid, -paid
+	default:
+		taken := min(balance.Available, -delta)
+		entry.Available, entry.Debt = -taken, -delta-taken
+	}
+	return append(entries, entry), balance.Plus(entry)
+}
+
+// refunded is the money given back on a line. Single refunds and an export's
+// running total tell of the same money, so the larger of the two counts; never
+// more than was paid.
+func (o *Order) refunded(line *lineState) loyalty.Fen {
+	if o.Cancelled {
+		return line.Paid
+	}
+	return min(line.Paid, max(o.singles(line.ID), o.totals[line.ID]))
+}
+
+func (o *Order) singles(line string) loyalty.Fen {
+	var sum loyalty.Fen
+	for key, amount := range o.refunds {
+		if key[1] == line {
+			sum += amount
+		}
+	}
+	return sum
+}
+
+func (o *Order) withinPaid(refunds []Refund) error {
+	for _, refund := range refunds {
+		line := o.line(refund.Line)
+		if line != nil && max(o.singles(line.ID), o.totals[line.ID]) > line.Paid {
+			return loyalty.Refuse(loyalty.KindInvalid, "refund_exceeds_paid",
+				"the refunds of a line add up to more than was paid for it")
+		}
+	}
+	return nil
+}
+
+func (o *Order) entryID(kind, line string) string {
+	return fmt.Sprintf("%s:%s:%s:%s:%s", kind, o.Key.Channel, o.Key.Shop, o.Key.Order, line)
+}
+
+func (o *Order) line(id string) *lineState {
+	for _, line := range o.lines {
+		if line.ID == id {
+			return line
+		}
+	}
+	return nil
+}
+
+func (o *Order) clone() *Order {
+	next := *o
+	next.lines = make([]*lineState, len(o.lines))
+	for i, line := range o.lines {
+		copied := *line
+		next.lines[i] = &copied
+	}
+	next.refunds = make(map[[2]string]loyalty.Fen, len(o.refunds))
+	for key, amount := range o.refunds {
+		next.refunds[key] = amount
+	}
+	next.totals = make(map[string]loyalty.Fen, len(o.totals))
+	for key, amount := range o.totals {
+		next.totals[key] = amount
+	}
+	return &next
+}

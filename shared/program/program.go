@@ -1,0 +1,109 @@
+// Package program is the brand's rules (会员计划): one versioned document that
+// every decision records the version of. It never holds a secret.
+package program
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"time"
+
+	// The brand's time zone must be known on machines without a zone database.
+	_ "time/tzdata"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/repurchase"
+)
+
+// Program is one version of the rules.
+type Program struct {
+	Version     int64     `json:"version"`      // from 1; 0 is the program that ships with huitou
+	EffectiveAt time.Time `json:"effective_at"` // decisions about what happened from then on use it
+	Document
+}
+
+// Document is what an operator edits.
+type Document struct {
+	Brand      Brand            `json:"brand"`
+	Currency   string           `json:"currency" pattern:"^[A-Z]{3}$" doc:"ISO 4217; all amounts are in its minor unit"`
+	TimeZone   string           `json:"time_zone" doc:"IANA name; days, quiet hours and schedules follow it"`
+	Points     points.Rules     `json:"points"`
+	Repurchase repurchase.Rules `json:"repurchase"`
+}
+
+// Brand is what customers see on pages and in messages.
+type Brand struct {
+	Name     string            `json:"name" minLength:"1" maxLength:"40"`
+	NameEN   string            `json:"name_en,omitempty" maxLength:"80"`
+	Colour   string            `json:"colour" pattern:"^#[0-9a-fA-F]{6}$" doc:"the accent of its pages"`
+	Contact  string            `json:"contact" maxLength:"200" doc:"how a customer reaches the brand: shown where a card is refused"`
+	Homepage string            `json:"homepage,omitempty" maxLength:"200"`
+	Links    map[string]string `json:"links,omitempty" doc:"where a reminder leads, by channel; \"\" is the default"`
+}
+
+//go:embed default.json
+var files embed.FS
+
+// Default is the program that ships with huitou: one point for each whole ¥1.
+func Default() Program {
+	raw, err := files.ReadFile("default.json")
+	if err != nil {
+		panic(err) // embedded at build time
+	}
+	var document Document
+	if err := json.Unmarshal(raw, &document); err != nil {
+		panic(fmt.Sprintf("program: default.json: %v", err)) // a test reads it
+	}
+	return Program{Document: document}
+}
+
+// Zone is the brand's time zone.
+func (d Document) Zone() *time.Location {
+	zone, err := time.LoadLocation(d.TimeZone)
+	if err != nil {
+		return time.UTC // Validate refused every other name
+	}
+	return zone
+}
+
+var (
+	currency = regexp.MustCompile(`^[A-Z]{3}$`)
+	colour   = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+)
+
+// Validate refuses a document that could not be applied: KindInvalid with the
+// pointer of the first field that is wrong.
+func (d Document) Validate() error {
+	switch {
+	case d.Brand.Name == "" || len([]rune(d.Brand.Name)) > 40:
+		return loyalty.Invalid("/brand/name", "out_of_range", "the brand's name must have 1 to 40 characters")
+	case !colour.MatchString(d.Brand.Colour):
+		return loyalty.Invalid("/brand/colour", "malformed", `a colour is written "#c8102e"`)
+	case !currency.MatchString(d.Currency):
+		return loyalty.Invalid("/currency", "malformed", `a currency is an ISO 4217 code such as "CNY"`)
+	}
+	if _, err := time.LoadLocation(d.TimeZone); err != nil || d.TimeZone == "" || d.TimeZone == "Local" {
+		return loyalty.Invalid("/time_zone", "unknown", `a time zone is an IANA name such as "Asia/Shanghai"`)
+	}
+	if err := d.Points.Validate("/points"); err != nil {
+		return err
+	}
+	return d.Repurchase.Validate("/repurchase")
+}
+
+// At is the version in force at a time: the one with the latest EffectiveAt
+// not after it, and of those the highest. Default when there is none.
+func At(versions []Program, at time.Time) Program {
+	found := Default()
+	for _, version := range versions {
+		if version.EffectiveAt.After(at) {
+			continue
+		}
+		if found.Version == 0 || !version.EffectiveAt.Before(found.EffectiveAt) {
+			found = version
+		}
+	}
+	return found
+}

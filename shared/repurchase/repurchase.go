@@ -1,0 +1,151 @@
+// Package repurchase knows when a customer is about to need a product again
+// (复购周期) and when it is polite to say so.
+package repurchase
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+)
+
+// Category is how a kind of product is used up.
+type Category struct {
+	CycleDays int      `json:"cycle_days" minimum:"1" maximum:"730" doc:"days a purchase usually lasts"`
+	LeadDays  int      `json:"lead_days" minimum:"0" maximum:"365" doc:"days before the end of the cycle at which to remind: deciding and delivery"`
+	SKUs      []string `json:"skus,omitempty" doc:"SKUs that belong here when an order line names no category"`
+}
+
+// Hours is a span of the day, "21:00" to "09:00", that may cross midnight.
+type Hours struct {
+	From string `json:"from" pattern:"^([01][0-9]|2[0-3]):[0-5][0-9]$" doc:"first minute"`
+	To   string `json:"to" pattern:"^([01][0-9]|2[0-3]):[0-5][0-9]$" doc:"first minute after"`
+}
+
+// Cap limits how often anyone is written to (防打扰).
+type Cap struct {
+	Messages int `json:"messages" minimum:"1" maximum:"16" doc:"at most so many messages …"`
+	Days     int `json:"days" minimum:"1" maximum:"365" doc:"… in any span of so many days"`
+}
+
+// Rules is the repurchase section of the program.
+type Rules struct {
+	Categories map[string]Category `json:"categories"`
+	QuietHours Hours               `json:"quiet_hours" doc:"no message leaves in these hours of the brand's time zone (免打扰时段)"`
+	Cap        Cap                 `json:"cap"`
+}
+
+// Validate refuses rules that could not be applied, naming the field below
+// pointer.
+func (r Rules) Validate(pointer string) error {
+	for name, category := range r.Categories {
+		at := pointer + "/categories/" + name
+		switch {
+		case name == "" || len(name) > 64:
+			return loyalty.Invalid(pointer+"/categories", "out_of_range", "a category's name must have 1 to 64 bytes")
+		case category.CycleDays < 1 || category.CycleDays > 730:
+			return loyalty.Invalid(at+"/cycle_days", "out_of_range", "a cycle must be 1 to 730 days")
+		case category.LeadDays < 0 || category.LeadDays >= category.CycleDays:
+			return loyalty.Invalid(at+"/lead_days", "out_of_range", "the lead must be at least 0 days and shorter than the cycle")
+		}
+	}
+	for _, clock := range []struct{ name, value string }{{"from", r.QuietHours.From}, {"to", r.QuietHours.To}} {
+		if _, err := minuteOfDay(clock.value); err != nil {
+			return loyalty.Invalid(pointer+"/quiet_hours/"+clock.name, "malformed", `an hour is written "21:00"`)
+		}
+	}
+	if r.Cap.Messages < 1 || r.Cap.Messages > MaxCapMessages || r.Cap.Days < 1 || r.Cap.Days > 365 {
+		return loyalty.Invalid(pointer+"/cap", "out_of_range", "a cap is 1 to 16 messages in 1 to 365 days")
+	}
+	return nil
+}
+
+// MaxCapMessages bounds the cap, so that the times of a member's last messages
+// fit his account.
+const MaxCapMessages = 16
+
+// CategoryOf finds the category of an order line: its own, or the one that
+// lists its SKU; "" when neither is known.
+func (r Rules) CategoryOf(category, sku string) string {
+	if category != "" {
+		return category
+	}
+	found := ""
+	for name, c := range r.Categories {
+		for _, s := range c.SKUs {
+			if s == sku && (found == "" || name < found) {
+				found = name
+			}
+		}
+	}
+	return found
+}
+
+// DueAt is when a member who bought at boughtAt should hear from the brand:
+// cycle − lead days later by the brand's calendar, at the first minute of that
+// day that is not quiet. It is false for a category without a cycle.
+func (r Rules) DueAt(category string, boughtAt time.Time, zone *time.Location) (time.Time, bool) {
+	c, ok := r.Categories[category]
+	if !ok {
+		return time.Time{}, false
+	}
+	local := boughtAt.In(zone)
+	day := time.Date(local.Year(), local.Month(), local.Day()+c.CycleDays-c.LeadDays, 0, 0, 0, 0, zone)
+	return r.Allowed(day, zone), true
+}
+
+// TooLate tells whether what was bought at boughtAt is used up by now, so that
+// a reminder would come after the customer had to decide. It is what keeps the
+// import of an old history from writing to everybody.
+func (r Rules) TooLate(category string, boughtAt, now time.Time, zone *time.Location) bool {
+	c, ok := r.Categories[category]
+	if !ok {
+		return true
+	}
+	local := boughtAt.In(zone)
+	return !now.Before(time.Date(local.Year(), local.Month(), local.Day()+c.CycleDays, 0, 0, 0, 0, zone))
+}
+
+// Allowed is the first minute from at on that is not quiet.
+func (r Rules) Allowed(at time.Time, zone *time.Location) time.Time {
+	from, errFrom := minuteOfDay(r.QuietHours.From)
+	to, errTo := minuteOfDay(r.QuietHours.To)
+	if errFrom != nil || errTo != nil || from == to {
+		return at
+	}
+	local := at.In(zone)
+	minute := local.Hour()*60 + local.Minute()
+	quiet := minute >= from && minute < to
+	if from > to {
+		quiet = minute >= from || minute < to
+	}
+	if !quiet {
+		return at
+	}
+	day := local.Day()
+	if from > to && minute >= from {
+		day++
+	}
+	return time.Date(local.Year(), local.Month(), day, to/60, to%60, 0, 0, zone)
+}
+
+// OverCap tells whether one more message at now would break the cap, given the
+// times of the last ones.
+func (r Rules) OverCap(sent []time.Time, now time.Time) bool {
+	since := now.AddDate(0, 0, -r.Cap.Days)
+	recent := 0
+	for _, at := range sent {
+		if at.After(since) {
+			recent++
+		}
+	}
+	return recent >= r.Cap.Messages
+}
+
+func minuteOfDay(clock string) (int, error) {
+	at, err := time.Parse("15:04", clock)
+	if err != nil {
+		return 0, fmt.Errorf("hour of day: %w", err)
+	}
+	return at.Hour()*60 + at.Minute(), nil
+}

@@ -1,0 +1,440 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// Account is what is known of one member at a glance: every decision about him
+// reads this one item.
+type Account struct {
+	Member   loyalty.MemberID
+	JoinedAt time.Time
+	Profile  Profile
+	Balance  points.Balance
+	Consents map[loyalty.Consent]time.Time // when each was given
+	Home     loyalty.Channel               // where he first bought (从一而终)
+
+	Orders   int64       // orders credited to him
+	Paid     loyalty.Fen // net paid goods of all of them
+	Refunded loyalty.Fen // of that, given back
+	Bought   map[string]Bought
+	Reminded map[string]Reminded
+	Sent     []time.Time // his last messages, oldest first
+
+	RemindAt, SettleAt time.Time // when the schedules should look at him; zero for never
+}
+
+// Profile is what a member or an operator told about the person.
+type Profile struct {
+	Identities []ProfileIdentity `json:"identities"`
+	Birthday   string            `json:"birthday,omitempty"`
+	Facts      map[string]string `json:"facts,omitempty"`
+}
+
+// ProfileIdentity is an identity as pages may show it; Shown of a phone is
+// masked.
+type ProfileIdentity struct {
+	Kind    loyalty.IdentityKind `json:"kind"`
+	Channel loyalty.Channel      `json:"channel,omitempty"`
+	Value   string               `json:"value"`           // a phone's is its token
+	Shown   string               `json:"shown,omitempty"` // a phone's: "138****0000"
+}
+
+// Bought is the member's history with one category.
+type Bought struct {
+	Count, Quantity int64     // purchases and units, without those given back whole
+	First, Last     time.Time // of purchases, given back or not
+	LastOrder       loyalty.OrderKey
+}
+
+// Reminded is what became of the reminder for the purchase made at Bought.
+type Reminded struct {
+	Bought  time.Time
+	Outcome string // "sent", or why it was not: "opted_out", "capped", "bought_again", "too_late", "refunded"
+	At      time.Time
+}
+
+// Attribute names of an account. Those of one category or consent end in its
+// name.
+const (
+	accountAvailable = "available"
+	accountPending   = "pending"
+	accountDebt      = "debt"
+	accountJoined    = "joined"
+	accountHome      = "home"
+	accountOrders    = "orders"
+	accountPaid      = "paid"
+	accountRefunded  = "refunded"
+	accountSent      = "sent"
+	accountConsent   = "consent:"
+	accountCount     = "n:"
+	accountQuantity  = "q:"
+	accountFirst     = "f:"
+	accountLast      = "l:"
+	accountLastOrder = "o:"
+	accountReminded  = "r:"
+)
+
+// Account reads one account strongly; KindNotFound code "member_unknown".
+func (s Store) Account(ctx context.Context, member loyalty.MemberID) (Account, error) {
+	accounts, err := s.Accounts(ctx, table.Strong, member)
+	if err != nil {
+		return Account{}, err
+	}
+	if accounts[0] == nil {
+		return Account{}, loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
+	}
+	return *accounts[0], nil
+}
+
+// Accounts reads up to 100 accounts in one round trip, nil for those that are
+// not there.
+func (s Store) Accounts(ctx context.Context, consistency table.Consistency, members ...loyalty.MemberID) ([]*Account, error) {
+	keys := make([]table.Key, len(members))
+	for i, member := range members {
+		keys[i] = table.AccountKey(member)
+	}
+	items, err := s.Table.Get(ctx, consistency, keys...)
+	if err != nil {
+		return nil, err
+	}
+	accounts := make([]*Account, len(items))
+	for i, item := range items {
+		if item == nil {
+			continue
+		}
+		account, err := ReadAccount(members[i], *item)
+		if err != nil {
+			return nil, err
+		}
+		accounts[i] = &account
+	}
+	return accounts, nil
+}
+
+// ReadAccount decodes an account's item.
+func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
+	a := Account{
+		Member:   member,
+		Balance:  points.Balance{Available: loyalty.Points(item.Int(accountAvailable)), Pending: loyalty.Points(item.Int(accountPending)), Debt: loyalty.Points(item.Int(accountDebt))},
+		Home:     loyalty.Channel(item.Text(accountHome)),
+		Orders:   item.Int(accountOrders),
+		Paid:     loyalty.Fen(item.Int(accountPaid)),
+		Refunded: loyalty.Fen(item.Int(accountRefunded)),
+		Consents: map[loyalty.Consent]time.Time{},
+		Bought:   map[string]Bought{},
+		Reminded: map[string]Reminded{},
+	}
+	if raw := item.Text(doc); raw != "" {
+		if err := json.Unmarshal([]byte(raw), &a.Profile); err != nil {
+			return a, malformed("account", err)
+		}
+	}
+	var err error
+	instant := func(text string) time.Time {
+		at, failed := time.Parse(time.RFC3339, text)
+		if failed != nil && err == nil {
+			err = malformed("account", failed)
+		}
+		return at
+	}
+	for name, value := range item.Attributes {
+		switch name {
+		case accountJoined:
+			a.JoinedAt = instant(value.Text())
+		case "rsk":
+			a.RemindAt = instant(value.Text())
+		case "ssk":
+			a.SettleAt = instant(value.Text())
+		case accountSent:
+			for text := range strings.SplitSeq(value.Text(), " ") {
+				a.Sent = append(a.Sent, instant(text))
+			}
+		}
+		prefix, rest, found := strings.Cut(name, ":")
+		if !found {
+			continue
+		}
+		bought := a.Bought[rest]
+		switch prefix + ":" {
+		case accountConsent:
+			a.Consents[loyalty.Consent(rest)] = instant(value.Text())
+			continue
+		case accountReminded:
+			reminded, failed := parseReminded(value.Text())
+			if failed != nil && err == nil {
+				err = malformed("account", failed)
+			}
+			a.Reminded[rest] = reminded
+			continue
+		case accountCount:
+			bought.Count = value.Int()
+		case accountQuantity:
+			bought.Quantity = value.Int()
+		case accountFirst:
+			bought.First = instant(value.Text())
+		case accountLast:
+			bought.Last = instant(value.Text())
+		case accountLastOrder:
+			if failed := json.Unmarshal([]byte(value.Text()), &bought.LastOrder); failed != nil && err == nil {
+				err = malformed("account", failed)
+			}
+		default:
+			continue
+		}
+		a.Bought[rest] = bought
+	}
+	return a, err
+}
+
+// CreateAccount is a new member's account and his line in the list of all
+// members.
+func CreateAccount(member loyalty.MemberID, profile Profile, consents []loyalty.Consent, now time.Time) []table.Action {
+	attributes := map[string]table.Value{
+		accountJoined: table.String(table.Instant(now)),
+		doc:           encode(profile),
+	}
+	for _, consent := range consents {
+		attributes[accountConsent+string(consent)] = table.String(table.Instant(now))
+	}
+	return []table.Action{
+		table.Put(table.Item{Key: table.AccountKey(member), Attributes: attributes}, table.Absent()),
+		table.Put(table.Item{Key: table.RosterKey(member), Attributes: map[string]table.Value{}}),
+	}
+}
+
+// UpdateProfile replaces a member's profile if it is still as it was read.
+func UpdateProfile(member loyalty.MemberID, was, is Profile) table.Action {
+	return table.Update(table.AccountKey(member), []table.Change{table.Set(doc, encode(is))}, table.Equals(doc, encode(was)))
+}
+
+// GiveConsent and WithdrawConsent record one consent; a consent once given
+// keeps its date.
+func GiveConsent(consent loyalty.Consent, now time.Time) table.Change {
+	return table.SetIfMissing(accountConsent+string(consent), table.String(table.Instant(now)))
+}
+
+// WithdrawConsent takes a consent away.
+func WithdrawConsent(consent loyalty.Consent) table.Change {
+	return table.Remove(accountConsent + string(consent))
+}
+
+// UpdateAccount changes an existing account.
+func UpdateAccount(member loyalty.MemberID, changes []table.Change, conditions ...table.Condition) table.Action {
+	return table.Update(table.AccountKey(member), changes, append(conditions, table.Exists())...)
+}
+
+// Credit adds entries to the counters. Where available points are taken or
+// debt is paid, the conditions hold the split between the two to the balance
+// that it was decided on.
+func Credit(entries []points.Entry, decidedOn points.Balance) ([]table.Change, []table.Condition) {
+	var sum points.Balance
+	taken, split := false, false
+	for _, entry := range entries {
+		sum = sum.Plus(entry)
+		taken = taken || entry.Available < 0
+		split = split || entry.Debt != 0 || entry.Available > 0 && entry.Kind != points.EntryPrize
+	}
+	var changes []table.Change
+	for _, counter := range []struct {
+		name  string
+		delta loyalty.Points
+	}{{accountAvailable, sum.Available}, {accountPending, sum.Pending}, {accountDebt, sum.Debt}} {
+		if counter.delta != 0 {
+			changes = append(changes, table.Add(counter.name, int64(counter.delta)))
+		}
+	}
+	var conditions []table.Condition
+	switch {
+	case split && decidedOn.Debt != 0:
+		conditions = append(conditions, table.Equals(accountDebt, table.Number(int64(decidedOn.Debt))))
+	case split:
+		conditions = append(conditions, table.MissingOrEquals(accountDebt, table.Number(0)))
+	}
+	switch {
+	case taken && split:
+		conditions = append(conditions, table.Equals(accountAvailable, table.Number(int64(decidedOn.Available))))
+	case taken:
+		conditions = append(conditions, table.AtLeast(accountAvailable, -int64(sum.Available)))
+	}
+	return changes, conditions
+}
+
+// Home records where the member first bought.
+func Home(channel loyalty.Channel) table.Change {
+	return table.SetIfMissing(accountHome, table.String(string(channel)))
+}
+
+// CountOrder adds an order's money to the totals.
+func CountOrder(orders int64, paid, refunded loyalty.Fen) []table.Change {
+	var changes []table.Change
+	for _, counter := range []struct {
+		name  string
+		delta int64
+	}{{accountOrders, orders}, {accountPaid, int64(paid)}, {accountRefunded, int64(refunded)}} {
+		if counter.delta != 0 {
+			changes = append(changes, table.Add(counter.name, counter.delta))
+		}
+	}
+	return changes
+}
+
+// CountPurchase adds purchases (or, negative, takes back ones that were
+// refunded whole) to a category.
+func CountPurchase(category string, purchases, quantity int64) []table.Change {
+	return []table.Change{table.Add(accountCount+category, purchases), table.Add(accountQuantity+category, quantity)}
+}
+
+// FirstPurchase records a category's first purchase, unless one is known.
+func FirstPurchase(category string, at time.Time) table.Change {
+	return table.SetIfMissing(accountFirst+category, table.String(table.Instant(at)))
+}
+
+// LastPurchase records a category's last purchase; the condition fails when a
+// later one is known.
+func LastPurchase(category string, at time.Time, order loyalty.OrderKey) ([]table.Change, table.Condition) {
+	instant := table.String(table.Instant(at))
+	return []table.Change{
+		table.Set(accountLast+category, instant),
+		table.Set(accountLastOrder+category, encode(order)),
+	}, table.MissingOrAtMost(accountLast+category, instant)
+}
+
+// Wake is one of the two indexes that wake a schedule for a member.
+type Wake struct{ pk, sk string }
+
+// The two wake-up calls.
+var (
+	WakeRemind = Wake{"rpk", "rsk"}
+	WakeSettle = Wake{"spk", "ssk"}
+)
+
+// By asks to be woken at the time or earlier; the condition fails when a later
+// call stands, which then has to be moved with Move.
+func (w Wake) By(member loyalty.MemberID, at time.Time) ([]table.Change, table.Condition) {
+	return []table.Change{
+		table.SetIfMissing(w.pk, table.String(table.WakePK(member))),
+		table.SetIfMissing(w.sk, table.String(table.Instant(at))),
+	}, table.MissingOrAtMost(w.sk, table.String(table.Instant(at)))
+}
+
+// Move replaces the call that stands at was by one at the time, or by none
+// when at is zero.
+func (w Wake) Move(member loyalty.MemberID, was, at time.Time) ([]table.Change, table.Condition) {
+	condition := table.Equals(w.sk, table.String(table.Instant(was)))
+	if was.IsZero() {
+		condition = table.Missing(w.sk)
+	}
+	if at.IsZero() {
+		return []table.Change{table.Remove(w.pk), table.Remove(w.sk)}, condition
+	}
+	return []table.Change{
+		table.Set(w.pk, table.String(table.WakePK(member))),
+		table.Set(w.sk, table.String(table.Instant(at))),
+	}, condition
+}
+
+// Due is one page of the members that an index wakes at or before now, out of
+// one shard of table.WakeShards.
+func (s Store) Due(ctx context.Context, index string, shard int, now time.Time, cursor string) ([]loyalty.MemberID, string, error) {
+	page, err := s.Table.Query(ctx, table.Query{
+		Index: index, PK: table.ShardPK(shard), To: table.Instant(now), Limit: 100, Cursor: cursor,
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	members := make([]loyalty.MemberID, 0, len(page.Items))
+	for _, item := range page.Items {
+		if member, ok := table.MemberOfAccount(item.Key); ok {
+			members = append(members, member)
+		}
+	}
+	return members, page.Next, nil
+}
+
+// Roster is one page of all members, out of one shard of table.RosterShards.
+func (s Store) Roster(ctx context.Context, shard, limit int, cursor string) ([]loyalty.MemberID, string, error) {
+	page, err := s.Table.Query(ctx, table.Query{PK: table.RosterPK(shard), Limit: limit, Cursor: cursor, Consistency: table.Strong})
+	if err != nil {
+		return nil, "", err
+	}
+	members := make([]loyalty.MemberID, len(page.Items))
+	for i, item := range page.Items {
+		members[i] = loyalty.MemberID(item.Key.SK)
+	}
+	return members, page.Next, nil
+}
+
+// RecordReminder notes what became of a reminder, and the message if one went
+// out. The condition fails when another outcome for the same purchase, or
+// another message, was noted since the account was read.
+func RecordReminder(account Account, category string, reminded Reminded, keepSent int) ([]table.Change, []table.Condition) {
+	changes := []table.Change{table.Set(accountReminded+category, table.String(reminded.text()))}
+	var conditions []table.Condition
+	if was, ok := account.Reminded[category]; ok {
+		conditions = append(conditions, table.Equals(accountReminded+category, table.String(was.text())))
+	} else {
+		conditions = append(conditions, table.Missing(accountReminded+category))
+	}
+	if reminded.Outcome == OutcomeSent {
+		sent := append(account.Sent[max(0, len(account.Sent)-keepSent+1):], reminded.At)
+		texts := make([]string, len(sent))
+		for i, at := range sent {
+			texts[i] = table.Instant(at)
+		}
+		changes = append(changes, table.Set(accountSent, table.String(strings.Join(texts, " "))))
+		if len(account.Sent) == 0 {
+			conditions = append(conditions, table.Missing(accountSent))
+		} else {
+			was := make([]string, len(account.Sent))
+			for i, at := range account.Sent {
+				was[i] = table.Instant(at)
+			}
+			conditions = append(conditions, table.Equals(accountSent, table.String(strings.Join(was, " "))))
+		}
+	}
+	return changes, conditions
+}
+
+// Unchanged holds an account's last purchase of a category to what was read.
+func Unchanged(category string, bought Bought) table.Condition {
+	return table.Equals(accountLast+category, table.String(table.Instant(bought.Last)))
+}
+
+// ConsentStands holds a consent to be still given.
+func ConsentStands(consent loyalty.Consent, since time.Time) table.Condition {
+	return table.Equals(accountConsent+string(consent), table.String(table.Instant(since)))
+}
+
+// The outcome of a reminder that went out.
+const OutcomeSent = "sent"
+
+func (r Reminded) text() string {
+	return table.Instant(r.Bought) + " " + r.Outcome + " " + table.Instant(r.At)
+}
+
+func parseReminded(text string) (Reminded, error) {
+	parts := strings.Split(text, " ")
+	if len(parts) != 3 {
+		return Reminded{}, fmt.Errorf("reminder has %s parts", strconv.Itoa(len(parts)))
+	}
+	bought, err := time.Parse(time.RFC3339, parts[0])
+	if err != nil {
+		return Reminded{}, err
+	}
+	at, err := time.Parse(time.RFC3339, parts[2])
+	return Reminded{Bought: bought, Outcome: parts[1], At: at}, err
+}
+
+func malformed(entity string, cause error) error {
+	return &loyalty.Error{Kind: loyalty.KindInternal, Code: "item_malformed", Cause: fmt.Errorf("%s: %w", entity, cause)}
+}

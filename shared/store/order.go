@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// Record is a fact as it stands in the table: with the order it belongs to.
+type Record struct {
+	Order loyalty.OrderKey `json:"order"`
+	Seq   int              `json:"seq"`
+	points.Fact
+}
+
+// Log reads all facts of an order, strongly and oldest first.
+func (s Store) Log(ctx context.Context, order loyalty.OrderKey) ([]points.Fact, error) {
+	var log []points.Fact
+	query := table.Query{PK: table.FactKey(order, 1).PK, Prefix: table.FactPrefix, Limit: 1000, Consistency: table.Strong}
+	for {
+		records, next, err := documents[Record](ctx, s.Table, query)
+		if err != nil {
+			return nil, err
+		}
+		for _, record := range records {
+			log = append(log, record.Fact)
+		}
+		if next == "" {
+			return log, nil
+		}
+		query.Cursor = next
+	}
+}
+
+// Start is what an order event needs before anything is known: whether the
+// order has a log, and whose the identities are ("" for nobody's), in one
+// round trip.
+func (s Store) Start(ctx context.Context, order loyalty.OrderKey, identities []loyalty.Identity) (hasLog bool, owners []loyalty.MemberID, err error) {
+	keys := []table.Key{table.FactKey(order, 1)}
+	for _, identity := range identities {
+		keys = append(keys, table.IdentityKey(identity))
+	}
+	items, err := s.Table.Get(ctx, table.Strong, keys...)
+	if err != nil {
+		return false, nil, err
+	}
+	for _, item := range items[1:] {
+		owners = append(owners, owner(item))
+	}
+	return items[0] != nil, owners, nil
+}
+
+// AppendFact puts the nth fact of an order's log; its condition fails when
+// another fact took the number. A fact that concerns a member is listed in his
+// history.
+func AppendFact(order loyalty.OrderKey, seq int, fact points.Fact) table.Action {
+	item := documentItem(table.FactKey(order, seq), Record{Order: order, Seq: seq, Fact: fact})
+	if fact.Member != "" && len(fact.Entries) > 0 {
+		item.Attributes["mpk"] = table.String(table.MemberPK(fact.Member))
+		item.Attributes["msk"] = table.String(table.HistorySK(fact.At, item.Key))
+	}
+	return table.Put(item, table.Absent())
+}
+
+// History is one page of what concerns a member, newest first: the records of
+// his orders. The index may lag behind by a moment.
+func (s Store) History(ctx context.Context, member loyalty.MemberID, limit int, cursor string) ([]Record, string, error) {
+	return documents[Record](ctx, s.Table, table.Query{
+		Index: table.IndexMember, PK: table.MemberPK(member), Limit: limit, Cursor: cursor, Descending: true,
+	})
+}
+
+// Wait marks an order as waiting for the owner of an identity; the check fails
+// when the identity has one by now.
+func Wait(identity loyalty.Identity, order loyalty.OrderKey) []table.Action {
+	return []table.Action{
+		table.Check(table.IdentityKey(identity), table.Absent()),
+		table.Put(documentItem(table.WaitingKey(identity, order), order)),
+	}
+}
+
+// StopWaiting removes the mark.
+func StopWaiting(identity loyalty.Identity, order loyalty.OrderKey) table.Action {
+	return table.Delete(table.WaitingKey(identity, order))
+}
+
+// Waiting is one page of the orders that wait for an identity.
+func (s Store) Waiting(ctx context.Context, identity loyalty.Identity, cursor string) ([]loyalty.OrderKey, string, error) {
+	return documents[loyalty.OrderKey](ctx, s.Table, table.Query{
+		PK: table.IdentityKey(identity).PK, Prefix: table.WaitingPrefix, Limit: 100, Cursor: cursor, Consistency: table.Strong,
+	})
+}

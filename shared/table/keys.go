@@ -1,0 +1,190 @@
+package table
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strings"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+)
+
+// Every key of the table is made here and nowhere else. A key is a tag, then
+// its parts, joined by "#". Parts come from outside (order numbers, buyer
+// ids), so they are escaped: two different lists of parts never make one key.
+
+// Index is a global secondary index, sparse: it holds the items that have both
+// of its attributes.
+type Index struct {
+	Name     string
+	PK, SK   string // attribute names; both hold strings
+	KeysOnly bool   // projects the keys alone; false projects all attributes
+}
+
+// The indexes. They are eventually consistent: what they name is read again,
+// strongly, before anything is done about it.
+const (
+	// IndexMember lists what a member's history holds, newest last: facts of
+	// his orders and cards he redeemed.
+	IndexMember = "member"
+	// IndexRemind lists the accounts that want to be looked at by
+	// remindrepurchase, by time. It is a wake-up call, never later than the
+	// member's next due date, and often earlier.
+	IndexRemind = "remind"
+	// IndexSettle is the same for settlepoints.
+	IndexSettle = "settle"
+)
+
+// Indexes declares them to every engine and, by a test, to template.yaml.
+var Indexes = []Index{
+	{Name: IndexMember, PK: "mpk", SK: "msk"},
+	{Name: IndexRemind, PK: "rpk", SK: "rsk", KeysOnly: true},
+	{Name: IndexSettle, PK: "spk", SK: "ssk", KeysOnly: true},
+}
+
+// ExpiresAttribute is the table's TTL attribute, in Unix seconds. It cleans
+// up; it never decides whether something is still valid.
+const ExpiresAttribute = "expires"
+
+// RosterShards is into how many partitions the list of all members is cut, and
+// so into how many parallel shards a campaign is.
+const RosterShards = 64
+
+// WakeShards is into how many partitions the wake-up indexes are cut.
+const WakeShards = 16
+
+// AccountKey is the member's account: counters, consents, what he last bought.
+func AccountKey(member loyalty.MemberID) Key { return Key{join("M", string(member)), "A"} }
+
+// MemberOfAccount reads the member out of an account's key; false for the key
+// of anything else.
+func MemberOfAccount(key Key) (loyalty.MemberID, bool) {
+	id, found := strings.CutPrefix(key.PK, "M#")
+	return loyalty.MemberID(unescaper.Replace(id)), found && key.SK == "A"
+}
+
+// CouponKey is the one coupon that a trigger (a campaign's occurrence, a card)
+// gives a member.
+func CouponKey(member loyalty.MemberID, trigger string) Key {
+	return Key{join("M", string(member)), join("C", trigger)}
+}
+
+// CouponPrefix begins the sort keys of a member's coupons.
+const CouponPrefix = "C#"
+
+// FactKey is the nth fact of an order's log, from 1. Facts are only ever
+// appended, each under the condition that its number is free: that makes the
+// log of one order a queue with one writer at a time.
+func FactKey(order loyalty.OrderKey, seq int) Key {
+	return Key{join("O", string(order.Channel), order.Shop, order.Order), fmt.Sprintf("F#%06d", seq)}
+}
+
+// FactPrefix begins the sort keys of an order's facts.
+const FactPrefix = "F#"
+
+// IdentityKey says whose an identity is.
+func IdentityKey(identity loyalty.Identity) Key {
+	return Key{join("I", string(identity.Kind), string(identity.Channel), identity.Value), "A"}
+}
+
+// WaitingKey marks an order that waits until somebody owns the identity.
+func WaitingKey(identity loyalty.Identity, order loyalty.OrderKey) Key {
+	return Key{IdentityKey(identity).PK, join("W", string(order.Channel), order.Shop, order.Order)}
+}
+
+// WaitingPrefix begins the sort keys of the orders that wait for an identity.
+const WaitingPrefix = "W#"
+
+// RosterKey lists the member among all members.
+func RosterKey(member loyalty.MemberID) Key {
+	return Key{RosterPK(shard(string(member), RosterShards)), string(member)}
+}
+
+// RosterPK is one shard of the list of all members.
+func RosterPK(shard int) string { return fmt.Sprintf("R#%02d", shard) }
+
+// WakePK is the shard of a wake-up index that a member belongs to.
+func WakePK(member loyalty.MemberID) string { return ShardPK(shard(string(member), WakeShards)) }
+
+// ShardPK is the nth shard of a wake-up index.
+func ShardPK(shard int) string { return fmt.Sprintf("D#%02d", shard) }
+
+// Instant writes a time so that byte order is time order, to the second.
+func Instant(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05Z") }
+
+// MemberPK is the member's partition of IndexMember.
+func MemberPK(member loyalty.MemberID) string { return join("M", string(member)) }
+
+// HistorySK orders what concerns a member by time, and tells apart what
+// happened in one second.
+func HistorySK(at time.Time, item Key) string { return Instant(at) + item.PK + item.SK }
+
+// Kinds of documents that operators write.
+const (
+	DocumentBatch    = "batch"
+	DocumentTemplate = "template"
+	DocumentAudience = "audience"
+	DocumentCampaign = "campaign"
+	DocumentOperator = "operator"
+)
+
+// DocumentKey is one document of a kind that operators write and list.
+func DocumentKey(kind, id string) Key { return Key{DocumentPK(kind), id} }
+
+// DocumentPK lists the documents of a kind.
+func DocumentPK(kind string) string { return join("K", kind) }
+
+// CardKey is a card that somebody has redeemed. A card that nobody touched has
+// no item: its signature and its batch say all about it.
+func CardKey(batch string, serial int64) Key {
+	return Key{join("C", batch, fmt.Sprint(serial)), "A"}
+}
+
+// BudgetKey counts what a coupon template has given away.
+func BudgetKey(template string) Key { return Key{join("Q", template), "A"} }
+
+// LeaseKey is the part of a budget that one page of a campaign's occurrence
+// holds while it issues coupons.
+func LeaseKey(template, campaign, occurrence, page string) Key {
+	return Key{join("Q", template), join("L", campaign, occurrence, page)}
+}
+
+// ProgramKey is one version of the brand's rules, from 1.
+func ProgramKey(version int64) Key { return Key{ProgramPK, fmt.Sprintf("V#%09d", version)} }
+
+// ProgramPK lists the versions of the brand's rules.
+const ProgramPK = "P"
+
+// TokenKey finds an operator by the hash of his token.
+func TokenKey(hash string) Key { return Key{join("T", hash), "A"} }
+
+// RequestKey remembers the answer to an Idempotency-Key of one caller.
+func RequestKey(caller, key string) Key { return Key{join("X", caller, key), "A"} }
+
+// AuditKey is one act of an operator, listed by day.
+func AuditKey(at time.Time, id string) Key {
+	return Key{AuditPK(at), join(at.UTC().Format("15:04:05.000000000"), id)}
+}
+
+// AuditPK lists the acts of one UTC day.
+func AuditPK(at time.Time) string { return join("U", at.UTC().Format(time.DateOnly)) }
+
+var escaper = strings.NewReplacer("%", "%25", "#", "%23")
+
+var unescaper = strings.NewReplacer("%25", "%", "%23", "#")
+
+func join(tag string, parts ...string) string {
+	var b strings.Builder
+	b.WriteString(tag)
+	for _, part := range parts {
+		b.WriteByte('#')
+		b.WriteString(escaper.Replace(part))
+	}
+	return b.String()
+}
+
+func shard(id string, shards uint32) int {
+	h := fnv.New32a()
+	h.Write([]byte(id))
+	return int(h.Sum32() % shards)
+}
