@@ -131,8 +131,10 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 		happened = order.PaidAt
 	}
 	p.rules = program.At(p.versions, happened)
-	needsBalance := order.Settled || p.news.Fact.Kind == points.FactSettled
-	if needsBalance && p.account == nil && p.member != "" {
+	// A completion brings the settlement forward, so the call that stands is in
+	// its way as a rule: looking first is cheaper than losing.
+	look := order.Settled || p.news.Fact.Kind == points.FactSettled || p.news.Fact.Kind == points.FactCompleted
+	if look && p.account == nil && p.member != "" {
 		account, err := p.store.Account(ctx, p.member)
 		if err != nil {
 			return nil, nil, err

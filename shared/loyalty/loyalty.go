@@ -19,9 +19,9 @@ type Channel string
 // OrderKey names one order of one shop on one channel. Platforms reuse order
 // numbers between shops, so all three parts are needed.
 type OrderKey struct {
-	Channel Channel
-	Shop    string
-	Order   string
+	Channel Channel `json:"channel"`
+	Shop    string  `json:"shop"`
+	Order   string  `json:"order"`
 }
 
 // IdentityKind says how a person is known to a channel.
@@ -41,9 +41,9 @@ const (
 // the Channel is empty and Value is the phone token (see shared/identity), so
 // that a phone means the same person on every channel.
 type Identity struct {
-	Kind    IdentityKind
-	Channel Channel
-	Value   string
+	Kind    IdentityKind `json:"kind"`
+	Channel Channel      `json:"channel,omitempty"`
+	Value   string       `json:"value"`
 }
 
 // Consent is a purpose a member agreed to, each by itself and each revocable.

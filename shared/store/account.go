@@ -212,9 +212,13 @@ func CreateAccount(member loyalty.MemberID, profile Profile, consents []loyalty.
 	}
 }
 
-// UpdateProfile replaces a member's profile if it is still as it was read.
-func UpdateProfile(member loyalty.MemberID, was, is Profile) table.Action {
-	return table.Update(table.AccountKey(member), []table.Change{table.Set(doc, encode(is))}, table.Equals(doc, encode(was)))
+// ChangeProfile replaces a member's profile if it is still as it was read;
+// nothing when it stays the same.
+func ChangeProfile(was, is Profile) ([]table.Change, []table.Condition) {
+	if encode(was) == encode(is) {
+		return nil, nil
+	}
+	return []table.Change{table.Set(doc, encode(is))}, []table.Condition{table.Equals(doc, encode(was))}
 }
 
 // GiveConsent and WithdrawConsent record one consent; a consent once given

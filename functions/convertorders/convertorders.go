@@ -1,0 +1,117 @@
+// Package convertorders turns order events from the queue into points,
+// purchase history and the date of the next reminder (订单转积分), once each.
+package convertorders
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/huitou/huitou/shared/batch"
+	"github.com/huitou/huitou/shared/enrolment"
+	"github.com/huitou/huitou/shared/ledger"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/orders"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/store"
+)
+
+// Function is convertorders and what it needs.
+type Function struct {
+	Store store.Store
+	Clock func() time.Time
+	Log   *slog.Logger
+}
+
+// Handle applies each message by itself. A message that could not be applied
+// is named in the answer, so that the queue delivers it again and, after its
+// last try, keeps it among the dead letters.
+func (f Function) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
+	versions, err := f.Store.Programs(ctx)
+	if err != nil {
+		return events.SQSEventResponse{}, err
+	}
+	return batch.Each(ctx, event, f.Log, func(ctx context.Context, body []byte, _ time.Time) error {
+		if identity, ok := enrolment.ReadJoined(body); ok {
+			return f.claim(ctx, versions, identity)
+		}
+		return f.convert(ctx, versions, body)
+	})
+}
+
+func (f Function) convert(ctx context.Context, versions []program.Program, body []byte) error {
+	var event orders.Event
+	if err := json.Unmarshal(body, &event); err != nil {
+		return &loyalty.Error{Kind: loyalty.KindInvalid, Code: "event_malformed", Cause: err}
+	}
+	if err := event.Validate(f.Clock()); err != nil {
+		return err
+	}
+	_, err := ledger.Post(ctx, f.Store, versions, ledger.News{
+		Order: event.Key(), Fact: fact(event), Identities: event.Identities(),
+	}, f.Clock())
+	return err
+}
+
+// claim credits the orders that wait for an identity to whom it belongs now.
+// Each is committed by itself and its mark removed with it, so that a repeat
+// goes on where the last try stopped.
+func (f Function) claim(ctx context.Context, versions []program.Program, identity loyalty.Identity) error {
+	owners, err := f.Store.Owners(ctx, identity)
+	if err != nil || owners[0] == "" {
+		return err
+	}
+	cursor := ""
+	for {
+		waiting, next, err := f.Store.Waiting(ctx, identity, cursor)
+		if err != nil {
+			return err
+		}
+		for _, order := range waiting {
+			_, err := ledger.Post(ctx, f.Store, versions, ledger.News{
+				Order:   order,
+				Fact:    points.Fact{Kind: points.FactClaimed, At: f.Clock(), Member: owners[0]},
+				Release: []loyalty.Identity{identity},
+			}, f.Clock())
+			if err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		cursor = next
+	}
+}
+
+// fact says an order event in the words of the points rules.
+func fact(event orders.Event) points.Fact {
+	fact := points.Fact{At: event.OccurredAt}
+	switch event.Type {
+	case orders.TypePaid:
+		fact.Kind = points.FactPaid
+		for _, line := range event.Lines {
+			fact.Lines = append(fact.Lines, points.Line{
+				ID: line.LineID, SKU: line.SKU, Category: line.Category, Quantity: line.Quantity, Paid: line.Paid,
+			})
+		}
+	case orders.TypeCompleted:
+		fact.Kind = points.FactCompleted
+	case orders.TypeCancelled:
+		fact.Kind = points.FactCancelled
+	case orders.TypeRefunded:
+		fact.Kind = points.FactRefunded
+		for _, line := range event.Lines {
+			amount := line.Refunded
+			if event.RefundID == "" {
+				amount = line.RefundedTotal
+			}
+			fact.Refunds = append(fact.Refunds, points.Refund{ID: event.RefundID, Line: line.LineID, Amount: amount})
+		}
+	}
+	return fact
+}

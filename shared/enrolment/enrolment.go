@@ -1,0 +1,178 @@
+// Package enrolment makes people members (入会) and ties their identities on
+// the brand's channels together.
+package enrolment
+
+import (
+	"context"
+	"encoding/base32"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// MaxIdentities is how many identities one request may bring, so that all of
+// them fit one write.
+const MaxIdentities = 20
+
+const attempts = 5
+
+// Request is a person who joins, or who is known and brings more.
+type Request struct {
+	Identities []Identity
+	Consents   []loyalty.Consent
+	Birthday   string            // "2024-05" or "2024-05-17"; "" says nothing
+	Facts      map[string]string // merged into what is known
+}
+
+// Identity is one identity and, for a phone, how pages may show it.
+type Identity struct {
+	loyalty.Identity
+	Shown string
+}
+
+// Enrol finds the member who owns one of the identities, or makes a new one,
+// and gives him all of them. It reports whether he is new. It fails with
+// KindConflict code "identities_differ" when the identities belong to several
+// members, and with KindUnavailable when it lost every race.
+func Enrol(ctx context.Context, s store.Store, request Request, random io.Reader, now time.Time) (member loyalty.MemberID, created bool, err error) {
+	for range attempts {
+		member, created, err = try(ctx, s, request, random, now)
+		if _, lost := errors.AsType[*table.ConditionError](err); !lost {
+			return member, created, err
+		}
+	}
+	return "", false, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the same member at the same time")
+}
+
+func try(ctx context.Context, s store.Store, request Request, random io.Reader, now time.Time) (loyalty.MemberID, bool, error) {
+	identities := make([]loyalty.Identity, len(request.Identities))
+	for i, identity := range request.Identities {
+		identities[i] = identity.Identity
+	}
+	owners, err := s.Owners(ctx, identities...)
+	if err != nil {
+		return "", false, err
+	}
+	var known loyalty.MemberID
+	var added []Identity
+	for i, owner := range owners {
+		switch {
+		case owner == "":
+			added = append(added, request.Identities[i])
+		case known == "":
+			known = owner
+		case owner != known:
+			return "", false, loyalty.Refuse(loyalty.KindConflict, "identities_differ",
+				"the identities belong to different members; merge them first")
+		}
+	}
+	if known != "" {
+		return known, false, extend(ctx, s, known, request, added, now)
+	}
+	member, err := NewMemberID(random)
+	if err != nil {
+		return "", false, err
+	}
+	actions := store.CreateAccount(member, profile(store.Profile{}, request, added), request.Consents, now)
+	for _, identity := range added {
+		actions = append(actions, store.GiveIdentity(identity.Identity, member))
+	}
+	return member, true, s.Table.Write(ctx, actions...)
+}
+
+// extend gives a known member what is new in the request, and writes nothing
+// when that is nothing.
+func extend(ctx context.Context, s store.Store, member loyalty.MemberID, request Request, added []Identity, now time.Time) error {
+	account, err := s.Account(ctx, member)
+	if err != nil {
+		return err
+	}
+	var changes []table.Change
+	for _, consent := range request.Consents {
+		if _, given := account.Consents[consent]; !given {
+			changes = append(changes, store.GiveConsent(consent, now))
+		}
+	}
+	actions := []table.Action{}
+	for _, identity := range added {
+		actions = append(actions, store.GiveIdentity(identity.Identity, member))
+	}
+	profile, held := store.ChangeProfile(account.Profile, profile(account.Profile, request, added))
+	changes = append(changes, profile...)
+	if len(changes) > 0 {
+		actions = append(actions, store.UpdateAccount(member, changes, held...))
+	}
+	if len(actions) == 0 {
+		return nil
+	}
+	return s.Table.Write(ctx, actions...)
+}
+
+func profile(was store.Profile, request Request, added []Identity) store.Profile {
+	is := store.Profile{
+		Identities: slices.Clone(was.Identities),
+		Birthday:   was.Birthday,
+		Facts:      maps.Clone(was.Facts),
+	}
+	for _, identity := range added {
+		is.Identities = append(is.Identities, store.ProfileIdentity{
+			Kind: identity.Kind, Channel: identity.Channel, Value: identity.Value, Shown: identity.Shown,
+		})
+	}
+	if request.Birthday != "" {
+		is.Birthday = request.Birthday
+	}
+	if len(request.Facts) > 0 && is.Facts == nil {
+		is.Facts = map[string]string{}
+	}
+	maps.Copy(is.Facts, request.Facts)
+	return is
+}
+
+// NewMemberID draws 80 random bits: enough that no two members of a brand ever
+// share an id, and nothing about the person in it.
+func NewMemberID(random io.Reader) (loyalty.MemberID, error) {
+	raw := make([]byte, 10)
+	if _, err := io.ReadFull(random, raw); err != nil {
+		return "", fmt.Errorf("member id: %w", err)
+	}
+	return loyalty.MemberID("m" + strings.ToLower(base32.StdEncoding.EncodeToString(raw))), nil
+}
+
+// joinedType tells the message from an order event on the same queue.
+const joinedType = "identity.joined"
+
+// joined asks convertorders to credit the orders that wait for an identity.
+type joined struct {
+	Type     string           `json:"type"`
+	Identity loyalty.Identity `json:"identity"`
+}
+
+// JoinedMessage is what is put on the orders queue when an identity got an
+// owner. Sending it again is harmless, so a caller that cannot tell whether an
+// earlier one was kept sends it again.
+func JoinedMessage(identity loyalty.Identity) []byte {
+	raw, err := json.Marshal(joined{joinedType, identity})
+	if err != nil {
+		panic(err) // strings only
+	}
+	return raw
+}
+
+// ReadJoined reads such a message; false for any other.
+func ReadJoined(body []byte) (loyalty.Identity, bool) {
+	var message joined
+	if err := json.Unmarshal(body, &message); err != nil || message.Type != joinedType {
+		return loyalty.Identity{}, false
+	}
+	return message.Identity, true
+}
