@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"regexp"
 	"time"
 
@@ -107,3 +108,6 @@ func At(versions []Program, at time.Time) Program {
 	}
 	return found
 }
+
+// Same tells whether two documents say the same.
+func Same(a, b Document) bool { return reflect.DeepEqual(a, b) }

@@ -4,6 +4,8 @@ package repurchase
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
@@ -11,6 +13,7 @@ import (
 
 // Category is how a kind of product is used up.
 type Category struct {
+	Name      string   `json:"name,omitempty" maxLength:"20" doc:"what a message calls the goods: 奶粉; the category's key where it is absent"`
 	CycleDays int      `json:"cycle_days" minimum:"1" maximum:"730" doc:"days a purchase usually lasts"`
 	LeadDays  int      `json:"lead_days" minimum:"0" maximum:"365" doc:"days before the end of the cycle at which to remind: deciding and delivery"`
 	SKUs      []string `json:"skus,omitempty" doc:"SKUs that belong here when an order line names no category"`
@@ -38,11 +41,15 @@ type Rules struct {
 // Validate refuses rules that could not be applied, naming the field below
 // pointer.
 func (r Rules) Validate(pointer string) error {
-	for name, category := range r.Categories {
+	// In order, so that of two errors the same one is always named.
+	for _, name := range slices.Sorted(maps.Keys(r.Categories)) {
+		category := r.Categories[name]
 		at := pointer + "/categories/" + name
 		switch {
 		case name == "" || len(name) > 64:
 			return loyalty.Invalid(pointer+"/categories", "out_of_range", "a category's name must have 1 to 64 bytes")
+		case len([]rune(category.Name)) > 20:
+			return loyalty.Invalid(at+"/name", "out_of_range", "a category's name for messages must have at most 20 characters")
 		case category.CycleDays < 1 || category.CycleDays > 730:
 			return loyalty.Invalid(at+"/cycle_days", "out_of_range", "a cycle must be 1 to 730 days")
 		case category.LeadDays < 0 || category.LeadDays >= category.CycleDays:
@@ -95,15 +102,17 @@ func (r Rules) DueAt(category string, boughtAt time.Time, zone *time.Location) (
 }
 
 // TooLate tells whether what was bought at boughtAt is used up by now, so that
-// a reminder would come after the customer had to decide. It is what keeps the
-// import of an old history from writing to everybody.
+// a reminder would come after the customer had to decide: once the day at the
+// end of the cycle is over by the brand's calendar, and always for a category
+// without a cycle. It is what keeps the import of an old history from writing
+// to everybody.
 func (r Rules) TooLate(category string, boughtAt, now time.Time, zone *time.Location) bool {
 	c, ok := r.Categories[category]
 	if !ok {
 		return true
 	}
 	local := boughtAt.In(zone)
-	return !now.Before(time.Date(local.Year(), local.Month(), local.Day()+c.CycleDays, 0, 0, 0, 0, zone))
+	return !now.Before(time.Date(local.Year(), local.Month(), local.Day()+c.CycleDays+1, 0, 0, 0, 0, zone))
 }
 
 // Allowed is the first minute from at on that is not quiet.
@@ -127,6 +136,54 @@ func (r Rules) Allowed(at time.Time, zone *time.Location) time.Time {
 		day++
 	}
 	return time.Date(local.Year(), local.Month(), day, to/60, to%60, 0, 0, zone)
+}
+
+// Quiet tells whether no message may leave at the time (免打扰时段).
+func (r Rules) Quiet(at time.Time, zone *time.Location) bool {
+	return !r.Allowed(at, zone).Equal(at)
+}
+
+// Title is what a message calls the goods of a category.
+func (r Rules) Title(category string) string {
+	if name := r.Categories[category].Name; name != "" {
+		return name
+	}
+	return category
+}
+
+// Purchase is the last one that a member made of a category.
+type Purchase struct {
+	Category string
+	At       time.Time
+	Told     bool // what became of its reminder stands on record
+}
+
+// Plan is what a look at a member's purchases comes to.
+type Plan struct {
+	Due    []Purchase // to be reminded of now
+	Missed []Purchase // used up before anybody was reminded: too late
+	Next   time.Time  // when the first of the others falls due; zero for never
+}
+
+// Plan looks at the last purchase of each category. It does not ask whether
+// the hour is quiet.
+func (r Rules) Plan(purchases []Purchase, now time.Time, zone *time.Location) Plan {
+	var plan Plan
+	for _, purchase := range purchases {
+		due, cycles := r.DueAt(purchase.Category, purchase.At, zone)
+		switch {
+		case purchase.Told || !cycles:
+		case due.After(now):
+			if plan.Next.IsZero() || due.Before(plan.Next) {
+				plan.Next = due
+			}
+		case r.TooLate(purchase.Category, purchase.At, now, zone):
+			plan.Missed = append(plan.Missed, purchase)
+		default:
+			plan.Due = append(plan.Due, purchase)
+		}
+	}
+	return plan
 }
 
 // OverCap tells whether one more message at now would break the cap, given the

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -30,7 +29,8 @@ type Account struct {
 	Reminded map[string]Reminded
 	Sent     []time.Time // his last messages, oldest first
 
-	RemindAt, SettleAt time.Time // when the schedules should look at him; zero for never
+	RemindAt, SettleAt       time.Time // when the schedules should look at him; zero for never
+	RemindAsked, SettleAsked int64     // how often By asked for it
 }
 
 // Profile is what a member or an operator told about the person.
@@ -54,13 +54,6 @@ type Bought struct {
 	Count, Quantity int64     // purchases and units, without those given back whole
 	First, Last     time.Time // of purchases, given back or not
 	LastOrder       loyalty.OrderKey
-}
-
-// Reminded is what became of the reminder for the purchase made at Bought.
-type Reminded struct {
-	Bought  time.Time
-	Outcome string // "sent", or why it was not: "opted_out", "capped", "bought_again", "too_late", "refunded"
-	At      time.Time
 }
 
 // Attribute names of an account. Those of one category or consent end in its
@@ -151,10 +144,14 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 		switch name {
 		case accountJoined:
 			a.JoinedAt = instant(value.Text())
-		case "rsk":
+		case WakeRemind.sk:
 			a.RemindAt = instant(value.Text())
-		case "ssk":
+		case WakeSettle.sk:
 			a.SettleAt = instant(value.Text())
+		case WakeRemind.asked:
+			a.RemindAsked = value.Int()
+		case WakeSettle.asked:
+			a.SettleAsked = value.Int()
 		case accountSent:
 			for text := range strings.SplitSeq(value.Text(), " ") {
 				a.Sent = append(a.Sent, instant(text))
@@ -314,20 +311,23 @@ func LastPurchase(category string, at time.Time, order loyalty.OrderKey) ([]tabl
 }
 
 // Wake is one of the two indexes that wake a schedule for a member.
-type Wake struct{ pk, sk string }
+type Wake struct{ pk, sk, asked string }
 
 // The two wake-up calls.
 var (
-	WakeRemind = Wake{"rpk", "rsk"}
-	WakeSettle = Wake{"spk", "ssk"}
+	WakeRemind = Wake{"rpk", "rsk", "rasked"}
+	WakeSettle = Wake{"spk", "ssk", "sasked"}
 )
 
 // By asks to be woken at the time or earlier; the condition fails when a later
-// call stands, which then has to be moved with Move.
+// call stands, which then has to be moved with Move. Asking is counted even
+// where an earlier call stands, so that a schedule that looked at the account
+// before does not answer that call as if nothing had been asked (see Answer).
 func (w Wake) By(member loyalty.MemberID, at time.Time) ([]table.Change, table.Condition) {
 	return []table.Change{
 		table.SetIfMissing(w.pk, table.String(table.WakePK(member))),
 		table.SetIfMissing(w.sk, table.String(table.Instant(at))),
+		table.Add(w.asked, 1),
 	}, table.MissingOrAtMost(w.sk, table.String(table.Instant(at)))
 }
 
@@ -376,67 +376,6 @@ func (s Store) Roster(ctx context.Context, shard, limit int, cursor string) ([]l
 		members[i] = loyalty.MemberID(item.Key.SK)
 	}
 	return members, page.Next, nil
-}
-
-// RecordReminder notes what became of a reminder, and the message if one went
-// out. The condition fails when another outcome for the same purchase, or
-// another message, was noted since the account was read.
-func RecordReminder(account Account, category string, reminded Reminded, keepSent int) ([]table.Change, []table.Condition) {
-	changes := []table.Change{table.Set(accountReminded+category, table.String(reminded.text()))}
-	var conditions []table.Condition
-	if was, ok := account.Reminded[category]; ok {
-		conditions = append(conditions, table.Equals(accountReminded+category, table.String(was.text())))
-	} else {
-		conditions = append(conditions, table.Missing(accountReminded+category))
-	}
-	if reminded.Outcome == OutcomeSent {
-		sent := append(account.Sent[max(0, len(account.Sent)-keepSent+1):], reminded.At)
-		texts := make([]string, len(sent))
-		for i, at := range sent {
-			texts[i] = table.Instant(at)
-		}
-		changes = append(changes, table.Set(accountSent, table.String(strings.Join(texts, " "))))
-		if len(account.Sent) == 0 {
-			conditions = append(conditions, table.Missing(accountSent))
-		} else {
-			was := make([]string, len(account.Sent))
-			for i, at := range account.Sent {
-				was[i] = table.Instant(at)
-			}
-			conditions = append(conditions, table.Equals(accountSent, table.String(strings.Join(was, " "))))
-		}
-	}
-	return changes, conditions
-}
-
-// Unchanged holds an account's last purchase of a category to what was read.
-func Unchanged(category string, bought Bought) table.Condition {
-	return table.Equals(accountLast+category, table.String(table.Instant(bought.Last)))
-}
-
-// ConsentStands holds a consent to be still given.
-func ConsentStands(consent loyalty.Consent, since time.Time) table.Condition {
-	return table.Equals(accountConsent+string(consent), table.String(table.Instant(since)))
-}
-
-// The outcome of a reminder that went out.
-const OutcomeSent = "sent"
-
-func (r Reminded) text() string {
-	return table.Instant(r.Bought) + " " + r.Outcome + " " + table.Instant(r.At)
-}
-
-func parseReminded(text string) (Reminded, error) {
-	parts := strings.Split(text, " ")
-	if len(parts) != 3 {
-		return Reminded{}, fmt.Errorf("reminder has %s parts", strconv.Itoa(len(parts)))
-	}
-	bought, err := time.Parse(time.RFC3339, parts[0])
-	if err != nil {
-		return Reminded{}, err
-	}
-	at, err := time.Parse(time.RFC3339, parts[2])
-	return Reminded{Bought: bought, Outcome: parts[1], At: at}, err
 }
 
 func malformed(entity string, cause error) error {

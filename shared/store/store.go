@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/huitou/huitou/shared/loyalty"
@@ -66,6 +67,23 @@ func documents[T any](ctx context.Context, t table.Table, query table.Query) ([]
 		entities = append(entities, entity)
 	}
 	return entities, page.Next, nil
+}
+
+// Refused tells whether a write changed nothing because a condition did not
+// hold.
+func Refused(err error) bool {
+	_, refused := errors.AsType[*table.ConditionError](err)
+	return refused
+}
+
+// refusedBy tells whether a write of one action was refused by its condition,
+// and the item that refused it.
+func refusedBy(err error) (bool, *table.Item) {
+	refused, ok := errors.AsType[*table.ConditionError](err)
+	if !ok {
+		return false, nil
+	}
+	return true, refused.Failed[0].Old
 }
 
 func documentItem(key table.Key, entity any) table.Item {

@@ -149,6 +149,12 @@ func LeaseKey(template, campaign, occurrence, page string) Key {
 	return Key{join("Q", template), join("L", campaign, occurrence, page)}
 }
 
+// RunKey is one occurrence of a campaign that was run: the terms it was frozen
+// with, and what came of it.
+func RunKey(campaign, occurrence string) Key {
+	return Key{join("N", campaign), join("R", occurrence)}
+}
+
 // ProgramKey is one version of the brand's rules, from 1.
 func ProgramKey(version int64) Key { return Key{ProgramPK, fmt.Sprintf("V#%09d", version)} }
 

@@ -1,0 +1,142 @@
+// Package members is the member's own API (/v1/me): what he has, and nothing
+// of anybody else. Who he is comes from his token alone; no path, query or
+// body can name another.
+package members
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/huitou/huitou/shared/gateway"
+	"github.com/huitou/huitou/shared/idempotency"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/problem"
+	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/rest"
+	"github.com/huitou/huitou/shared/statement"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/token"
+)
+
+// Function is members and what it needs.
+type Function struct {
+	Store    store.Store
+	TokenKey []byte
+	Clock    func() time.Time
+	Log      *slog.Logger
+}
+
+// Handler serves the API.
+func (f Function) Handler() http.Handler {
+	mux := http.NewServeMux()
+	f.Register(rest.New(mux))
+	return f.authenticate(rest.Strict(mux, func(next http.Handler) http.Handler {
+		return idempotency.Handler(f.Store, f.Clock, func(ctx context.Context) string { return "member:" + string(caller(ctx)) }, next)
+	}))
+}
+
+// Handle makes the Lambda handler.
+func (f Function) Handle() func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+	return gateway.Handle(f.Handler())
+}
+
+type memberKey struct{}
+
+func caller(ctx context.Context) loyalty.MemberID {
+	member, _ := ctx.Value(memberKey{}).(loyalty.MemberID) // authenticate put it there
+	return member
+}
+
+func (f Function) authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		bearer, err := token.Bearer(r.Header.Get("Authorization"))
+		if err != nil {
+			problem.Write(w, r, err)
+			return
+		}
+		member, err := token.VerifyMember(f.TokenKey, bearer, f.Clock())
+		if err != nil {
+			problem.Write(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), memberKey{}, member)))
+	})
+}
+
+// me is what a member sees of himself.
+type me struct {
+	MemberID loyalty.MemberID  `json:"member_id"`
+	JoinedAt time.Time         `json:"joined_at"`
+	Consents []loyalty.Consent `json:"consents"`
+	Points   statement.Points  `json:"points"`
+}
+
+// Register adds every call to an API.
+func (f Function) Register(api huma.API) {
+	register(f, api, http.MethodGet, "/v1/me", "me", "Who I am and what I have", func(_ context.Context, account store.Account, _ *struct{}) (me, error) {
+		shown := me{MemberID: account.Member, JoinedAt: account.JoinedAt, Consents: []loyalty.Consent{}, Points: statement.OfPoints(account)}
+		for _, consent := range []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarketing, loyalty.ConsentPersonalisation} {
+			if _, given := account.Consents[consent]; given {
+				shown.Consents = append(shown.Consents, consent)
+			}
+		}
+		return shown, nil
+	})
+	register(f, api, http.MethodGet, "/v1/me/points", "my-points", "My points", func(_ context.Context, account store.Account, _ *struct{}) (statement.Points, error) {
+		return statement.OfPoints(account), nil
+	})
+	registerList(f, api, "/v1/me/points/ledger", "my-ledger", "My ledger, newest first", statement.Ledger)
+	registerList(f, api, "/v1/me/orders", "my-orders", "My orders, newest first", statement.Orders)
+	registerList(f, api, "/v1/me/coupons", "my-coupons", "My coupons", func(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string) ([]statement.Coupon, string, error) {
+		held, next, err := s.Coupons(ctx, member, limit, cursor)
+		return statement.OfCoupons(held, f.Clock()), next, err
+	})
+	register(f, api, http.MethodGet, "/v1/me/reminders", "my-reminders", "What the brand will remind me of", func(ctx context.Context, account store.Account, _ *struct{}) (rest.List[statement.Reminder], error) {
+		versions, err := f.Store.Programs(ctx)
+		return rest.List[statement.Reminder]{Items: statement.Reminders(account, program.At(versions, f.Clock()), f.Clock())}, err
+	})
+	register(f, api, http.MethodPut, "/v1/me/consents/{consent}", "give-my-consent", "Give a consent", func(ctx context.Context, account store.Account, in *consentPath) (struct{}, error) {
+		return struct{}{}, f.Store.Table.Write(ctx, store.UpdateAccount(account.Member, []table.Change{store.GiveConsent(in.Consent, f.Clock())}))
+	})
+	register(f, api, http.MethodDelete, "/v1/me/consents/{consent}", "withdraw-my-consent", "Withdraw a consent, in one step", func(ctx context.Context, account store.Account, in *consentPath) (struct{}, error) {
+		return struct{}{}, f.Store.Table.Write(ctx, store.UpdateAccount(account.Member, []table.Change{store.WithdrawConsent(in.Consent)}))
+	})
+}
+
+type consentPath struct {
+	Consent loyalty.Consent `path:"consent" enum:"membership,marketing,personalisation"`
+}
+
+// register adds a call that needs the caller's account.
+func register[I, O any](f Function, api huma.API, method, path, id, summary string, answer func(context.Context, store.Account, *I) (O, error)) {
+	rest.Register(api, f.Log, rest.Operation{Method: method, Path: path, ID: id, Tag: "me", Summary: summary, Security: "member"},
+		func(ctx context.Context, in *I) (*rest.Body[O], error) {
+			account, err := f.Store.Account(ctx, caller(ctx))
+			if loyalty.KindOf(err) == loyalty.KindNotFound {
+				return nil, loyalty.Refuse(loyalty.KindUnauthenticated, "token_invalid", "the member of this token is gone")
+			}
+			if err != nil {
+				return nil, err
+			}
+			output, err := answer(ctx, account, in)
+			if err != nil {
+				return nil, err
+			}
+			return rest.Answer(output), nil
+		})
+}
+
+func registerList[T any](f Function, api huma.API, path, id, summary string,
+	page func(context.Context, store.Store, loyalty.MemberID, int, string) ([]T, string, error),
+) {
+	register(f, api, http.MethodGet, path, id, summary, func(ctx context.Context, account store.Account, in *rest.Paging) (rest.List[T], error) {
+		items, next, err := page(ctx, f.Store, account.Member, in.Limit, in.Cursor)
+		return rest.Page(items, next), err
+	})
+}

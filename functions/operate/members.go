@@ -1,0 +1,275 @@
+package operate
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/huitou/huitou/shared/enrolment"
+	"github.com/huitou/huitou/shared/idempotency"
+	"github.com/huitou/huitou/shared/identity"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/orders"
+	"github.com/huitou/huitou/shared/rest"
+	"github.com/huitou/huitou/shared/statement"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/token"
+)
+
+// enrolBody is who joins.
+type enrolBody struct {
+	Identities []identityBody    `json:"identities" minItems:"1" maxItems:"20"`
+	Consents   []loyalty.Consent `json:"consents,omitempty" enum:"membership,marketing,personalisation" maxItems:"3"`
+	Birthday   string            `json:"birthday,omitempty" pattern:"^[0-9]{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?$" doc:"a month is enough: 2024-05"`
+	Facts      map[string]string `json:"facts,omitempty" doc:"what the brand knows, in at most 20 short texts"`
+}
+
+type identityBody struct {
+	Kind    loyalty.IdentityKind `json:"kind" enum:"buyer,openid,unionid,wecom,phone"`
+	Channel loyalty.Channel      `json:"channel,omitempty" maxLength:"64" doc:"needed but for a phone"`
+	Value   string               `json:"value" minLength:"1" maxLength:"128"`
+}
+
+// member is a member as operators see him.
+type member struct {
+	MemberID   loyalty.MemberID  `json:"member_id"`
+	JoinedAt   time.Time         `json:"joined_at"`
+	Home       loyalty.Channel   `json:"home_channel,omitempty" doc:"where he first bought"`
+	Identities []shownIdentity   `json:"identities"`
+	Consents   []loyalty.Consent `json:"consents"`
+	Birthday   string            `json:"birthday,omitempty"`
+	Facts      map[string]string `json:"facts,omitempty"`
+	Orders     int64             `json:"orders"`
+	Paid       loyalty.Fen       `json:"paid"`
+	Refunded   loyalty.Fen       `json:"refunded"`
+	Points     statement.Points  `json:"points"`
+}
+
+type shownIdentity struct {
+	Kind    loyalty.IdentityKind `json:"kind"`
+	Channel loyalty.Channel      `json:"channel,omitempty"`
+	Value   string               `json:"value" doc:"a phone is masked"`
+}
+
+func (f Function) registerMembers(api huma.API) {
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodPost, Path: "/v1/members", ID: "enrol", Tag: "members", Roles: clerks,
+		Summary: "Make a member, or find him by any of his identities and add the others",
+		Status:  http.StatusOK, Also: map[int]string{http.StatusCreated: "Created"},
+	}, f.enrol)
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodGet, Path: "/v1/members/{id}", ID: "member", Tag: "members", Roles: readers,
+		Summary: "One member",
+	}, func(ctx context.Context, in *MemberPath) (*rest.Body[member], error) {
+		account, err := f.Store.Account(ctx, in.member())
+		if err != nil {
+			return nil, err
+		}
+		return rest.Answer(shownMember(account)), nil
+	})
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodGet, Path: "/v1/members/{id}/points", ID: "member-points", Tag: "members", Roles: readers,
+		Summary: "A member's points",
+	}, func(ctx context.Context, in *MemberPath) (*rest.Body[statement.Points], error) {
+		account, err := f.Store.Account(ctx, in.member())
+		if err != nil {
+			return nil, err
+		}
+		return rest.Answer(statement.OfPoints(account)), nil
+	})
+	registerHistory(f, api, "points/ledger", "member-ledger", "A member's ledger, newest first", statement.Ledger)
+	registerHistory(f, api, "orders", "member-orders", "A member's orders, newest first", statement.Orders)
+	registerHistory(f, api, "coupons", "member-coupons", "A member's coupons", f.coupons)
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodGet, Path: "/v1/members/{id}/reminders", ID: "member-reminders", Tag: "reminders", Roles: readers,
+		Summary: "A member's reminders: due, sent or skipped, and why",
+	}, func(ctx context.Context, in *MemberPath) (*rest.Body[rest.List[statement.Reminder]], error) {
+		account, err := f.Store.Account(ctx, in.member())
+		if err != nil {
+			return nil, err
+		}
+		rules, err := f.rules(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return rest.Answer(rest.List[statement.Reminder]{Items: statement.Reminders(account, rules, f.Clock())}), nil
+	})
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodPost, Path: "/v1/members/{id}/tokens", ID: "member-token", Tag: "members",
+		Roles: []token.Role{token.RoleIntegration}, Status: http.StatusCreated,
+		Summary: "A short-lived token with which a member's own page or mini-program calls /v1/me",
+	}, f.issueToken)
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodPut, Path: "/v1/members/{id}/consents/{consent}", ID: "give-consent", Tag: "members", Roles: clerks,
+		Summary: "Record a consent", Status: http.StatusNoContent,
+	}, func(ctx context.Context, in *ConsentPath) (*struct{}, error) {
+		return nil, f.change(ctx, in.member(), store.GiveConsent(in.Consent, f.Clock()))
+	})
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodDelete, Path: "/v1/members/{id}/consents/{consent}", ID: "withdraw-consent", Tag: "members", Roles: clerks,
+		Summary: "Withdraw a consent", Status: http.StatusNoContent,
+	}, func(ctx context.Context, in *ConsentPath) (*struct{}, error) {
+		return nil, f.change(ctx, in.member(), store.WithdrawConsent(in.Consent))
+	})
+}
+
+// ConsentPath names a consent of a member.
+type ConsentPath struct {
+	MemberPath
+	Consent loyalty.Consent `path:"consent" enum:"membership,marketing,personalisation"`
+}
+
+// change changes an account that is there; KindNotFound code "member_unknown"
+// otherwise.
+func (f Function) change(ctx context.Context, member loyalty.MemberID, changes ...table.Change) error {
+	err := f.Store.Table.Write(ctx, store.UpdateAccount(member, changes))
+	if store.Refused(err) {
+		return loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
+	}
+	return err
+}
+
+func (f Function) enrol(ctx context.Context, in *rest.Body[enrolBody]) (*struct {
+	Status int
+	Body   member
+}, error,
+) {
+	request := enrolment.Request{Consents: in.Body.Consents, Birthday: in.Body.Birthday, Facts: in.Body.Facts}
+	if err := checkFacts(in.Body.Facts); err != nil {
+		return nil, err
+	}
+	for i, identity := range in.Body.Identities {
+		read, err := f.readIdentity(fmt.Sprintf("/identities/%d", i), identity)
+		if err != nil {
+			return nil, err
+		}
+		request.Identities = append(request.Identities, read)
+	}
+	id, created, err := enrolment.Enrol(ctx, f.Store, request, f.Random, f.Clock())
+	if err != nil {
+		return nil, err
+	}
+	// Sent for every identity and every time: a message that was lost with an
+	// earlier answer is made up for by the client's repeat.
+	messages := make([][]byte, len(request.Identities))
+	for i, identity := range request.Identities {
+		messages[i] = enrolment.JoinedMessage(identity.Identity)
+	}
+	if err := f.Orders.Send(ctx, messages...); err != nil {
+		return nil, err
+	}
+	account, err := f.Store.Account(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	answer := &struct {
+		Status int
+		Body   member
+	}{http.StatusOK, shownMember(account)}
+	if created {
+		answer.Status = http.StatusCreated
+	}
+	return answer, nil
+}
+
+func checkFacts(facts map[string]string) error {
+	if len(facts) > 20 {
+		return loyalty.Invalid("/facts", "out_of_range", "at most 20 facts")
+	}
+	for name, value := range facts {
+		if name == "" || len(name) > 64 || len(value) > 256 {
+			return loyalty.Invalid("/facts", "out_of_range", "a fact's name has 1 to 64 bytes, its text at most 256")
+		}
+	}
+	return nil
+}
+
+// readIdentity takes an identity as it is kept: a phone becomes its token.
+func (f Function) readIdentity(pointer string, in identityBody) (enrolment.Identity, error) {
+	if in.Kind == loyalty.IdentityPhone {
+		phone, err := identity.ParsePhone(in.Value)
+		if err != nil {
+			return enrolment.Identity{}, loyalty.Invalid(pointer+"/value", "not_a_phone", "a phone number is 11 digits, or + and the country code before them")
+		}
+		known, err := phone.Identity(f.PhoneKey)
+		return enrolment.Identity{Identity: known, Shown: phone.String()}, err
+	}
+	if in.Channel == "" {
+		return enrolment.Identity{}, loyalty.Invalid(pointer+"/channel", "required", "only a phone means the same person on every channel")
+	}
+	if orders.IsMasked(in.Value) {
+		return enrolment.Identity{}, loyalty.Invalid(pointer+"/value", "masked", "a masked name or ciphertext stands for nobody")
+	}
+	return enrolment.Identity{Identity: loyalty.Identity{Kind: in.Kind, Channel: in.Channel, Value: in.Value}}, nil
+}
+
+func shownMember(account store.Account) member {
+	m := member{
+		MemberID: account.Member, JoinedAt: account.JoinedAt, Home: account.Home,
+		Identities: []shownIdentity{}, Consents: []loyalty.Consent{},
+		Birthday: account.Profile.Birthday, Facts: account.Profile.Facts,
+		Orders: account.Orders, Paid: account.Paid, Refunded: account.Refunded,
+		Points: statement.OfPoints(account),
+	}
+	for _, identity := range account.Profile.Identities {
+		shown := shownIdentity{identity.Kind, identity.Channel, identity.Value}
+		if identity.Shown != "" {
+			shown.Value = identity.Shown
+		}
+		m.Identities = append(m.Identities, shown)
+	}
+	for _, consent := range []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarketing, loyalty.ConsentPersonalisation} {
+		if _, given := account.Consents[consent]; given {
+			m.Consents = append(m.Consents, consent)
+		}
+	}
+	return m
+}
+
+// registerHistory adds a list that belongs to one member.
+func registerHistory[T any](f Function, api huma.API, path, id, summary string,
+	page func(context.Context, store.Store, loyalty.MemberID, int, string) ([]T, string, error),
+) {
+	type input struct {
+		MemberPath
+		rest.Paging
+	}
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodGet, Path: "/v1/members/{id}/" + path, ID: id, Tag: "members", Roles: readers, Summary: summary,
+	}, func(ctx context.Context, in *input) (*rest.Body[rest.List[T]], error) {
+		if _, err := f.Store.Account(ctx, in.member()); err != nil {
+			return nil, err
+		}
+		items, next, err := page(ctx, f.Store, in.member(), in.Limit, in.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		return rest.Answer(rest.Page(items, next)), nil
+	})
+}
+
+func (f Function) coupons(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string) ([]statement.Coupon, string, error) {
+	held, next, err := s.Coupons(ctx, member, limit, cursor)
+	return statement.OfCoupons(held, f.Clock()), next, err
+}
+
+type memberToken struct {
+	Token     string    `json:"token"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+func (f Function) issueToken(ctx context.Context, in *MemberPath) (*rest.Body[memberToken], error) {
+	if _, err := f.Store.Account(ctx, in.member()); err != nil {
+		return nil, err
+	}
+	idempotency.KeepSecret(ctx)
+	raw, expiresAt, err := token.NewMember(f.TokenKey, in.member(), f.Clock())
+	if err != nil {
+		return nil, err
+	}
+	return rest.Answer(memberToken{raw, expiresAt}), nil
+}

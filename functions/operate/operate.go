@@ -1,0 +1,164 @@
+// Package operate is the operators' and the integrations' API (/v1), and the
+// answer to every path that nobody else serves.
+package operate
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	_ "embed"
+	"encoding/hex"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/gateway"
+	"github.com/huitou/huitou/shared/idempotency"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/problem"
+	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/queue"
+	"github.com/huitou/huitou/shared/rest"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/token"
+)
+
+// Function is operate and what it needs.
+type Function struct {
+	Store      store.Store
+	Orders     queue.Sender // told when an identity got an owner
+	Queues     queue.Admin
+	Keys       *cards.Keyring
+	PhoneKey   []byte
+	TokenKey   []byte
+	AdminToken string // hash (token.Hash) of the admin's token
+	PublicURL  string // where customers reach the brand: "https://huitou.example.com"
+	Clock      func() time.Time
+	Random     io.Reader
+	Log        *slog.Logger
+}
+
+//go:embed openapi.json
+var openAPI []byte
+
+// Handler serves the API.
+func (f Function) Handler() http.Handler {
+	mux := http.NewServeMux()
+	f.Register(rest.New(mux))
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		_, _ = w.Write(openAPI) // a reader who went away needs no answer
+	})
+	caller := func(ctx context.Context) string {
+		operator, _ := rest.Operator(ctx)
+		return operator.Name
+	}
+	return f.authenticate(rest.Strict(mux, func(next http.Handler) http.Handler {
+		return idempotency.Handler(f.Store, f.Clock, caller, next)
+	}))
+}
+
+// Handle makes the Lambda handler.
+func (f Function) Handle() func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+	return gateway.Handle(f.Handler())
+}
+
+// Register adds every call to an API: the one that is served, or the one that
+// the published document is made from.
+func (f Function) Register(api huma.API) {
+	f.registerMembers(api)
+	f.registerOperators(api)
+	f.registerProgram(api)
+	f.registerCards(api)
+	f.registerCampaigns(api)
+	f.registerReminders(api)
+	f.registerQueues(api)
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodGet, Path: "/healthz", ID: "health", Tag: "service", Security: "none",
+		Summary: "200 when everything is up",
+	}, func(ctx context.Context, _ *struct{}) (*health, error) {
+		if _, err := f.Store.Programs(ctx); err != nil {
+			return nil, err
+		}
+		answer := &health{}
+		answer.Body.Status = "ok"
+		return answer, nil
+	})
+}
+
+type health struct {
+	Body struct {
+		Status string `json:"status" enum:"ok"`
+	}
+}
+
+// authenticate finds out who calls. A token that is not known is refused here,
+// whatever it was sent to; without a token the call decides.
+func (f Function) authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := r.Header.Get("Authorization")
+		if header == "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		operator, err := f.operator(r.Context(), header)
+		if err != nil {
+			problem.Write(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(rest.WithOperator(r.Context(), operator)))
+	})
+}
+
+func (f Function) operator(ctx context.Context, header string) (token.Operator, error) {
+	bearer, err := token.Bearer(header)
+	if err != nil {
+		return token.Operator{}, err
+	}
+	hash := token.Hash(bearer)
+	if f.AdminToken != "" && subtle.ConstantTimeCompare([]byte(hash), []byte(f.AdminToken)) == 1 {
+		return token.Operator{Name: "admin", Role: token.RoleAdmin}, nil
+	}
+	if _, err := token.VerifyMember(f.TokenKey, bearer, f.Clock()); err == nil {
+		return token.Operator{}, loyalty.Refuse(loyalty.KindForbidden, "role_missing", "a member's token opens /v1/me and cards, nothing else")
+	}
+	operator, err := f.Store.OperatorByToken(ctx, hash)
+	if loyalty.KindOf(err) == loyalty.KindNotFound {
+		return token.Operator{}, loyalty.Refuse(loyalty.KindUnauthenticated, "token_invalid", "this token is not known")
+	}
+	if err != nil {
+		return token.Operator{}, err
+	}
+	return token.Operator{Name: operator.Name, Role: token.Role(operator.Role)}, nil
+}
+
+// derivedID is an id that comes from the request's Idempotency-Key: a repeat
+// of the request makes the same thing again, not another.
+func derivedID(ctx context.Context, kind string) string {
+	sum := sha256.Sum256([]byte(kind + "\n" + idempotency.Cause(ctx)))
+	return hex.EncodeToString(sum[:8])
+}
+
+// rules is the program in force now.
+func (f Function) rules(ctx context.Context) (program.Program, error) {
+	versions, err := f.Store.Programs(ctx)
+	return program.At(versions, f.Clock()), err
+}
+
+// MemberPath names a member.
+type MemberPath struct {
+	ID string `path:"id" maxLength:"64" doc:"member_id"`
+}
+
+func (p MemberPath) member() loyalty.MemberID { return loyalty.MemberID(p.ID) }
+
+var (
+	readers     = []token.Role{token.RoleViewer, token.RoleOperator, token.RoleIntegration}
+	shopkeepers = []token.Role{token.RoleOperator}
+	clerks      = []token.Role{token.RoleOperator, token.RoleIntegration}
+)

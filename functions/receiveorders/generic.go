@@ -1,0 +1,60 @@
+package receiveorders
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/orders"
+)
+
+// tolerance is how many seconds a signature's time may be from ours, either
+// way (Standard Webhooks 1.0.0).
+const tolerance = 300
+
+// readGeneric reads the canonical event under Standard Webhooks headers.
+func (f Function) readGeneric(body []byte, header http.Header) ([]orders.Event, string, error) {
+	if err := verify(f.Secrets.Webhook, body, header, f.RealClock()); err != nil {
+		return nil, "", err
+	}
+	event, err := orders.Decode(body)
+	if err != nil {
+		return nil, "", err
+	}
+	return []orders.Event{event}, string(event.Type), nil
+}
+
+// verify proves that one of the secrets signed the body, at a time within the
+// tolerance of now. The library compares in constant time; its own check of
+// the time would read the wall clock, so it is done here.
+func verify(secrets []string, body []byte, header http.Header, now time.Time) error {
+	unproved := loyalty.Refuse(loyalty.KindUnauthenticated, "bad_signature", "the request carries no signature that verifies; sign it as Standard Webhooks 1.0.0 says")
+	written := header.Get(standardwebhooks.HeaderWebhookTimestamp)
+	if strings.Trim(written, "0123456789") != "" {
+		return unproved // the library would take "+5" for "5"
+	}
+	seconds, err := strconv.ParseInt(written, 10, 64)
+	if err != nil {
+		return unproved
+	}
+	proved := false
+	for _, secret := range secrets {
+		webhook, err := standardwebhooks.NewWebhook(secret)
+		// Anybody can sign with an empty key.
+		if err != nil || strings.TrimPrefix(secret, "whsec_") == "" {
+			continue
+		}
+		proved = webhook.VerifyIgnoringTimestamp(body, header) == nil || proved
+	}
+	if !proved {
+		return unproved
+	}
+	if age := now.Unix() - seconds; age < -tolerance || age > tolerance {
+		return loyalty.Refuse(loyalty.KindUnauthenticated, "signature_expired", "the signature's time is over 300 s away; sign each attempt anew and check the clock")
+	}
+	return nil
+}

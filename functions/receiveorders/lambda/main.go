@@ -1,0 +1,23 @@
+// Command lambda is receiveorders as it is deployed.
+package main
+
+import (
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/huitou/huitou/functions/receiveorders"
+	"github.com/huitou/huitou/shared/boot"
+	"github.com/huitou/huitou/shared/boot/bootqueue"
+	"github.com/huitou/huitou/shared/boot/bootsecret"
+)
+
+func main() {
+	env := boot.New("receiveorders")
+	f := receiveorders.Function{
+		Orders: bootqueue.Sender(env, "ORDERS_QUEUE_URL"), Secrets: bootsecret.Read(env, "WEBHOOK_SECRETS_PARAMETER", receiveorders.ReadSecrets),
+		PhoneKey: bootsecret.Key(env, "PHONE_KEY_PARAMETER"),
+		Clock:    time.Now, RealClock: time.Now, Log: env.Log,
+	}
+	lambda.Start(f.Handle)
+}

@@ -1,0 +1,213 @@
+// Package receiveorders is where orders come in: it proves who sent an event,
+// brings it into the canonical form, puts it on a queue and answers. It
+// decides nothing and reads no table, because the platforms give it no more
+// than a few seconds.
+package receiveorders
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/huitou/huitou/shared/gateway"
+	"github.com/huitou/huitou/shared/identity"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/orders"
+	"github.com/huitou/huitou/shared/orders/youzan"
+	"github.com/huitou/huitou/shared/problem"
+	"github.com/huitou/huitou/shared/queue"
+)
+
+// Path is the route; the channel follows it.
+const Path = "/hooks/orders/"
+
+// Secrets prove who sends. Each channel takes several at a time, so that a
+// secret can be changed without losing an event.
+type Secrets struct {
+	// Webhook are Standard Webhooks secrets of the generic channel, "whsec_"
+	// and base64.
+	Webhook []string
+	Youzan  []youzan.App
+}
+
+// Function answers POST /hooks/orders/{channel}. An event is accepted only
+// once it is safely on the queue; before that nothing at all has been kept.
+type Function struct {
+	Orders   queue.Sender // canonical events in the form of orders.EncodeQueued
+	Secrets  Secrets
+	PhoneKey []byte // see identity.Phone.Identity
+	// Clock is the brand's time, by which an event may not lie in the future.
+	Clock func() time.Time
+	// RealClock is the time by which signatures expire. It differs from Clock
+	// only where somebody has moved the clock to try a schedule, which must
+	// not make old signatures good.
+	RealClock func() time.Time
+	Log       *slog.Logger // gets kinds and counts; never a body, a phone or an id
+}
+
+// reader proves and reads one push of a channel. It gives the events in it,
+// or none for a push that is right but of no concern, whose type it names.
+type reader func(body []byte, header http.Header) (found []orders.Event, kind string, err error)
+
+// Handle answers one request as API Gateway delivers it:
+//
+//	generic   202 {"accepted":1}
+//	youzan    200 {"code":0,"msg":"success"}, for types without meaning too
+//	400       a body that is not the channel's document (loyalty.KindInvalid)
+//	401       no signature that verifies, or its time is over 300 s away
+//	404       a channel nobody has written
+//	405, 413, 415   another method, over 200 KB, not plain JSON in UTF-8
+//	503       the queue did not take it; the same request may succeed later
+//
+// A platform that repeats a push gets the first answer again; what consumes
+// the queue recognises the repeat.
+func (f Function) Handle(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+	return gateway.Handle(http.HandlerFunc(f.receive))(ctx, event)
+}
+
+func (f Function) receive(w http.ResponseWriter, r *http.Request) {
+	channel := strings.TrimPrefix(r.URL.Path, Path)
+	var read reader
+	status, acknowledgement := http.StatusOK, any(map[string]any{"code": 0, "msg": "success"})
+	switch channel {
+	case "generic":
+		read = f.readGeneric
+		status, acknowledgement = http.StatusAccepted, map[string]int{"accepted": 1}
+	case string(youzan.Channel):
+		read = f.readYouzan
+	default:
+		f.refuse(w, r, "unknown", loyalty.Refuse(loyalty.KindNotFound, "unknown_channel", "no such channel"))
+		return
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		f.refuse(w, r, channel, loyalty.Refuse(loyalty.KindNotAllowed, "method_not_allowed", "only POST is taken here"))
+		return
+	}
+	if err := f.accept(r, channel, read); err != nil {
+		f.refuse(w, r, channel, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	// The event is kept; a sender who does not hear of it sends it again.
+	_ = json.NewEncoder(w).Encode(acknowledgement)
+}
+
+// accept takes a request from its raw body to the queue.
+func (f Function) accept(r *http.Request, channel string, read reader) error {
+	if err := checkMedia(r.Header); err != nil {
+		return err
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	found, kind, err := read(body, r.Header)
+	if err != nil {
+		return err
+	}
+	var bodies [][]byte
+	for _, event := range found {
+		if event, err = f.seal(event); err != nil {
+			return err
+		}
+		if err := event.Validate(f.Clock()); err != nil {
+			return err
+		}
+		queued, err := orders.EncodeQueued(event)
+		if err != nil {
+			return err
+		}
+		bodies = append(bodies, queued)
+	}
+	if len(bodies) == 0 {
+		f.Log.InfoContext(r.Context(), "push without an order event", "channel", channel, "kind", kind, "request", gateway.RequestID(r.Context()))
+		return nil
+	}
+	if err := f.Orders.Send(r.Context(), bodies...); err != nil {
+		return &loyalty.Error{Kind: loyalty.KindUnavailable, Code: "queue_unavailable", Detail: "the event could not be kept; send it again", Cause: err}
+	}
+	f.Log.InfoContext(r.Context(), "order events accepted", "channel", channel, "kind", kind, "count", len(bodies), "request", gateway.RequestID(r.Context()))
+	return nil
+}
+
+// checkMedia takes JSON in UTF-8 as it is, nothing packed or translated: the
+// signature is over the very bytes.
+func checkMedia(header http.Header) error {
+	media, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
+	charset, named := parameters["charset"]
+	if err != nil || media != "application/json" || named && !strings.EqualFold(charset, "utf-8") {
+		return loyalty.Refuse(loyalty.KindUnsupported, "not_json", "the body must be application/json in UTF-8")
+	}
+	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return loyalty.Refuse(loyalty.KindUnsupported, "encoded_body", "the body must not be compressed")
+	}
+	return nil
+}
+
+// seal takes what nobody behind the hook may see out of an event: the phone
+// becomes its token and its last four digits, and a masked name or ciphertext
+// disappears, for it stands for nobody.
+func (f Function) seal(event orders.Event) (orders.Event, error) {
+	buyer := &event.Buyer
+	if orders.IsMasked(buyer.ID) {
+		buyer.ID = ""
+	}
+	written := string(buyer.Phone)
+	buyer.Phone = ""
+	switch {
+	case written == "":
+		return event, nil
+	case orders.IsMasked(written):
+		if buyer.PhoneLast4 == "" {
+			buyer.PhoneLast4 = orders.VisibleLast4(written)
+		}
+		return event, nil
+	}
+	phone, err := identity.ParsePhone(written)
+	switch {
+	case err != nil && (event.Channel == youzan.Channel || identity.IsVirtual(written)):
+		// The order counts whatever its buyer typed, and a lent number is as
+		// good as none.
+		return event, nil
+	case err != nil:
+		return orders.Event{}, loyalty.Invalid("/buyer/phone", "not_a_phone", "a phone number is 11 digits, or + and the country code before them")
+	}
+	name, err := phone.Identity(f.PhoneKey)
+	if err != nil {
+		return orders.Event{}, err
+	}
+	buyer.PhoneToken, buyer.PhoneLast4 = name.Value, phone.Last4()
+	return event, nil
+}
+
+// readYouzan reads a push of Youzan, whose own signatures prove it.
+func (f Function) readYouzan(body []byte, header http.Header) ([]orders.Event, string, error) {
+	push, err := youzan.Open(f.Secrets.Youzan, body, header.Get("Event-Sign"))
+	if err != nil {
+		return nil, "", err
+	}
+	found, err := push.Events()
+	return found, push.Type[:min(len(push.Type), 64)], err
+}
+
+// refuse answers and leaves a trace: the kind of a caller's mistake, the whole
+// of ours.
+func (f Function) refuse(w http.ResponseWriter, r *http.Request, channel string, err error) {
+	status := problem.Status(loyalty.KindOf(err))
+	if status >= http.StatusInternalServerError {
+		f.Log.ErrorContext(r.Context(), "order event not kept", "channel", channel, "status", status, "error", err, "request", gateway.RequestID(r.Context()))
+	} else {
+		f.Log.WarnContext(r.Context(), "order event refused", "channel", channel, "status", status, "request", gateway.RequestID(r.Context()))
+	}
+	problem.Write(w, r, err)
+}

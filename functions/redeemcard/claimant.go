@@ -1,0 +1,202 @@
+package redeemcard
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/huitou/huitou/shared/identity"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/orders"
+	"github.com/huitou/huitou/shared/token"
+)
+
+// claimant is who wants a card's prize: a member by his token, or an identity.
+type claimant struct {
+	member   loyalty.MemberID // proved by a member token; "" with an identity
+	identity loyalty.Identity
+	last4    string // of a phone, for the page
+	consents []loyalty.Consent
+	request  string // fingerprint of the Idempotency-Key, "" without one
+}
+
+// unproved tells a typed phone: it may be anybody's, so the prize is kept for
+// its owner and nothing is said about him.
+func (c claimant) unproved() bool { return c.member == "" && c.identity.Kind == loyalty.IdentityPhone }
+
+type redemptionBody struct {
+	Identity *identityBody     `json:"identity,omitzero"`
+	Consents []loyalty.Consent `json:"consents,omitzero"`
+}
+
+type identityBody struct {
+	Kind    loyalty.IdentityKind `json:"kind"`
+	Channel loyalty.Channel      `json:"channel,omitzero"`
+	Value   string               `json:"value"`
+}
+
+const (
+	maxChannel        = 64
+	maxIdentity       = 128
+	maxIdempotencyKey = 255
+)
+
+// claimant reads the body of a redemption, or the member token that takes its
+// place.
+func (f *Function) claimant(r *http.Request) (claimant, error) {
+	request, err := fingerprint(r.Header.Get("Idempotency-Key"))
+	if err != nil {
+		return claimant{}, err
+	}
+	raw, err := io.ReadAll(r.Body)
+	if err != nil {
+		return claimant{}, err
+	}
+	var body redemptionBody
+	if len(raw) > 0 {
+		if err := checkMedia(r.Header, "application/json"); err != nil {
+			return claimant{}, err
+		}
+		if body, err = readBody(raw); err != nil {
+			return claimant{}, err
+		}
+	}
+	if header := r.Header.Get("Authorization"); header != "" {
+		bearer, err := token.Bearer(header)
+		if err != nil {
+			return claimant{}, err
+		}
+		member, err := token.VerifyMember(f.TokenKey, bearer, f.Clock())
+		if err != nil {
+			return claimant{}, err
+		}
+		return claimant{member: member, request: request}, nil
+	}
+	if body.Identity == nil {
+		return claimant{}, loyalty.Invalid("/identity", "required", "send an identity, or a member token in the Authorization header")
+	}
+	who, err := f.identify(*body.Identity)
+	who.consents, who.request = body.Consents, request
+	return who, err
+}
+
+func readBody(raw []byte) (redemptionBody, error) {
+	var body redemptionBody
+	if err := orders.CheckJSON(raw); err != nil {
+		return body, err
+	}
+	if err := json.Unmarshal(raw, &body, json.RejectUnknownMembers(true)); err != nil {
+		return body, &loyalty.Error{
+			Kind: loyalty.KindInvalid, Code: "invalid", Cause: err,
+			Detail: `the body is {"identity":{"kind","channel","value"},"consents":[…]} and nothing else`,
+		}
+	}
+	for i, consent := range body.Consents {
+		if !slices.Contains(allConsents, consent) {
+			return body, loyalty.Invalid(fmt.Sprintf("/consents/%d", i), "unknown", "a consent is membership, marketing or personalisation")
+		}
+	}
+	return body, nil
+}
+
+var allConsents = []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarketing, loyalty.ConsentPersonalisation}
+
+// identify turns what was sent into an identity as it is kept. Errors never
+// repeat the value.
+func (f *Function) identify(body identityBody) (claimant, error) {
+	switch body.Kind {
+	case loyalty.IdentityPhone:
+		phone, err := identity.ParsePhone(body.Value)
+		if err != nil {
+			return claimant{}, loyalty.Invalid("/identity/value", "not_a_phone", "a phone number is 11 digits, or + and the country code before them")
+		}
+		known, err := phone.Identity(f.PhoneKey)
+		return claimant{identity: known, last4: phone.Last4()}, err
+	case loyalty.IdentityBuyer, loyalty.IdentityOpenID, loyalty.IdentityUnionID, loyalty.IdentityWeCom:
+	default:
+		return claimant{}, loyalty.Invalid("/identity/kind", "unknown", "an identity is a buyer, openid, unionid, wecom or phone")
+	}
+	if !isName(body.Value, maxIdentity) {
+		return claimant{}, loyalty.Invalid("/identity/value", "malformed", "an identity's value has 1 to 128 printable characters")
+	}
+	if body.Channel != "" && !isName(string(body.Channel), maxChannel) {
+		return claimant{}, loyalty.Invalid("/identity/channel", "malformed", "a channel has 1 to 64 printable characters")
+	}
+	if body.Kind == loyalty.IdentityBuyer && body.Channel == "" {
+		return claimant{}, loyalty.Invalid("/identity/channel", "required", "a buyer is known to a channel")
+	}
+	if orders.IsMasked(body.Value) {
+		return claimant{}, loyalty.Invalid("/identity/value", "masked", "a masked name or ciphertext stands for nobody")
+	}
+	return claimant{identity: loyalty.Identity{Kind: body.Kind, Channel: body.Channel, Value: body.Value}}, nil
+}
+
+func isName(text string, most int) bool {
+	return text != "" && len(text) <= most && utf8.ValidString(text) && strings.TrimSpace(text) == text &&
+		!strings.ContainsFunc(text, unicode.IsControl)
+}
+
+// fingerprint is what is kept of an Idempotency-Key.
+func fingerprint(key string) (string, error) {
+	if key == "" {
+		return "", nil
+	}
+	if len(key) > maxIdempotencyKey || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return "", loyalty.Invalid("Idempotency-Key", "malformed", "an Idempotency-Key has 1 to 255 printable ASCII characters")
+	}
+	sum := sha256.Sum256([]byte(key))
+	return base64.RawURLEncoding.EncodeToString(sum[:12]), nil
+}
+
+// claimantFromForm reads the page's own form. Fields says by name which ones
+// are wrong; there is an error only for what is no such form at all.
+func (f *Function) claimantFromForm(r *http.Request) (who claimant, fields []string, typed string, err error) {
+	if err := checkMedia(r.Header, "application/x-www-form-urlencoded"); err != nil {
+		return who, nil, "", err
+	}
+	raw, err := io.ReadAll(r.Body)
+	if err != nil {
+		return who, nil, "", err
+	}
+	form, err := url.ParseQuery(string(raw))
+	if err != nil || !utf8.Valid(raw) {
+		return who, nil, "", loyalty.Invalid("", "not_a_form", "the body is not a form")
+	}
+	typed = form.Get("phone")
+	who, err = f.identify(identityBody{Kind: loyalty.IdentityPhone, Value: typed})
+	if loyalty.KindOf(err) == loyalty.KindInvalid {
+		fields, err = append(fields, "phone"), nil
+	}
+	for _, consent := range allConsents {
+		if slices.Contains(form["consent"], string(consent)) {
+			who.consents = append(who.consents, consent)
+		}
+	}
+	if !slices.Contains(who.consents, loyalty.ConsentMembership) {
+		fields = append(fields, "membership")
+	}
+	return who, fields, typed, err
+}
+
+// checkMedia takes one media type in UTF-8, not compressed.
+func checkMedia(header http.Header, want string) error {
+	media, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
+	charset, named := parameters["charset"]
+	if err != nil || media != want || named && !strings.EqualFold(charset, "utf-8") {
+		return loyalty.Refuse(loyalty.KindUnsupported, "media_type", "the body must be "+want+" in UTF-8")
+	}
+	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return loyalty.Refuse(loyalty.KindUnsupported, "encoded_body", "the body must not be compressed")
+	}
+	return nil
+}

@@ -1,0 +1,26 @@
+// Command lambda is redeemcard as it is deployed.
+package main
+
+import (
+	"crypto/rand"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/huitou/huitou/functions/redeemcard"
+	"github.com/huitou/huitou/shared/boot"
+	"github.com/huitou/huitou/shared/boot/bootqueue"
+	"github.com/huitou/huitou/shared/boot/bootsecret"
+	"github.com/huitou/huitou/shared/boot/boottable"
+	"github.com/huitou/huitou/shared/cards"
+)
+
+func main() {
+	env := boot.New("redeemcard")
+	f := &redeemcard.Function{
+		Store: boottable.Store(env), Orders: bootqueue.Sender(env, "ORDERS_QUEUE_URL"), Keys: bootsecret.Read(env, "CARD_KEY_PARAMETER", cards.ReadKeyring),
+		PhoneKey: bootsecret.Key(env, "PHONE_KEY_PARAMETER"), TokenKey: bootsecret.Key(env, "TOKEN_KEY_PARAMETER"),
+		Clock: time.Now, Random: rand.Reader, Log: env.Log,
+	}
+	lambda.Start(f.Handle)
+}

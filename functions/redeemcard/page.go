@@ -1,0 +1,334 @@
+package redeemcard
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/problem"
+	"github.com/huitou/huitou/shared/program"
+)
+
+//go:embed page.html page.css page.js
+var files embed.FS
+
+var (
+	pageTemplate = template.Must(template.New("page.html").ParseFS(files, "page.html"))
+	pageStyle    = mustRead("page.css")
+	pageScript   = mustRead("page.js")
+	scriptHash   = hashOf(pageScript)
+)
+
+func mustRead(name string) string {
+	raw, err := files.ReadFile(name)
+	if err != nil {
+		panic(err) // embedded at build time
+	}
+	return string(raw)
+}
+
+// hashOf is how a Content-Security-Policy names an inline script or style.
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// page is what page.html shows. The prize is in it only after it was drawn,
+// and the code never.
+type page struct {
+	Text   text
+	Other  string // the language one click away
+	Brand  program.Brand
+	Name   string // of the brand, in the page's language
+	Style  template.CSS
+	Script template.JS
+
+	View  view
+	Form  cards.Form
+	Title string
+
+	Batch       cards.Batch
+	RulesURL    string
+	From, Until string // days of the window
+
+	Phone        string // as it was typed, when it has to be corrected
+	PhoneError   bool
+	ConsentError bool
+	Consents     map[string]bool
+
+	Prize    prizeView
+	Reserved bool
+	Last4    string
+	Repeat   bool
+	Date     string
+	Mistyped bool
+}
+
+// view is which of the page's states is shown.
+type view string
+
+const (
+	viewForm    view = "form"
+	viewPrize   view = "prize"
+	viewTaken   view = "taken"
+	viewMissing view = "missing"
+	viewTrouble view = "trouble"
+)
+
+// prizeView is a prize as it is shown: "50" "积分", "满 ¥199 减 ¥20" "优惠券".
+type prizeView struct {
+	Kind   cards.PrizeKind
+	Figure string // large
+	Unit   string // beside it
+	Note   string // below
+}
+
+// Spoken is the prize in one line, for a screen reader.
+func (p prizeView) Spoken() string { return strings.TrimSpace(p.Figure + " " + p.Unit) }
+
+// servePage answers people: the card's page and its form.
+func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string) {
+	p := page{Text: texts[language(r)], View: viewForm, Consents: map[string]bool{}}
+	var err error
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		err = f.show(r, code, &p)
+	case http.MethodPost:
+		err = f.submit(r, code, &p)
+	default:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		problem.Write(w, r, loyalty.Refuse(loyalty.KindNotAllowed, "method_not_allowed", "a card's page is read with GET and answered with POST"))
+		return
+	}
+	status := http.StatusOK
+	if err != nil {
+		f.report(r, err)
+		status = problem.Status(loyalty.KindOf(err))
+		p.refuse(err, code)
+	}
+	rules, err := f.rules(r.Context())
+	if err != nil {
+		f.report(r, err)
+		status, rules, p.View = http.StatusServiceUnavailable, program.Default(), viewTrouble
+	}
+	f.render(w, r, status, p, rules)
+}
+
+// show prepares the page of a card that can be redeemed. A card that was
+// redeemed says so, and lets the winner see his prize again.
+func (f *Function) show(r *http.Request, raw string, p *page) error {
+	code, err := f.Keys.Codec().Parse(raw)
+	if err != nil {
+		return err
+	}
+	found, err := f.open(r.Context(), code, claimant{})
+	if err != nil {
+		return err
+	}
+	if err := found.batch.Redeemable(code.Card, f.Clock()); err != nil {
+		return err
+	}
+	draws, err := f.Keys.Draws(*found.batch)
+	if err != nil {
+		return err
+	}
+	p.Batch, p.Form = *found.batch, found.batch.Arms[draws.Arm(code.Card)].Form
+	if found.card != nil {
+		p.View = viewTaken
+		return f.date(r.Context(), p, found.card.At)
+	}
+	return nil
+}
+
+// submit redeems by the page's form and prepares the page with the prize, or
+// the form again with what has to be corrected.
+func (f *Function) submit(r *http.Request, code string, p *page) error {
+	who, wrong, typed, err := f.claimantFromForm(r)
+	if err != nil {
+		return err
+	}
+	if len(wrong) > 0 {
+		if err := f.show(r, code, p); err != nil {
+			return err
+		}
+		p.Phone = typed
+		for _, consent := range who.consents {
+			p.Consents[string(consent)] = true
+		}
+		for _, field := range wrong {
+			p.PhoneError = p.PhoneError || field == "phone"
+			p.ConsentError = p.ConsentError || field == "membership"
+		}
+		return &loyalty.Error{Kind: loyalty.KindInvalid, Code: "form_incomplete"}
+	}
+	result, err := f.redeem(r.Context(), code, who)
+	if taken, ok := errors.AsType[*takenError](err); ok {
+		if dateErr := f.date(r.Context(), p, taken.at); dateErr != nil {
+			return dateErr
+		}
+	}
+	if err != nil {
+		return err
+	}
+	p.View, p.Batch, p.Form = viewPrize, result.batch, result.arm.Form
+	p.Reserved, p.Last4, p.Repeat = result.state == stateReserved, who.last4, result.repeat
+	p.Prize = f.describe(r, p.Text, result.award)
+	return nil
+}
+
+// refuse turns an error into the view that explains it.
+func (p *page) refuse(err error, code string) {
+	switch loyalty.KindOf(err) {
+	case loyalty.KindNotFound:
+		p.View, p.Mistyped = viewMissing, cards.Mistyped(code)
+	case loyalty.KindConflict:
+		p.View = viewTaken
+	case loyalty.KindInvalid:
+		if refusalCode(err) != "form_incomplete" {
+			p.View = viewTrouble
+		}
+	default:
+		p.View = viewTrouble
+	}
+}
+
+func (f *Function) date(ctx context.Context, p *page, at time.Time) error {
+	rules, err := f.rules(ctx)
+	if err != nil {
+		return err
+	}
+	p.Date = at.In(rules.Zone()).Format(time.DateOnly)
+	return nil
+}
+
+// describe says a prize in the page's language. A coupon whose template cannot
+// be read is still a coupon.
+func (f *Function) describe(r *http.Request, t text, award cards.Award) prizeView {
+	p := prizeView{Kind: award.Kind}
+	switch award.Kind {
+	case cards.PrizePoints:
+		p.Figure, p.Unit = fmt.Sprint(award.Amount), t.Points
+	case cards.PrizeRedPacket:
+		p.Figure, p.Unit, p.Note = "¥"+yuan(award.Amount), t.RedPacket, t.RedPacketNote
+	case cards.PrizeGift:
+		p.Figure, p.Unit, p.Note = award.Text, t.Gift, t.GiftNote
+	case cards.PrizeCoupon:
+		template, _, err := f.Store.Template(r.Context(), award.Text)
+		if err != nil {
+			f.report(r, err)
+			p.Figure = t.Coupon
+			return p
+		}
+		p.Unit, p.Note = t.Coupon, template.Name
+		switch {
+		case template.Discount > 0 && template.Threshold > 0:
+			p.Figure = fmt.Sprintf(t.Off, yuan(int64(template.Threshold)), yuan(int64(template.Discount)))
+		case template.Discount > 0:
+			p.Figure = "¥" + yuan(int64(template.Discount))
+		default:
+			p.Figure = template.Name
+		}
+	default:
+		p.Figure, p.Note = t.NoPrize, t.NoPrizeNote
+	}
+	return p
+}
+
+// yuan writes fen as people read them: 18800 is "188", 188 is "1.88".
+func yuan(fen int64) string {
+	if fen%100 == 0 {
+		return fmt.Sprint(fen / 100)
+	}
+	return fmt.Sprintf("%d.%02d", fen/100, fen%100)
+}
+
+func (f *Function) render(w http.ResponseWriter, r *http.Request, status int, p page, rules program.Program) {
+	p.Brand, p.Name = rules.Brand, rules.Brand.Name
+	p.Other = "en"
+	if p.Text.Lang == "en" {
+		p.Other = "zh-CN"
+		if rules.Brand.NameEN != "" {
+			p.Name = rules.Brand.NameEN
+		}
+	}
+	if p.Batch.KeyID != "" {
+		p.RulesURL = "/v1/card-batches/" + p.Batch.ID() + "/rules"
+		p.From = p.Batch.ValidFrom.In(rules.Zone()).Format(time.DateOnly)
+		p.Until = p.Batch.ValidTo.Add(-time.Second).In(rules.Zone()).Format(time.DateOnly)
+	}
+	p.Title = p.Text.title(p)
+	style := brandColours(rules.Brand.Colour) + pageStyle
+	p.Style, p.Script = template.CSS(style), template.JS(pageScript) // #nosec G203 -- our own files, and a colour of six hexadecimal digits
+	var body bytes.Buffer
+	if err := pageTemplate.Execute(&body, p); err != nil {
+		f.report(r, err)
+		problem.Write(w, r, err)
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Language", p.Text.Lang)
+	header.Set("Vary", "Accept-Language")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Robots-Tag", "noindex, nofollow")
+	header.Set("Referrer-Policy", "no-referrer") // the code is in the address
+	header.Set("Content-Security-Policy", "default-src 'self'; script-src "+scriptHash+"; style-src "+hashOf(style)+
+		"; img-src 'self' data:; connect-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body.Bytes()) // a customer who went away scans again
+	}
+}
+
+var sixDigits = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+
+// brandColours makes the page's colours of the brand's one: as it is for
+// areas, with ink on it that can be read, and darkened until it can be read
+// itself on white (WCAG 2.2, contrast of 4.5).
+func brandColours(brand string) string {
+	if !sixDigits.MatchString(brand) {
+		brand = "#b3261e"
+	}
+	var r, g, b int
+	if _, err := fmt.Sscanf(brand, "#%02x%02x%02x", &r, &g, &b); err != nil {
+		return ""
+	}
+	ink := "#ffffff"
+	if contrast(r, g, b, 1) < 4.5 {
+		ink = "#000000" // at least 4.5 wherever white is less
+	}
+	for contrast(r, g, b, 1) < 4.5 {
+		r, g, b = r*15/16, g*15/16, b*15/16
+	}
+	return fmt.Sprintf(":root{--brand:%s;--ink-on-brand:%s;--accent:#%02x%02x%02x}\n", brand, ink, r, g, b)
+}
+
+// language is the page's: what the visitor chose, else what his browser asks
+// for, else Chinese.
+func language(r *http.Request) string {
+	switch chosen := r.URL.Query().Get("lang"); chosen {
+	case "en", "zh-CN":
+		return chosen
+	}
+	for tag := range strings.SplitSeq(r.Header.Get("Accept-Language"), ",") {
+		switch tag = strings.ToLower(strings.TrimSpace(tag)); {
+		case strings.HasPrefix(tag, "zh"):
+			return "zh-CN"
+		case strings.HasPrefix(tag, "en"):
+			return "en"
+		}
+	}
+	return "zh-CN"
+}

@@ -1,0 +1,257 @@
+package redeemcard
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/coupons"
+	"github.com/huitou/huitou/shared/enrolment"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// attempts bounds how often a lost race is looked at again. A card has one
+// winner, so the second look at it nearly always settles the matter.
+const attempts = 5
+
+// state is what became of a prize, as the claimant may know it.
+type state string
+
+const (
+	stateCredited state = "credited" // it is the member's
+	stateReserved state = "reserved" // it is kept for the owner of a phone that nobody has proved
+)
+
+// draw is the answer to a redemption; a repeat gives the same.
+type draw struct {
+	award  cards.Award
+	at     time.Time // of the first redemption, whole seconds, UTC
+	state  state
+	repeat bool
+	batch  cards.Batch
+	arm    cards.Arm
+}
+
+// redeem gives a card's prize to the claimant, once: the card's item is put
+// under the condition that there is none, in one write with what the prize
+// does. A code that does not verify costs no read.
+func (f *Function) redeem(ctx context.Context, raw string, who claimant) (draw, error) {
+	code, err := f.Keys.Codec().Parse(raw)
+	if err != nil {
+		return draw{}, err
+	}
+	for range attempts {
+		result, err := f.try(ctx, code, who)
+		if _, lost := errors.AsType[*table.ConditionError](err); !lost {
+			return result, err
+		}
+	}
+	return draw{}, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others redeemed at the same time; try again")
+}
+
+func (f *Function) try(ctx context.Context, code cards.Code, who claimant) (draw, error) {
+	now := f.Clock().UTC().Truncate(time.Second)
+	found, err := f.open(ctx, code, who)
+	if err != nil {
+		return draw{}, err
+	}
+	if found.card != nil {
+		return f.again(ctx, code, found, who, now)
+	}
+	if err := found.batch.Redeemable(code.Card, now); err != nil {
+		return draw{}, err
+	}
+	draws, err := f.Keys.Draws(*found.batch)
+	if err != nil {
+		return draw{}, err
+	}
+	card := redemption{
+		Batch: code.BatchID(), Card: code.Card, Arm: draws.Arm(code.Card), Award: draws.Award(code.Card),
+		Identity: who.identity, Consents: who.consents, Request: who.request,
+		Fact: points.Fact{Kind: factPrize, At: now, Member: found.member},
+	}
+	card.Joined = found.member == "" && !who.unproved()
+	actions, err := f.give(ctx, &card, now)
+	if err != nil {
+		return draw{}, err
+	}
+	actions = append([]table.Action{redeemCard(code, card)}, actions...)
+	if err := f.write(ctx, actions); err != nil {
+		return draw{}, err
+	}
+	return card.draw(*found.batch, who, false), f.announce(ctx, card)
+}
+
+// open looks a card up. It refuses with ErrNotFound a card of no batch of ours;
+// whether it may be redeemed now is not asked yet.
+func (f *Function) open(ctx context.Context, code cards.Code, who claimant) (opening, error) {
+	identity := who.identity
+	if who.member != "" || who.unproved() {
+		identity = loyalty.Identity{}
+	}
+	found, err := openCard(ctx, f.Store.Table, code, identity)
+	if err != nil {
+		return opening{}, err
+	}
+	if found.batch == nil {
+		return opening{}, cards.ErrNotFound
+	}
+	if who.member != "" {
+		found.member = who.member
+	}
+	return found, nil
+}
+
+// again answers for a card that was redeemed before. Whoever won it gets the
+// first answer, even when the batch is over by now; a reserved prize becomes
+// the member's who owns the phone; everybody else learns the date at most.
+func (f *Function) again(ctx context.Context, code cards.Code, found opening, who claimant, now time.Time) (draw, error) {
+	card := *found.card
+	if card.wonBy(who, found.member) {
+		return card.draw(*found.batch, who, true), f.announce(ctx, card)
+	}
+	if card.Member == "" && who.member != "" && found.batch.State != cards.StateFrozen {
+		owners, err := f.Store.Owners(ctx, card.Identity)
+		if err != nil {
+			return draw{}, err
+		}
+		if owners[0] == who.member {
+			return f.claim(ctx, code, card, *found.batch, who, now)
+		}
+	}
+	if err := found.batch.Redeemable(code.Card, now); err != nil {
+		return draw{}, err
+	}
+	if card.Request != "" && card.Request == who.request {
+		return draw{}, loyalty.Refuse(loyalty.KindMismatch, "idempotency_key_reused", "this Idempotency-Key was used for this card with another body")
+	}
+	rules, err := f.rules(ctx)
+	if err != nil {
+		return draw{}, err
+	}
+	return draw{}, &takenError{at: card.At, refusal: loyalty.Refuse(loyalty.KindConflict, "card_taken",
+		"This card was redeemed on "+card.At.In(rules.Zone()).Format(time.DateOnly)+". If it was not you, ask the brand.")}
+}
+
+// takenError keeps the date for the page.
+type takenError struct {
+	at      time.Time
+	refusal *loyalty.Error
+}
+
+func (e *takenError) Error() string { return e.refusal.Error() }
+func (e *takenError) Unwrap() error { return e.refusal }
+
+// claim gives a reserved prize to the member who turned out to own the phone.
+// The date and the prize stay those of the first answer.
+func (f *Function) claim(ctx context.Context, code cards.Code, reserved redemption, batch cards.Batch, who claimant, now time.Time) (draw, error) {
+	card := reserved
+	card.Member = who.member
+	actions, err := f.give(ctx, &card, now)
+	if err != nil {
+		return draw{}, err
+	}
+	actions = append([]table.Action{changeCard(code, reserved, card)}, actions...)
+	if err := f.write(ctx, actions); err != nil {
+		return draw{}, err
+	}
+	return card.draw(batch, who, false), nil
+}
+
+// write commits a redemption, whose first action is the card's. When only the
+// credit was refused, the member's account is gone, and trying again would not
+// bring it back; a new member's identity may merely have been given away.
+func (f *Function) write(ctx context.Context, actions []table.Action) error {
+	err := f.Store.Table.Write(ctx, actions...)
+	refusal, ok := errors.AsType[*table.ConditionError](err)
+	if ok && refusal.FailedAt(0) == nil && len(actions) > 1 && actions[1].Op == table.OpUpdate && refusal.FailedAt(1) != nil {
+		return loyalty.Refuse(loyalty.KindUnauthenticated, "member_unknown", "the member does not exist any more")
+	}
+	return err
+}
+
+// give is what a prize does beside being noted on the card, and makes the
+// member who does not exist yet. A reserved prize does nothing. It completes
+// the card with the member and his ledger entry.
+func (f *Function) give(ctx context.Context, card *redemption, now time.Time) ([]table.Action, error) {
+	if card.Member == "" && !card.Joined {
+		return nil, nil
+	}
+	if card.Joined {
+		member, err := enrolment.NewMemberID(f.Random)
+		if err != nil {
+			return nil, err
+		}
+		card.Member = member
+	}
+	if card.Award.Kind == cards.PrizePoints {
+		card.Entries = []points.Entry{{
+			ID: "prize:" + card.trigger(), Kind: points.EntryPrize, Available: loyalty.Points(card.Award.Amount),
+		}}
+	}
+	credit, held := store.Credit(card.Entries, points.Balance{})
+	var actions []table.Action
+	switch {
+	case card.Joined:
+		profile := store.Profile{Identities: []store.ProfileIdentity{{
+			Kind: card.Identity.Kind, Channel: card.Identity.Channel, Value: card.Identity.Value,
+		}}}
+		actions = store.CreateAccount(card.Member, profile, card.Consents, now)
+		// A write names an item once, so the first credit is part of the new
+		// account: adding to a counter that is not there is setting it.
+		for _, change := range credit {
+			actions[0].Item.Attributes[change.Name] = change.Value
+		}
+		actions = append(actions, store.GiveIdentity(card.Identity, card.Member))
+	case len(credit) > 0:
+		actions = append(actions, store.UpdateAccount(card.Member, credit, held...))
+	}
+	if card.Award.Kind == cards.PrizeCoupon {
+		coupon, err := f.coupon(ctx, *card, now)
+		if err != nil {
+			return nil, err
+		}
+		actions = append(actions, store.PutCoupon(coupon))
+	}
+	return actions, nil
+}
+
+// coupon makes the coupon that a card gives. How many there can be was fixed
+// with the batch, so a template's budget for campaigns takes no part: a prize
+// that was promised on paper is not refused for want of budget.
+func (f *Function) coupon(ctx context.Context, card redemption, now time.Time) (coupons.Coupon, error) {
+	template, _, err := f.Store.Template(ctx, card.Award.Text)
+	if err == nil {
+		err = template.Issuable()
+	}
+	if err != nil {
+		if loyalty.KindOf(err) == loyalty.KindUnavailable {
+			return coupons.Coupon{}, err
+		}
+		// Whoever created the batch should have seen to it; the customer can do
+		// nothing about it.
+		return coupons.Coupon{}, &loyalty.Error{Kind: loyalty.KindInternal, Code: "prize_not_issuable", Cause: err}
+	}
+	rules, err := f.rules(ctx)
+	if err != nil {
+		return coupons.Coupon{}, err
+	}
+	code, err := coupons.NewCode(card.Member, f.Random)
+	if err != nil {
+		return coupons.Coupon{}, err
+	}
+	return template.Issue(card.Member, card.trigger(), code, now, rules.Zone()), nil
+}
+
+// announce asks for the orders that waited for a new member's identity. It is
+// repeated with the winner's repeat, so a message that was lost is sent again.
+func (f *Function) announce(ctx context.Context, card redemption) error {
+	if !card.Joined {
+		return nil
+	}
+	return f.Orders.Send(ctx, enrolment.JoinedMessage(card.Identity))
+}

@@ -1,0 +1,138 @@
+// Package redeemcard is where a customer meets the brand: the page behind the
+// QR on a package card (包裹卡), and the one redemption that a card is good for.
+package redeemcard
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/gateway"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/problem"
+	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/queue"
+	"github.com/huitou/huitou/shared/store"
+)
+
+// Function is redeemcard and what it needs. It is safe for concurrent use and
+// must not be copied once it is in use.
+type Function struct {
+	Store    store.Store
+	Orders   queue.Sender // told when an identity got an owner, see enrolment.JoinedMessage
+	Keys     *cards.Keyring
+	PhoneKey []byte // see identity.Phone.Identity
+	TokenKey []byte // see token.VerifyMember
+	Clock    func() time.Time
+	Random   io.Reader // for the ids of new members and the codes of coupons
+	Log      *slog.Logger
+
+	mu      sync.Mutex
+	program program.Program // in force at programReadAt
+	// programReadAt is when the program was read; zero for never.
+	programReadAt time.Time
+}
+
+// Handle answers one request as API Gateway delivers it:
+//
+//	GET  /c/{code}             the card's page; no prize in it
+//	POST /c/{code}             its form; the page with the prize
+//	POST /c/{code}/redemption  the same for programs, JSON in and out
+//
+// /C/ is the same as /c/. A code that cannot be redeemed now is 404
+// card_not_found whatever the reason; a card that somebody else redeemed is
+// 409 card_taken with the date. The pages answer with the same statuses.
+func (f *Function) Handle(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+	return gateway.Handle(http.HandlerFunc(f.route))(ctx, event)
+}
+
+func (f *Function) route(w http.ResponseWriter, r *http.Request) {
+	_, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if code, isAPI := strings.CutSuffix(rest, "/redemption"); isAPI {
+		f.serveRedemption(w, r, code)
+		return
+	}
+	f.servePage(w, r, rest)
+}
+
+// serveRedemption answers programs.
+func (f *Function) serveRedemption(w http.ResponseWriter, r *http.Request, code string) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		problem.Write(w, r, loyalty.Refuse(loyalty.KindNotAllowed, "method_not_allowed", "only POST is taken here"))
+		return
+	}
+	draw, err := f.redeemFromJSON(r, code)
+	if err != nil {
+		f.report(r, err)
+		problem.Write(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	// The prize is given; a customer who does not hear of it asks again.
+	_ = json.NewEncoder(w).Encode(answer{Prize: draw.award, RedeemedAt: draw.at, State: draw.state})
+}
+
+// answer is the body of a redemption.
+type answer struct {
+	Prize      cards.Award `json:"prize"`
+	RedeemedAt time.Time   `json:"redeemed_at"`
+	State      state       `json:"state"`
+}
+
+func (f *Function) redeemFromJSON(r *http.Request, code string) (draw, error) {
+	who, err := f.claimant(r)
+	if err != nil {
+		return draw{}, err
+	}
+	return f.redeem(r.Context(), code, who)
+}
+
+// report logs what is our fault and only the kind of what is the caller's.
+func (f *Function) report(r *http.Request, err error) {
+	switch kind := loyalty.KindOf(err); kind {
+	case loyalty.KindInternal, loyalty.KindUnavailable:
+		f.Log.ErrorContext(r.Context(), "card not redeemed", "error", err, "request", gateway.RequestID(r.Context()))
+	default:
+		f.Log.InfoContext(r.Context(), "card refused", "status", problem.Status(kind), "request", gateway.RequestID(r.Context()))
+	}
+}
+
+// programLife is how old the program may be on a page. A brand's colour may
+// show a minute late; rules of points take no part here.
+const programLife = time.Minute
+
+// rules is the program in force, read at most once a minute.
+func (f *Function) rules(ctx context.Context) (program.Program, error) {
+	now := f.Clock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if age := now.Sub(f.programReadAt); !f.programReadAt.IsZero() && age >= 0 && age < programLife {
+		return f.program, nil
+	}
+	versions, err := f.Store.Programs(ctx)
+	if err != nil {
+		return program.Program{}, err
+	}
+	f.program, f.programReadAt = program.At(versions, now), now
+	return f.program, nil
+}
+
+// refusalCode is the code of a refusal, "" of anything else.
+func refusalCode(err error) string {
+	if refusal, ok := errors.AsType[*loyalty.Error](err); ok {
+		return refusal.Code
+	}
+	return ""
+}

@@ -1,0 +1,145 @@
+package redeemcard
+
+import "github.com/huitou/huitou/shared/cards"
+
+// text is every word of the page in one language.
+type text struct {
+	Lang, OtherName string
+
+	Headline  map[cards.Form]string
+	Lead      map[cards.Form]string
+	Teaser    map[cards.Form]string // on the closed card
+	Phone     string
+	PhoneHint string
+	BadPhone  string
+	Consent   string // legend
+	Member    string
+	Marketing string
+	Personal  string
+	Required  string
+	Optional  string
+	NeedsJoin string
+	Submit    map[cards.Form]string
+	Wait      string
+	Privacy   string
+
+	Won, Missed, Cover, Hint, ShowNow, Open string
+	Points, RedPacket, RedPacketNote        string
+	Gift, GiftNote, Coupon, Off             string
+	NoPrize, NoPrizeNote                    string
+	Reserved, ReservedHow, Credited         string
+
+	Taken, TakenOn, NotYou, WasYou, ShowMine string
+	Missing, MissingWhy, Mistyped            string
+	Trouble, TroubleWhy                      string
+
+	Rules, RulesLink, Window, Contact string
+}
+
+func (t text) title(p page) string {
+	switch p.View {
+	case viewTaken:
+		return t.Taken
+	case viewMissing:
+		return t.Missing
+	case viewTrouble:
+		return t.Trouble
+	case viewPrize:
+		if p.Prize.Kind == cards.PrizeNone {
+			return t.Missed
+		}
+		return t.Won
+	}
+	return t.Headline[p.Form]
+}
+
+var texts = map[string]text{
+	"zh-CN": {
+		Lang: "zh-CN", OtherName: "English",
+		Headline: map[cards.Form]string{
+			cards.FormScratch: "刮一刮，开好礼",
+			cards.FormReveal:  "张张有礼，即刻揭晓",
+			cards.FormPlain:   "谢谢惠顾，礼在此处",
+		},
+		Lead: map[cards.Form]string{
+			cards.FormScratch: "感谢选择我们。填好手机号，刮开属于您的惊喜。",
+			cards.FormReveal:  "感谢选择我们。每张卡都有一份心意，填好手机号即可揭晓。",
+			cards.FormPlain:   "感谢选择我们。填好手机号，领取随包裹寄到的心意。",
+		},
+		Teaser: map[cards.Form]string{
+			cards.FormScratch: "刮开有惊喜",
+			cards.FormReveal:  "100% 有礼",
+			cards.FormPlain:   "随包好礼",
+		},
+		Phone: "手机号", PhoneHint: "请输入 11 位手机号", BadPhone: "请填写正确的手机号，例如 11 位的大陆手机号。",
+		Consent: "授权与同意", Required: "必选", Optional: "可选",
+		Member:    "我同意加入会员，并用此手机号识别我的会员身份",
+		Marketing: "愿意收到优惠与活动通知，可随时退订",
+		Personal:  "允许根据我的购买记录推荐优惠，可随时关闭",
+		NeedsJoin: "领取前需要同意加入会员。",
+		Submit: map[cards.Form]string{
+			cards.FormScratch: "确认，去刮奖",
+			cards.FormReveal:  "揭晓我的好礼",
+			cards.FormPlain:   "立即领取",
+		},
+		Wait:    "正在为您打开…",
+		Privacy: "手机号仅用于识别您的奖品与会员身份；同意可随时撤回，也可要求删除资料。",
+		Won:     "恭喜，获得好礼", Missed: "谢谢参与", Cover: "刮开这里", Hint: "用手指刮开涂层", ShowNow: "直接查看结果", Open: "点击揭晓",
+		Points: "积分", RedPacket: "现金红包", RedPacketNote: "核实身份后发放",
+		Gift: "随单赠礼", GiftNote: "随您的下一笔订单寄出", Coupon: "优惠券", Off: "满 ¥%s 减 ¥%s",
+		NoPrize: "这次擦肩而过", NoPrizeNote: "好运在路上，期待下次相见",
+		Reserved:    "已为尾号 %s 的手机保留",
+		ReservedHow: "认领订单或添加品牌企业微信，核实手机号后奖品即归入您的会员账户。再次打开本卡，填写同一手机号即可查看。",
+		Credited:    "已放入您的会员账户。",
+		Taken:       "这张卡已经兑换过了", TakenOn: "兑换日期：%s", NotYou: "如果不是您本人操作，请联系品牌，我们会为您核实。",
+		WasYou: "是我兑换的，查看我的奖品", ShowMine: "查看我的奖品",
+		Missing: "暂时无法兑换这张卡", MissingWhy: "卡码可能输入有误，或活动尚未开始、已经结束。请核对卡面上的卡码；如有疑问，请联系品牌。",
+		Mistyped: "卡码里似乎有一位不对，请再核对一遍字母与数字。",
+		Trouble:  "页面开了小差", TroubleWhy: "请稍后再试一次，您的奖品不会丢失。",
+		Rules: "活动规则", RulesLink: "查看奖品数量与完整规则", Window: "活动时间：%s 至 %s", Contact: "联系品牌",
+	},
+	"en": {
+		Lang: "en", OtherName: "中文",
+		Headline: map[cards.Form]string{
+			cards.FormScratch: "Scratch for your gift",
+			cards.FormReveal:  "Every card wins",
+			cards.FormPlain:   "A gift with our thanks",
+		},
+		Lead: map[cards.Form]string{
+			cards.FormScratch: "Thank you for choosing us. Enter your phone number, then scratch to see what is yours.",
+			cards.FormReveal:  "Thank you for choosing us. There is something in every card; enter your phone number to see yours.",
+			cards.FormPlain:   "Thank you for choosing us. Enter your phone number to collect what came with your parcel.",
+		},
+		Teaser: map[cards.Form]string{
+			cards.FormScratch: "Scratch & win",
+			cards.FormReveal:  "Always a win",
+			cards.FormPlain:   "A gift inside",
+		},
+		Phone: "Phone number", PhoneHint: "11 digits, or + and country code", BadPhone: "Please enter a valid phone number, with + and the country code if it is not from mainland China.",
+		Consent: "Your consent", Required: "required", Optional: "optional",
+		Member:    "I join the membership and agree to be recognised by this phone number",
+		Marketing: "Send me offers and news; I can unsubscribe at any time",
+		Personal:  "Choose offers by what I bought; I can turn this off at any time",
+		NeedsJoin: "Please agree to join before you collect the gift.",
+		Submit: map[cards.Form]string{
+			cards.FormScratch: "Continue to the card",
+			cards.FormReveal:  "Reveal my gift",
+			cards.FormPlain:   "Collect my gift",
+		},
+		Wait:    "Opening…",
+		Privacy: "Your number is used only to recognise your prize and membership. You can withdraw consent or have your data erased at any time.",
+		Won:     "Congratulations", Missed: "Thank you for playing", Cover: "Scratch here", Hint: "Scratch the layer with a finger", ShowNow: "Show the result", Open: "Tap to reveal",
+		Points: "points", RedPacket: "cash red packet", RedPacketNote: "paid out once we know it is you",
+		Gift: "gift", GiftNote: "comes with your next order", Coupon: "coupon", Off: "¥%[2]s off from ¥%[1]s",
+		NoPrize: "Not this time", NoPrizeNote: "Better luck with your next card",
+		Reserved:    "Kept for the phone ending in %s",
+		ReservedHow: "Claim your order or add the brand on WeCom; once your number is confirmed, the prize is in your account. Open this card again with the same number to see it.",
+		Credited:    "It is in your member account.",
+		Taken:       "This card was redeemed already", TakenOn: "Redeemed on %s", NotYou: "If it was not you, please contact the brand and we will look into it.",
+		WasYou: "It was me: show my prize", ShowMine: "Show my prize",
+		Missing: "This card cannot be redeemed now", MissingWhy: "The code may be mistyped, or the offer has not begun or is over. Please compare it with your card, or contact the brand.",
+		Mistyped: "One letter of the code seems to be wrong. Please compare it with your card.",
+		Trouble:  "Something went wrong", TroubleWhy: "Please try again in a moment. Your prize is safe.",
+		Rules: "Rules", RulesLink: "Prizes, quantities and the full rules", Window: "From %s to %s", Contact: "Contact",
+	},
+}

@@ -1,0 +1,139 @@
+// Package remindrepurchase finds the members who are about to need a product
+// again (复购提醒) and asks for a message to each.
+package remindrepurchase
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/notify"
+	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/queue"
+	"github.com/huitou/huitou/shared/repurchase"
+	"github.com/huitou/huitou/shared/schedule"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// Function is remindrepurchase and what it needs.
+type Function struct {
+	Store    store.Store
+	Messages queue.Sender
+	Log      *slog.Logger
+}
+
+// Handle looks at every member whose wake-up call is due at the tick's time.
+// For what is due it puts one message on the queue and writes nothing: the call
+// stands until sendmessages has recorded an outcome, so whatever is lost on the
+// way is asked for again at the next tick, under the same id. Where nothing is
+// due any more it moves the call to the next due date.
+//
+// It fails when it could not deal with some of the members; the others are
+// served, and the same tick may be fired again. A tick without a time is
+// refused with KindInvalid. In quiet hours it does nothing.
+func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
+	if tick.Time.IsZero() {
+		return loyalty.Invalid("/time", "required", "a schedule says the instant it stands for")
+	}
+	versions, err := f.Store.Programs(ctx)
+	if err != nil {
+		return err
+	}
+	rules := program.At(versions, tick.Time)
+	run := run{Function: f, now: tick.Time, rules: rules.Repurchase, zone: rules.Zone(), version: rules.Version}
+	if run.rules.Quiet(run.now, run.zone) {
+		return nil
+	}
+	var failed []error
+	for shard := range table.WakeShards {
+		if err := run.shard(ctx, shard); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	f.Log.InfoContext(ctx, "reminders planned", slog.Int("looked_at", run.looked), slog.Int("asked_for", run.asked), slog.Int("failed", len(failed)))
+	return errors.Join(failed...)
+}
+
+// run is one firing.
+type run struct {
+	Function
+	now     time.Time
+	rules   repurchase.Rules
+	zone    *time.Location
+	version int64
+
+	looked, asked int
+}
+
+func (r *run) shard(ctx context.Context, shard int) error {
+	var failed []error
+	cursor := ""
+	for {
+		members, next, err := r.Store.Due(ctx, table.IndexRemind, shard, r.now, cursor)
+		if err != nil {
+			return errors.Join(append(failed, err)...)
+		}
+		if len(members) > 0 {
+			if err := r.members(ctx, members); err != nil {
+				failed = append(failed, err)
+			}
+		}
+		if next == "" {
+			return errors.Join(failed...)
+		}
+		cursor = next
+	}
+}
+
+// members deals with one page. The index may be behind, so the accounts are
+// read again and decide.
+func (r *run) members(ctx context.Context, members []loyalty.MemberID) error {
+	accounts, err := r.Store.Accounts(ctx, table.Strong, members...)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	var wanted [][]byte
+	for _, account := range accounts {
+		if account == nil || account.RemindAt.IsZero() || account.RemindAt.After(r.now) {
+			continue
+		}
+		r.looked++
+		plan := r.rules.Plan(account.Purchases(), r.now, r.zone)
+		for _, purchase := range plan.Due {
+			wanted = append(wanted, notify.NewReminder(account.Member, purchase.Category, purchase.At, r.now, r.version).Encode())
+		}
+		if len(plan.Due) > 0 {
+			continue
+		}
+		if err := r.rest(ctx, *account, plan); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	if len(wanted) > 0 {
+		if err := r.Messages.Send(ctx, wanted...); err != nil {
+			failed = append(failed, err)
+		}
+		r.asked += len(wanted)
+	}
+	return errors.Join(failed...)
+}
+
+// rest records what was missed and moves the call to when something falls due.
+func (r *run) rest(ctx context.Context, account store.Account, plan repurchase.Plan) error {
+	changes, conditions := store.WakeRemind.Answer(account, plan.Next)
+	for _, purchase := range plan.Missed {
+		change, held := store.RecordReminder(account, purchase.Category, store.Reminded{
+			Bought: purchase.At, Outcome: store.OutcomeTooLate, At: r.now, Program: r.version,
+		})
+		changes, conditions = append(changes, change), append(conditions, held)
+	}
+	err := r.Store.Table.Write(ctx, store.UpdateAccount(account.Member, changes, conditions...))
+	if _, lost := errors.AsType[*table.ConditionError](err); lost {
+		return nil // he bought, or another run was here: the call that stands is looked at again
+	}
+	return err
+}

@@ -1,0 +1,126 @@
+// Package runcampaigns starts the campaigns that are due: it puts one message
+// for each shard of the members on the queue of issuecoupons.
+package runcampaigns
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/huitou/huitou/shared/audience"
+	"github.com/huitou/huitou/shared/campaign"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/queue"
+	"github.com/huitou/huitou/shared/schedule"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// Function is called by a schedule.
+type Function struct {
+	Store   store.Store
+	Coupons queue.Sender
+	Log     *slog.Logger
+}
+
+// Handle runs every campaign that is due at the tick's time. A tick without a
+// time is refused with KindInvalid code "time_missing".
+//
+// A run is three steps, each of which a repeat recognises: its terms are frozen
+// unless they were before, the messages are sent, and the campaign is marked.
+// A crash between them, or the same tick twice at once, sends messages again,
+// which issuecoupons finds done; it loses none. A campaign that cannot run
+// does not hold up the others: Handle runs them all and then fails with what
+// went wrong, so that the same tick comes again.
+func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
+	if tick.Time.IsZero() {
+		return loyalty.Invalid("/time", "time_missing", "a schedule's event has the time it stands for")
+	}
+	versions, err := f.Store.Programs(ctx)
+	if err != nil {
+		return err
+	}
+	rules := program.At(versions, tick.Time)
+	var failed error
+	for cursor := ""; ; {
+		campaigns, next, err := f.Store.Campaigns(ctx, 100, cursor)
+		if err != nil {
+			return errors.Join(failed, err)
+		}
+		for _, c := range campaigns {
+			occurrence, due := c.Due(tick.Time, rules.Zone())
+			if !due {
+				continue
+			}
+			if err := f.run(ctx, c, occurrence, rules); err != nil {
+				f.Log.ErrorContext(ctx, "campaign failed", slog.String("campaign", c.ID), slog.String("occurrence", occurrence.ID), slog.String("code", code(err)))
+				failed = errors.Join(failed, err)
+			}
+		}
+		if next == "" {
+			return failed
+		}
+		cursor = next
+	}
+}
+
+func (f Function) run(ctx context.Context, c campaign.Campaign, occurrence campaign.Occurrence, rules program.Program) error {
+	run, err := f.freeze(ctx, c, occurrence, rules)
+	if err != nil {
+		return err
+	}
+	bodies := make([][]byte, table.RosterShards)
+	for shard := range bodies {
+		page := campaign.Page{Campaign: run.Campaign, Template: run.Template.ID, Occurrence: run.Occurrence, Shard: shard}
+		if bodies[shard], err = json.Marshal(page); err != nil {
+			return err
+		}
+	}
+	if err := f.Coupons.Send(ctx, bodies...); err != nil {
+		return err
+	}
+	err = f.Store.Table.Write(ctx, store.MarkRan(c.ID, campaign.Ran{Occurrence: occurrence.ID, At: occurrence.At}))
+	if err != nil && !store.Refused(err) { // refused: a later occurrence is marked
+		return err
+	}
+	f.Log.InfoContext(ctx, "campaign runs", slog.String("campaign", c.ID), slog.String("occurrence", occurrence.ID), slog.Time("at", occurrence.At.UTC().Truncate(time.Second)))
+	return nil
+}
+
+// freeze writes down what the occurrence gives to whom, unless an earlier
+// firing did.
+func (f Function) freeze(ctx context.Context, c campaign.Campaign, occurrence campaign.Occurrence, rules program.Program) (store.Run, error) {
+	definition, _, err := f.Store.Audience(ctx, c.Audience)
+	if err != nil {
+		return store.Run{}, err
+	}
+	if _, err := audience.Compile(definition.Rule); err != nil {
+		return store.Run{}, err
+	}
+	template, _, err := f.Store.Template(ctx, c.Template)
+	if err != nil {
+		return store.Run{}, err
+	}
+	if err := template.Issuable(); err != nil {
+		return store.Run{}, err
+	}
+	run := store.Run{
+		Campaign: c.ID, Occurrence: occurrence.ID, At: occurrence.At, Rule: definition.Rule, Template: template,
+		Holdout: c.Holdout, Program: rules.Version, TimeZone: rules.TimeZone,
+	}
+	err = f.Store.Table.Write(ctx, store.FreezeRun(run))
+	if store.Refused(err) {
+		return f.Store.Run(ctx, c.ID, occurrence.ID)
+	}
+	return run, err
+}
+
+func code(err error) string {
+	if refusal, ok := errors.AsType[*loyalty.Error](err); ok {
+		return refusal.Code
+	}
+	return "internal"
+}

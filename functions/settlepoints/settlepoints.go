@@ -1,0 +1,201 @@
+// Package settlepoints makes pending points available once the customer can no
+// longer return the goods (待入账积分入账).
+package settlepoints
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/huitou/huitou/shared/ledger"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/schedule"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// retryAfter is when a member is looked at again whose history does not yet
+// show all of his pending points.
+const retryAfter = time.Hour
+
+// historyPage is how many records are read of a member's history at a time.
+// Most members have fewer in all, and what is pending is among the newest.
+const historyPage = 25
+
+// Function is settlepoints and what it needs.
+type Function struct {
+	Store store.Store
+	Log   *slog.Logger
+}
+
+// Handle settles every order whose return window is over at the tick's time,
+// each with one fact in its log, so that firing a tick twice settles nothing
+// twice. Its cost follows the members that are due.
+//
+// It fails when it could not deal with some of the members; the others are
+// served, and the same tick may be fired again. A tick without a time is
+// refused with KindInvalid.
+func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
+	if tick.Time.IsZero() {
+		return loyalty.Invalid("/time", "required", "a schedule says the instant it stands for")
+	}
+	versions, err := f.Store.Programs(ctx)
+	if err != nil {
+		return err
+	}
+	run := run{Function: f, versions: versions, now: tick.Time}
+	var failed []error
+	for shard := range table.WakeShards {
+		if err := run.shard(ctx, shard); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	f.Log.InfoContext(ctx, "points settled", slog.Int("looked_at", run.looked), slog.Int("orders", run.settled), slog.Int("failed", len(failed)))
+	return errors.Join(failed...)
+}
+
+// run is one firing.
+type run struct {
+	Function
+	versions []program.Program
+	now      time.Time
+
+	looked, settled int
+}
+
+func (r *run) shard(ctx context.Context, shard int) error {
+	var failed []error
+	cursor := ""
+	for {
+		members, next, err := r.Store.Due(ctx, table.IndexSettle, shard, r.now, cursor)
+		if err != nil {
+			return errors.Join(append(failed, err)...)
+		}
+		if len(members) > 0 {
+			if err := r.members(ctx, members); err != nil {
+				failed = append(failed, err)
+			}
+		}
+		if next == "" {
+			return errors.Join(failed...)
+		}
+		cursor = next
+	}
+}
+
+// members deals with one page. The index may be behind, so the accounts are
+// read again and decide.
+func (r *run) members(ctx context.Context, members []loyalty.MemberID) error {
+	accounts, err := r.Store.Accounts(ctx, table.Strong, members...)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, account := range accounts {
+		if account == nil || account.SettleAt.IsZero() || account.SettleAt.After(r.now) {
+			continue
+		}
+		r.looked++
+		if err := r.member(ctx, *account); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// member settles what is due of one member and moves his wake-up call. A call
+// that could not be moved, because something was asked for meanwhile, stands:
+// the next tick looks again.
+func (r *run) member(ctx context.Context, account store.Account) error {
+	pending, left, err := r.pending(ctx, account)
+	if err != nil {
+		return err
+	}
+	balance := account.Balance.Pending
+	var next time.Time
+	for _, order := range pending {
+		at := order.SettleAt()
+		if at.After(r.now) {
+			if next.IsZero() || at.Before(next) {
+				next = at
+			}
+			continue
+		}
+		settled, err := ledger.Post(ctx, r.Store, r.versions, ledger.News{
+			Order: order.Key, Fact: points.Fact{Kind: points.FactSettled, At: r.now},
+		}, r.now)
+		if err != nil {
+			return err
+		}
+		if settled {
+			r.settled++
+		}
+		balance -= held(order)
+	}
+	if left != 0 {
+		next = r.now.Add(retryAfter)
+	}
+	changes, conditions := store.WakeSettle.Answer(account, next)
+	conditions = append(conditions, store.PendingStands(balance))
+	err = r.Store.Table.Write(ctx, store.UpdateAccount(account.Member, changes, conditions...))
+	if _, lost := errors.AsType[*table.ConditionError](err); lost {
+		return nil
+	}
+	return err
+}
+
+// pending finds the orders that hold the member's pending points, newest
+// first, and stops when they account for all of them; left is what they do not
+// account for, because the history is behind the account or ahead of it. Only
+// the orders' logs, read strongly, are believed.
+func (r *run) pending(ctx context.Context, account store.Account) (orders []*points.Order, left loyalty.Points, err error) {
+	left = account.Balance.Pending
+	seen := map[loyalty.OrderKey]bool{{}: true} // a card's record names no order
+	cursor := ""
+	for left != 0 {
+		records, next, err := r.Store.History(ctx, account.Member, historyPage, cursor)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, record := range records {
+			if seen[record.Order] {
+				continue
+			}
+			seen[record.Order] = true
+			if record.Kind == points.FactSettled {
+				continue // nothing is pending after it
+			}
+			log, err := r.Store.Log(ctx, record.Order)
+			if err != nil {
+				return nil, 0, err
+			}
+			if order := points.Replay(record.Order, log); held(order) != 0 && order.Member == account.Member {
+				orders = append(orders, order)
+				left -= held(order)
+			}
+			if left == 0 {
+				break
+			}
+		}
+		if next == "" {
+			break
+		}
+		cursor = next
+	}
+	return orders, left, nil
+}
+
+// held is what of an order is pending.
+func held(order *points.Order) loyalty.Points {
+	if order.SettleAt().IsZero() {
+		return 0
+	}
+	var sum loyalty.Points
+	for _, purchase := range order.Purchases() {
+		sum += purchase.Points
+	}
+	return sum
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"time"
+
+	"github.com/huitou/huitou/functions/convertorders"
+	"github.com/huitou/huitou/functions/issuecoupons"
+	"github.com/huitou/huitou/functions/members"
+	"github.com/huitou/huitou/functions/operate"
+	"github.com/huitou/huitou/functions/receiveorders"
+	"github.com/huitou/huitou/functions/redeemcard"
+	"github.com/huitou/huitou/functions/remindrepurchase"
+	"github.com/huitou/huitou/functions/runcampaigns"
+	"github.com/huitou/huitou/functions/sendmessages"
+	"github.com/huitou/huitou/functions/settlepoints"
+	"github.com/huitou/huitou/infra/stack"
+	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/notify"
+	"github.com/huitou/huitou/shared/queue"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/token"
+)
+
+// deps is what the functions share in this process and have each for itself on
+// AWS.
+type deps struct {
+	store     store.Store
+	secrets   secrets
+	keys      *cards.Keyring
+	queues    queue.Admin
+	notifier  notify.Notifier
+	publicURL string
+	log       *slog.Logger
+}
+
+// handlers makes every function of the template, with what its lambda/main.go
+// gives it on AWS.
+func handlers(d deps) map[string]stack.Builder {
+	with := func(variable string, build func(stack.Environment, queue.Sender) stack.Handler) stack.Builder {
+		return func(env stack.Environment) (stack.Handler, error) {
+			sender, err := env.Queue(variable)
+			if err != nil {
+				return nil, err
+			}
+			return build(env, sender), nil
+		}
+	}
+	plain := func(build func(stack.Environment) stack.Handler) stack.Builder {
+		return func(env stack.Environment) (stack.Handler, error) { return build(env), nil }
+	}
+	return map[string]stack.Builder{
+		"ReceiveOrders": with("ORDERS_QUEUE_URL", func(env stack.Environment, orders queue.Sender) stack.Handler {
+			return stack.Call(receiveorders.Function{
+				Orders: orders, Secrets: receiveorders.Secrets{Webhook: []string{d.secrets.WebhookSecret}, Youzan: demoYouzan},
+				PhoneKey: d.secrets.PhoneKey, Clock: env.Clock, RealClock: time.Now, Log: d.log,
+			}.Handle)
+		}),
+		"ConvertOrders": plain(func(env stack.Environment) stack.Handler {
+			return stack.Call(convertorders.Function{Store: d.store, Clock: env.Clock, Log: d.log}.Handle)
+		}),
+		"RedeemCard": with("ORDERS_QUEUE_URL", func(env stack.Environment, orders queue.Sender) stack.Handler {
+			return stack.Call((&redeemcard.Function{
+				Store: d.store, Orders: orders, Keys: d.keys, PhoneKey: d.secrets.PhoneKey, TokenKey: d.secrets.TokenKey,
+				Clock: env.Clock, Random: rand.Reader, Log: d.log,
+			}).Handle)
+		}),
+		"Members": plain(func(env stack.Environment) stack.Handler {
+			return stack.Call(members.Function{Store: d.store, TokenKey: d.secrets.TokenKey, Clock: env.Clock, Log: d.log}.Handle())
+		}),
+		"Operate": with("ORDERS_QUEUE_URL", func(env stack.Environment, orders queue.Sender) stack.Handler {
+			return stack.Call(operate.Function{
+				Store: d.store, Orders: orders, Queues: d.queues, Keys: d.keys,
+				PhoneKey: d.secrets.PhoneKey, TokenKey: d.secrets.TokenKey,
+				AdminToken: token.Hash(d.secrets.OperatorToken), PublicURL: d.publicURL,
+				Clock: env.Clock, Random: rand.Reader, Log: d.log,
+			}.Handle())
+		}),
+		"RunCampaigns": with("COUPONS_QUEUE_URL", func(_ stack.Environment, coupons queue.Sender) stack.Handler {
+			return stack.Do(runcampaigns.Function{Store: d.store, Coupons: coupons, Log: d.log}.Handle)
+		}),
+		"IssueCoupons": with("COUPONS_QUEUE_URL", func(env stack.Environment, coupons queue.Sender) stack.Handler {
+			return stack.Call(issuecoupons.Function{Store: d.store, Coupons: coupons, Rand: rand.Reader, Clock: env.Clock, Log: d.log}.Handle)
+		}),
+		"RemindRepurchase": with("MESSAGES_QUEUE_URL", func(_ stack.Environment, messages queue.Sender) stack.Handler {
+			return stack.Do(remindrepurchase.Function{Store: d.store, Messages: messages, Log: d.log}.Handle)
+		}),
+		"SettlePoints": plain(func(stack.Environment) stack.Handler {
+			return stack.Do(settlepoints.Function{Store: d.store, Log: d.log}.Handle)
+		}),
+		"SendMessages": plain(func(env stack.Environment) stack.Handler {
+			return stack.Call(sendmessages.Function{Store: d.store, Notifier: d.notifier, Clock: env.Clock, Log: d.log}.Handle)
+		}),
+	}
+}

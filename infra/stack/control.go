@@ -1,0 +1,92 @@
+package stack
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/problem"
+)
+
+// Control serves what only the local process has (CONTRACT, "Only in the
+// local process"): GET /_local lists the schedules, POST
+// /_local/schedules/{Function}/{Event}?time= fires one, POST /_local/clock
+// moves the clock. It asks for no token.
+func (s *Stack) Control() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /_local", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]any{"schedules": s.Schedules(), "now": s.Now().Format(time.RFC3339)})
+	})
+	mux.HandleFunc("POST /_local/schedules/{function}/{event}", s.controlSchedule)
+	mux.HandleFunc("POST /_local/clock", s.controlClock)
+	return mux
+}
+
+func (s *Stack) controlSchedule(w http.ResponseWriter, r *http.Request) {
+	at := s.Now()
+	if text := r.URL.Query().Get("time"); r.URL.Query().Has("time") {
+		var err error
+		if at, err = time.Parse(time.RFC3339, text); err != nil {
+			problem.Write(w, r, loyalty.Invalid("time", "invalid_time", "time is RFC 3339 with a zone; write + as %2B"))
+			return
+		}
+	}
+	name := r.PathValue("function") + "/" + r.PathValue("event")
+	if err := s.Fire(r.Context(), name, at); err != nil {
+		if loyalty.KindOf(err) == loyalty.KindInternal {
+			s.log.Error("a schedule failed", "schedule", name, "time", at, "error", err)
+		}
+		problem.Write(w, r, err)
+		return
+	}
+	answer(w, map[string]any{"fired": name, "time": at.Format(time.RFC3339)})
+}
+
+// maxControlBody is ample for one time, in bytes.
+const maxControlBody = 1 << 10
+
+func (s *Stack) controlClock(w http.ResponseWriter, r *http.Request) {
+	to, err := readClock(io.LimitReader(r.Body, maxControlBody))
+	if err != nil {
+		problem.Write(w, r, err)
+		return
+	}
+	fired, err := s.SetClock(r.Context(), to)
+	if err != nil {
+		problem.Write(w, r, err)
+		return
+	}
+	answer(w, map[string]any{"now": s.Now().Format(time.RFC3339), "fired": fired})
+}
+
+func readClock(body io.Reader) (time.Time, error) {
+	decoder := json.NewDecoder(body)
+	decoder.DisallowUnknownFields()
+	var wish *struct {
+		Now *string `json:"now"`
+	}
+	if err := decoder.Decode(&wish); err != nil || wish == nil {
+		return time.Time{}, loyalty.Invalid("", "invalid_json", `the body is {"now":"2026-11-21T10:00:00+08:00"}`)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return time.Time{}, loyalty.Invalid("", "invalid_json", "something follows the body")
+	}
+	if wish.Now == nil {
+		return time.Time{}, loyalty.Invalid("/now", "required", "now is missing")
+	}
+	to, err := time.Parse(time.RFC3339, *wish.Now)
+	if err != nil {
+		return time.Time{}, loyalty.Invalid("/now", "invalid_time", "now is RFC 3339 with a zone")
+	}
+	return to, nil
+}
+
+func answer(w http.ResponseWriter, document any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	// A caller who went away cannot be told anything more.
+	_ = json.NewEncoder(w).Encode(document)
+}

@@ -1,0 +1,200 @@
+// Package campaign knows when a campaign (营销活动) is due and who of its
+// audience it leaves out for comparison.
+package campaign
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/huitou/huitou/shared/loyalty"
+)
+
+// State is whether a campaign runs.
+type State string
+
+// The states. Pausing stops an occurrence that is under way as well: members
+// it has not reached by then get nothing from it, also after the campaign was
+// resumed.
+const (
+	StateActive State = "active"
+	StatePaused State = "paused"
+)
+
+// MaxHoldout is the largest part of an audience that may be left out, in
+// percent.
+const MaxHoldout = 50
+
+// Campaign gives the members of an audience a coupon, once or again and again.
+type Campaign struct {
+	ID       string   `json:"id"`
+	Name     string   `json:"name,omitempty"`
+	Audience string   `json:"audience"`
+	Template string   `json:"template"`
+	Schedule Schedule `json:"schedule"`
+	Holdout  int      `json:"holdout,omitempty"` // percent of the audience that gets nothing (对照组)
+	State    State    `json:"state"`
+
+	CreatedAt time.Time `json:"created_at"`
+	Ran       Ran       `json:"ran,omitzero"`
+}
+
+// Schedule is when a campaign runs: At an instant, or again and again by Cron
+// ("minute hour day month weekday" in the brand's time zone) up to and with
+// Until, if that is set.
+type Schedule struct {
+	At    time.Time `json:"at,omitzero"`
+	Cron  string    `json:"cron,omitempty"`
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Ran is the last occurrence whose coupons were ordered.
+type Ran struct {
+	Occurrence string    `json:"occurrence"`
+	At         time.Time `json:"at"`
+}
+
+// Occurrence is one instant at which a campaign is due. Its ID is the same
+// however often and late the schedule fires, and so is the trigger of its
+// coupons.
+type Occurrence struct {
+	ID string
+	At time.Time
+}
+
+// Once is the ID of the only occurrence of a campaign that runs At an instant.
+// Moving At after it ran does not make it run again: whoever should get a
+// second coupon gets it from a second campaign.
+const Once = "once"
+
+// CatchUp is how late an occurrence may still run. One that was missed by more
+// (the schedule was broken, the campaign paused) is left out: a coupon for a
+// morning's sale is no good the day after, and a week of missed mornings at
+// once would be a flood. An operator who wants it nonetheless fires the
+// schedule for its own time.
+const CatchUp = 24 * time.Hour
+
+// Page is the message that asks for the coupons of one page of one shard of
+// the members: those whose ids follow After.
+type Page struct {
+	Campaign   string           `json:"campaign"`
+	Template   string           `json:"template"`
+	Occurrence string           `json:"occurrence"`
+	Shard      int              `json:"shard"`
+	After      loyalty.MemberID `json:"after,omitempty"`
+}
+
+// Trigger is why the occurrence's coupons are given. A member gets one coupon
+// for a trigger.
+func Trigger(campaign, occurrence string) string { return "campaign:" + campaign + ":" + occurrence }
+
+var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
+
+func parseCron(text string) (cron.Schedule, bool) {
+	// The parser would take a time zone from the text, "TZ=… 0 9 * * *", and
+	// falls over one that nothing follows. The brand's zone is the only one.
+	if len(text) > 100 || strings.Contains(text, "=") {
+		return nil, false
+	}
+	schedule, err := cronParser.Parse(text)
+	return schedule, err == nil
+}
+
+var id = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// Validate refuses (KindInvalid, with the pointer of the first field that is
+// wrong) a campaign that could not run. Whether its audience and template
+// exist is for the caller to find out.
+func (c Campaign) Validate() error {
+	switch {
+	case !id.MatchString(c.ID):
+		return loyalty.Invalid("/id", "malformed", "an id has 1 to 64 letters, digits, dots, hyphens and underscores, and begins with a letter or digit")
+	case len(c.Name) > 200:
+		return loyalty.Invalid("/name", "too_long", "a name has at most 200 bytes")
+	case !id.MatchString(c.Audience):
+		return loyalty.Invalid("/audience", "required", "a campaign names an audience")
+	case !id.MatchString(c.Template):
+		return loyalty.Invalid("/template", "required", "a campaign names a coupon template")
+	case c.Holdout < 0 || c.Holdout > MaxHoldout:
+		return loyalty.Invalid("/holdout", "out_of_range", "0 to 50 percent of an audience can be held out")
+	case c.State != StateActive && c.State != StatePaused:
+		return loyalty.Invalid("/state", "unknown", `a campaign is "active" or "paused"`)
+	}
+	return c.Schedule.validate("/schedule")
+}
+
+func (s Schedule) validate(pointer string) error {
+	switch {
+	case s.At.IsZero() == (s.Cron == ""):
+		return loyalty.Invalid(pointer, "required", "a schedule has either at or cron")
+	case s.Cron == "" && !s.Until.IsZero():
+		return loyalty.Invalid(pointer+"/until", "not_allowed", "only a schedule with cron has an end")
+	case s.Cron == "":
+		if year := s.At.UTC().Year(); year < 2000 || year > 9000 {
+			return loyalty.Invalid(pointer+"/at", "out_of_range", "the year is 2000 to 9000")
+		}
+		return nil
+	}
+	schedule, ok := parseCron(s.Cron)
+	if !ok {
+		return loyalty.Invalid(pointer+"/cron", "malformed", `a cron schedule has five fields, "0 9 * * 1" for Mondays at nine`)
+	}
+	// The parser looks five years ahead, so a day that never comes, such as
+	// February 30, shows in any year.
+	if schedule.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
+		return loyalty.Invalid(pointer+"/cron", "never", "the day of this schedule never comes")
+	}
+	return nil
+}
+
+// Due is the latest instant at or before now at which the campaign is to run
+// and has not: after it last ran and after it was created, and not missed by
+// more than CatchUp. A campaign that runs At an instant may have been created
+// after it, so that "now" can be asked for. It reports false when there is
+// none, and for a paused campaign. zone is the brand's time zone.
+func (c Campaign) Due(now time.Time, zone *time.Location) (Occurrence, bool) {
+	if c.State != StateActive {
+		return Occurrence{}, false
+	}
+	earliest := now.Add(-CatchUp) // itself still in time
+	if c.Schedule.Cron == "" {
+		at := c.Schedule.At
+		due := !at.IsZero() && !at.After(now) && !at.Before(earliest) && c.Ran.Occurrence != Once
+		return Occurrence{ID: Once, At: at}, due
+	}
+	schedule, ok := parseCron(c.Schedule.Cron)
+	if !ok {
+		return Occurrence{}, false // Validate refused it
+	}
+	after := earliest.Add(-time.Second)
+	for _, bound := range []time.Time{c.CreatedAt, c.Ran.At} {
+		if bound.After(after) {
+			after = bound
+		}
+	}
+	until := now
+	if end := c.Schedule.Until; !end.IsZero() && end.Before(now) {
+		until = end
+	}
+	var latest time.Time
+	for at := schedule.Next(after.In(zone)); !at.IsZero() && !at.After(until); at = schedule.Next(at) {
+		latest = at
+	}
+	return Occurrence{ID: latest.UTC().Format(time.RFC3339), At: latest}, !latest.IsZero()
+}
+
+// HeldOut tells whether a member is in the part of the audience that the
+// campaign gives nothing, so that its effect can be told from what would have
+// happened anyway. It is the same in every occurrence, and independent from
+// one campaign to the next.
+func HeldOut(campaign string, member loyalty.MemberID, percent int) bool {
+	if percent <= 0 {
+		return false
+	}
+	sum := sha256.Sum256([]byte(campaign + "\x00" + string(member)))
+	return binary.BigEndian.Uint64(sum[:8])%100 < uint64(percent)
+}

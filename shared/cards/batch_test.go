@@ -1,0 +1,329 @@
+package cards_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/loyalty"
+)
+
+const (
+	goldenToken = "1B0NQBC24K1D6DX4W5ETY4GWHNA9VM5B74"
+	goldenTyped = "B0NQ-BC24-K1D6-DX4P"
+)
+
+var (
+	from = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	to   = time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC)
+)
+
+func points(value int64, quantity int) cards.Prize {
+	return cards.Prize{Award: cards.Award{Kind: cards.PrizePoints, Amount: value}, Quantity: quantity}
+}
+
+func batch() cards.Batch {
+	return cards.Batch{
+		KeyID: "1", Number: 3, Name: "双十一 A 仓", Count: 1000, ValidFrom: from, ValidTo: to, State: cards.StateCreated,
+		Arms: []cards.Arm{
+			{Name: "刮刮", Form: cards.FormScratch, Weight: 3, Prizes: []cards.Prize{
+				points(50, 600),
+				{Award: cards.Award{Kind: cards.PrizeCoupon, Text: "back-10"}, Quantity: 100},
+				{Award: cards.Award{Kind: cards.PrizeRedPacket, Amount: 188}, Quantity: 1},
+			}},
+			{Name: "必中", Form: cards.FormReveal, Weight: 1, Prizes: []cards.Prize{
+				points(10, 249),
+				{Award: cards.Award{Kind: cards.PrizeGift, Text: "样品一盒"}, Quantity: 1, Worth: 1900},
+			}},
+		},
+	}
+}
+
+func TestBatchSurvivesJSON(t *testing.T) {
+	want := batch()
+	want.Created = &cards.Signature{Operator: "li", At: from}
+	text, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got cards.Batch
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for _, part := range []string{
+		`{"kind":"points","value":50,"quantity":600}`, `{"kind":"coupon","value":"back-10","quantity":100}`,
+		`{"kind":"gift","value":"样品一盒","quantity":1,"worth":1900}`,
+	} {
+		if !strings.Contains(string(text), part) {
+			t.Errorf("%s is not in %s", part, text)
+		}
+	}
+	none, err := json.Marshal(cards.Award{Kind: cards.PrizeNone})
+	if err != nil || string(none) != `{"kind":"none"}` {
+		t.Errorf("none = %s, %v", none, err)
+	}
+	for _, bad := range []string{`{"kind":"points","value":"50"}`, `{"kind":"coupon","value":5}`, `{"kind":"points","value":1.5}`, `{"kind":"points","value":9223372036854775808}`} {
+		var prize cards.Prize
+		if err := json.Unmarshal([]byte(bad), &prize); err == nil {
+			t.Errorf("%s reads as %v", bad, prize)
+		}
+	}
+}
+
+func TestValidate(t *testing.T) {
+	if err := batch().Validate(); err != nil {
+		t.Fatalf("a good batch: %v", err)
+	}
+	for name, c := range map[string]struct {
+		change func(*cards.Batch)
+		want   loyalty.Field
+	}{
+		"no name":           {func(b *cards.Batch) { b.Name = " " }, loyalty.Field{Pointer: "/name", Code: "required"}},
+		"name of two lines": {func(b *cards.Batch) { b.Name = "a\nb" }, loyalty.Field{Pointer: "/name", Code: "required"}},
+		"no cards":          {func(b *cards.Batch) { b.Count = 0 }, loyalty.Field{Pointer: "/count", Code: "out_of_range"}},
+		"too many cards":    {func(b *cards.Batch) { b.Count = cards.MaxCount + 1 }, loyalty.Field{Pointer: "/count", Code: "out_of_range"}},
+		"empty window":      {func(b *cards.Batch) { b.ValidTo = b.ValidFrom }, loyalty.Field{Pointer: "/valid_to", Code: "not_after_valid_from"}},
+		"no window":         {func(b *cards.Batch) { b.ValidFrom = time.Time{} }, loyalty.Field{Pointer: "/valid_from", Code: "required"}},
+		"no arms":           {func(b *cards.Batch) { b.Arms = nil }, loyalty.Field{Pointer: "/arms", Code: "out_of_range"}},
+		"long rules":        {func(b *cards.Batch) { b.RulesText = strings.Repeat("规", 4001) }, loyalty.Field{Pointer: "/rules_text", Code: "too_long"}},
+		"same arm twice":    {func(b *cards.Batch) { b.Arms[1].Name = "刮刮" }, loyalty.Field{Pointer: "/arms/1/name", Code: "duplicate"}},
+		"unknown form":      {func(b *cards.Batch) { b.Arms[0].Form = "wheel" }, loyalty.Field{Pointer: "/arms/0/form", Code: "unknown"}},
+		"no weight":         {func(b *cards.Batch) { b.Arms[0].Weight = 0 }, loyalty.Field{Pointer: "/arms/0/weight", Code: "out_of_range"}},
+		"unknown kind":      {func(b *cards.Batch) { b.Arms[0].Prizes[0].Kind = "cash" }, loyalty.Field{Pointer: "/arms/0/prizes/0/kind", Code: "unknown"}},
+		"no points":         {func(b *cards.Batch) { b.Arms[0].Prizes[0].Amount = 0 }, loyalty.Field{Pointer: "/arms/0/prizes/0/value", Code: "out_of_range"}},
+		"negative quantity": {func(b *cards.Batch) { b.Arms[0].Prizes[0].Quantity = -1 }, loyalty.Field{Pointer: "/arms/0/prizes/0/quantity", Code: "out_of_range"}},
+		"no coupon":         {func(b *cards.Batch) { b.Arms[0].Prizes[1].Text = "" }, loyalty.Field{Pointer: "/arms/0/prizes/1/value", Code: "required"}},
+		"yuan for fen":      {func(b *cards.Batch) { b.Arms[0].Prizes[2].Amount = 20_001 }, loyalty.Field{Pointer: "/arms/0/prizes/2/value", Code: "out_of_range"}},
+		"red packet too small": {
+			func(b *cards.Batch) { b.Arms[0].Prizes[2].Amount = 99 },
+			loyalty.Field{Pointer: "/arms/0/prizes/2/value", Code: "out_of_range"},
+		},
+		"red packet over the law's cap": {
+			func(b *cards.Batch) { b.Arms[0].Prizes[2].Amount = 5_000_001 },
+			loyalty.Field{Pointer: "/arms/0/prizes/2/value", Code: "top_prize_too_high"},
+		},
+		"gift over the law's cap": {
+			func(b *cards.Batch) { b.Arms[1].Prizes[1].Worth = 5_000_001 },
+			loyalty.Field{Pointer: "/arms/1/prizes/1/worth", Code: "top_prize_too_high"},
+		},
+		"more prizes than cards": {
+			func(b *cards.Batch) { b.Arms[0].Prizes[0].Quantity = 650 },
+			loyalty.Field{Pointer: "/arms/0/prizes", Code: "more_prizes_than_cards"},
+		},
+		"reveal with a blank": {
+			func(b *cards.Batch) { b.Arms[1].Prizes[0].Quantity = 248 },
+			loyalty.Field{Pointer: "/arms/1/prizes", Code: "reveal_must_win"},
+		},
+		"reveal with a declared blank": {
+			func(b *cards.Batch) {
+				b.Arms[1].Prizes[1] = cards.Prize{Award: cards.Award{Kind: cards.PrizeNone}, Quantity: 1}
+			},
+			loyalty.Field{Pointer: "/arms/1/prizes/1/kind", Code: "reveal_must_win"},
+		},
+	} {
+		b := batch()
+		c.change(&b)
+		refusal, ok := errors.AsType[*loyalty.Error](b.Validate())
+		if !ok || refusal.Kind != loyalty.KindInvalid {
+			t.Errorf("%s: accepted", name)
+			continue
+		}
+		if diff := cmp.Diff([]loyalty.Field{c.want}, refusal.Fields); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	highest := batch()
+	highest.Arms[1].Prizes[1].Worth = cards.TopPrize
+	if err := highest.Validate(); err != nil {
+		t.Errorf("a prize of exactly ¥50,000: %v", err)
+	}
+}
+
+// Quantities are exact in every batch, arms have their share, and a reveal arm
+// has no blank.
+func TestDrawsGiveEveryPrizeExactlyAsOftenAsDeclared(t *testing.T) {
+	keys := ring(t, root('1', 7))
+	rapid.Check(t, func(t *rapid.T) {
+		b := cards.Batch{
+			KeyID: "1", Number: rapid.IntRange(0, cards.MaxBatches-1).Draw(t, "number"), Name: "n",
+			Count: rapid.IntRange(1, 400).Draw(t, "count"), ValidFrom: from, ValidTo: to,
+		}
+		for i := range rapid.IntRange(1, 3).Draw(t, "arms") {
+			b.Arms = append(b.Arms, cards.Arm{Name: fmt.Sprint(i), Form: cards.FormScratch, Weight: rapid.IntRange(1, 9).Draw(t, "weight")})
+		}
+		declared := map[string]int{}
+		for i := range b.Arms {
+			left := b.ArmSize(i)
+			for left > 0 && rapid.Bool().Draw(t, "another") {
+				prize := points(int64(10*i+len(b.Arms[i].Prizes)+1), rapid.IntRange(1, left).Draw(t, "quantity"))
+				b.Arms[i].Prizes = append(b.Arms[i].Prizes, prize)
+				declared[fmt.Sprint(i, prize.Award)] += prize.Quantity
+				left -= prize.Quantity
+			}
+			if left > 0 {
+				declared[fmt.Sprint(i, cards.Award{Kind: cards.PrizeNone})] += left
+			}
+		}
+		if err := b.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		draws, err := keys.Draws(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		given := map[string]int{}
+		for card := range b.Count {
+			given[fmt.Sprint(draws.Arm(card), draws.Award(card))]++
+		}
+		if diff := cmp.Diff(declared, given); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+// χ² of prize against the order of serials: 20 equal runs of cards, two
+// outcomes. The 99.99 % point of χ² with 19 degrees is 51.7.
+func TestPrizesDoNotFollowTheSerials(t *testing.T) {
+	const count, winners, runs = 20_000, 5_000, 20
+	b := cards.Batch{
+		KeyID: "1", Number: 12, Name: "n", Count: count, ValidFrom: from, ValidTo: to,
+		Arms: []cards.Arm{{Name: "a", Form: cards.FormScratch, Weight: 1, Prizes: []cards.Prize{points(5, winners)}}},
+	}
+	draws, err := ring(t, root('1', 7)).Draws(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var won [runs]float64
+	for card := range count {
+		if draws.Award(card).Kind == cards.PrizePoints {
+			won[card*runs/count]++
+		}
+	}
+	const wins, losses = float64(winners) / runs, float64(count-winners) / runs
+	chi := 0.0
+	for _, w := range won {
+		chi += (w-wins)*(w-wins)/wins + (w-wins)*(w-wins)/losses
+	}
+	t.Logf("χ² = %.1f with %d degrees of freedom", chi, runs-1)
+	if chi > 51.7 {
+		t.Error("prizes follow the serials")
+	}
+}
+
+func TestDrawsNeedTheBatchKey(t *testing.T) {
+	b := batch()
+	draw := func(keys *cards.Keyring, b cards.Batch) (out []cards.Award) {
+		draws, err := keys.Draws(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for card := range b.Count {
+			out = append(out, draws.Award(card))
+		}
+		return out
+	}
+	first := draw(ring(t, root('1', 7)), b)
+	if diff := cmp.Diff(first, draw(ring(t, root('1', 7)), b)); diff != "" {
+		t.Errorf("a replay differs: %s", diff)
+	}
+	if cmp.Equal(first, draw(ring(t, root('1', 8)), b)) {
+		t.Error("another root key draws the same")
+	}
+	b.Number++
+	if cmp.Equal(first, draw(ring(t, root('1', 7)), b)) {
+		t.Error("another batch draws the same")
+	}
+	b.KeyID = "2"
+	if _, err := ring(t, root('1', 7)).Draws(b); !errors.Is(err, cards.ErrNotFound) {
+		t.Errorf("an unknown root key: %v", err)
+	}
+}
+
+func TestActivationTakesTwo(t *testing.T) {
+	created := batch()
+	at := from.Add(-time.Hour)
+	first, err := created.Activate("li", at)
+	if err != nil || first.State != cards.StateCreated || first.Approved == nil || first.Approved.Operator != "li" {
+		t.Fatalf("the first: %+v, %v", first, err)
+	}
+	same, err := first.Activate("li", at.Add(time.Minute))
+	if diff := cmp.Diff(first, same); err != nil || diff != "" {
+		t.Fatalf("the first again: %v %s", err, diff)
+	}
+	second, err := same.Activate("wang", at.Add(time.Hour))
+	if err != nil || second.State != cards.StateActive || second.Activated.Operator != "wang" || second.Approved.Operator != "li" {
+		t.Fatalf("the second: %+v, %v", second, err)
+	}
+	again, err := second.Activate("zhao", at.Add(2*time.Hour))
+	if diff := cmp.Diff(second, again); err != nil || diff != "" {
+		t.Errorf("a third: %v %s", err, diff)
+	}
+	if created.Approved != nil {
+		t.Error("Activate changed its receiver")
+	}
+	for name, c := range map[string]struct {
+		batch cards.Batch
+		at    time.Time
+		code  string
+	}{
+		"frozen":  {first.Freeze("zhao", at), at, "batch_frozen"},
+		"expired": {first, to, "batch_expired"},
+	} {
+		got, err := c.batch.Activate("wang", c.at)
+		refusal, ok := errors.AsType[*loyalty.Error](err)
+		if !ok || refusal.Kind != loyalty.KindConflict || refusal.Code != c.code {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(c.batch, got); diff != "" {
+			t.Errorf("%s: changed: %s", name, diff)
+		}
+	}
+	if _, err := created.Activate("", at); err == nil {
+		t.Error("nobody activated it")
+	}
+	if printed, err := first.Print(); err != nil || printed.State != cards.StatePrinted {
+		t.Errorf("Print: %v, %v", printed.State, err)
+	}
+	if _, err := second.Print(); loyalty.KindOf(err) != loyalty.KindConflict {
+		t.Errorf("an active batch was printed: %v", err)
+	}
+}
+
+func TestRedeemableOnlyWhileActiveAndInTheWindow(t *testing.T) {
+	active := batch()
+	active.State = cards.StateActive
+	for _, c := range []struct {
+		name  string
+		batch cards.Batch
+		card  int
+		at    time.Time
+		want  error
+	}{
+		{"first instant", active, 0, from, nil},
+		{"last instant", active, 999, to.Add(-1), nil},
+		{"one second early", active, 0, from.Add(-time.Second), cards.ErrNotFound},
+		{"at the end", active, 0, to, cards.ErrNotFound},
+		{"a canary beyond the batch", active, 1000, from, cards.ErrNotFound},
+		{"negative", active, -1, from, cards.ErrNotFound},
+		{"created", batch(), 0, from, cards.ErrNotFound},
+		{"frozen", active.Freeze("li", from), 0, from, cards.ErrNotFound},
+	} {
+		if got := c.batch.Redeemable(c.card, c.at); !errors.Is(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+	frozen := active.Freeze("li", from)
+	if diff := cmp.Diff(frozen, frozen.Freeze("wang", to)); diff != "" {
+		t.Errorf("a second freeze: %s", diff)
+	}
+}

@@ -1,0 +1,170 @@
+// Package idempotency gives a repeated POST the first answer again. A client
+// that lost the answer sends the same Idempotency-Key and body and learns what
+// became of its request; it never happens twice.
+package idempotency
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/problem"
+	"github.com/huitou/huitou/shared/store"
+)
+
+// lease is how long an answer may take; longer than any function of ours runs.
+const lease = time.Minute
+
+// maxKey is the longest key a caller may choose.
+const maxKey = 200
+
+// Handler wraps the calls of next that are POST. caller names who calls, so
+// that nobody meets another's keys; where it is "" (nobody yet) the request
+// passes and is refused by what stands behind.
+func Handler(s store.Store, clock func() time.Time, caller func(context.Context) string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who := caller(r.Context())
+		if r.Method != http.MethodPost || who == "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		once := once{store: s, clock: clock, caller: who, key: r.Header.Get("Idempotency-Key")}
+		if err := once.serve(w, r, next); err != nil {
+			problem.Write(w, r, err)
+		}
+	})
+}
+
+type once struct {
+	store       store.Store
+	clock       func() time.Time
+	caller, key string
+}
+
+// serve returns an error only when nothing has been written to w.
+func (o once) serve(w http.ResponseWriter, r *http.Request, next http.Handler) error {
+	if err := checkKey(o.key); err != nil {
+		return err
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return &loyalty.Error{Kind: loyalty.KindInvalid, Code: "body_unreadable", Detail: "the body could not be read", Cause: err}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	hash := sha256.Sum256([]byte(r.URL.Path + "\n" + string(body)))
+	begun := store.Request{BodyHash: hex.EncodeToString(hash[:]), Until: o.clock().Add(lease)}
+	known, fresh, err := o.store.BeginRequest(r.Context(), o.caller, o.key, begun, o.clock())
+	switch {
+	case err != nil:
+		return err
+	case !fresh && known.BodyHash != begun.BodyHash:
+		return loyalty.Refuse(loyalty.KindMismatch, "idempotency_key_reused", "this Idempotency-Key was used with another path or body; choose a new one")
+	case !fresh && known.Until.IsZero():
+		replay(w, known)
+		return nil
+	case !fresh:
+		if o.clock().Before(known.Until) {
+			return loyalty.Refuse(loyalty.KindConflict, "in_progress", "a request with this Idempotency-Key is being answered; ask again in a moment")
+		}
+		// Whoever began is dead. What it did, it did under ids that come from
+		// this same key, so doing it again changes nothing twice.
+		won, err := o.store.ReplaceRequest(r.Context(), o.caller, o.key, known, begun, o.clock())
+		if err != nil {
+			return err
+		}
+		if !won {
+			return loyalty.Refuse(loyalty.KindConflict, "in_progress", "a request with this Idempotency-Key is being answered; ask again in a moment")
+		}
+	}
+	answer := &recorded{header: w.Header(), status: http.StatusOK}
+	call := &call{cause: o.caller + "\n" + o.key}
+	next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), callKey{}, call)))
+	if err := o.remember(r.Context(), begun, answer, call.secret); err != nil {
+		return err
+	}
+	w.WriteHeader(answer.status)
+	_, _ = w.Write(answer.body.Bytes()) // a caller who went away asks again
+	return nil
+}
+
+// remember keeps an answer that says what happened. One that says "not now" or
+// "not you" is forgotten, so that the same key works later. An answer that
+// carries a secret is never kept: the handler makes it again from the cause.
+func (o once) remember(ctx context.Context, begun store.Request, answer *recorded, secret bool) error {
+	switch {
+	case answer.status >= 500, answer.status == http.StatusUnauthorized, answer.status == http.StatusForbidden, secret:
+		return o.store.ForgetRequest(ctx, o.caller, o.key, begun)
+	}
+	done := store.Request{
+		BodyHash: begun.BodyHash, Status: answer.status,
+		ContentType: answer.header.Get("Content-Type"), Body: answer.body.String(),
+	}
+	_, err := o.store.ReplaceRequest(ctx, o.caller, o.key, begun, done, o.clock())
+	return err
+}
+
+func replay(w http.ResponseWriter, known store.Request) {
+	w.Header().Set("Content-Type", known.ContentType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Idempotency-Replayed", "true")
+	w.WriteHeader(known.Status)
+	_, _ = io.WriteString(w, known.Body)
+}
+
+func checkKey(key string) error {
+	refusal := loyalty.Refuse(loyalty.KindInvalid, "idempotency_key", "send an Idempotency-Key header of 1 to 200 printable ASCII characters, new for each new request")
+	refusal.Fields = []loyalty.Field{{Pointer: "Idempotency-Key", Code: "malformed"}}
+	if key == "" {
+		refusal.Fields[0].Code = "required"
+		return refusal
+	}
+	if len(key) > maxKey {
+		return refusal
+	}
+	for _, c := range []byte(key) {
+		if c < '!' || c > '~' {
+			return refusal
+		}
+	}
+	return nil
+}
+
+type callKey struct{}
+
+type call struct {
+	cause  string
+	secret bool
+}
+
+// Cause is what ids of this request derive from: the same for every repeat of
+// it, different for every other request. It is "" outside a POST.
+func Cause(ctx context.Context) string {
+	if call, ok := ctx.Value(callKey{}).(*call); ok {
+		return call.cause
+	}
+	return ""
+}
+
+// KeepSecret says that the answer to this request carries a secret and must
+// not be kept: the handler makes the same answer again from the Cause.
+func KeepSecret(ctx context.Context) {
+	if call, ok := ctx.Value(callKey{}).(*call); ok {
+		call.secret = true
+	}
+}
+
+// recorded holds an answer back until it is remembered.
+type recorded struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *recorded) Header() http.Header         { return a.header }
+func (a *recorded) WriteHeader(status int)      { a.status = status }
+func (a *recorded) Write(p []byte) (int, error) { return a.body.Write(p) }

@@ -1,0 +1,133 @@
+// Package orders is the canonical order event (订单事件): what every channel's
+// push and every export becomes before anything is decided about it. It reads,
+// checks and writes events; the subpackages translate what platforms send.
+package orders
+
+import (
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+)
+
+// The limits of one event. They keep every event inside one queue message and
+// every sum and product of amounts inside an int64.
+const (
+	MaxLines         = 50
+	MaxBytes         = 200 << 10         // of JSON
+	MaxDepth         = 16                // of nested objects and arrays
+	MaxAmount        = 1_000_000_000_000 // fen: ¥10,000,000,000; times a rate of 10^6 it still fits
+	MaxQuantity      = 1_000_000         // units in one line
+	MaxIDBytes       = 128               // of an order, line, refund or buyer id, a SKU
+	MaxShopBytes     = 64                // of a shop, a category, a discount code
+	MaxDiscountCodes = 20
+	MaxAhead         = 24 * time.Hour // how far in the future an event may claim to be
+)
+
+// Earliest is the first instant an event may stand for: no platform of today
+// sold anything before, so an earlier time is a broken clock or a zero.
+var Earliest = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Type says what happened to the order.
+type Type string
+
+// The closed set of types.
+const (
+	TypePaid      Type = "order.paid"
+	TypeCompleted Type = "order.completed" // the customer confirmed receipt (确认收货); the return window starts
+	TypeRefunded  Type = "order.refunded"
+	TypeCancelled Type = "order.cancelled"
+)
+
+// Event is one thing that happened to one order. Its JSON tags are its form
+// on the queue, which differs from the form on the hook in one point: there
+// the buyer's phone has become a token (see Buyer).
+type Event struct {
+	Type       Type            `json:"type"`
+	Channel    loyalty.Channel `json:"channel"`
+	Shop       string          `json:"shop"`
+	OrderID    string          `json:"order_id"`
+	OccurredAt time.Time       `json:"occurred_at"`
+	// Currency is ISO 4217, the unit of every amount of the event. It may be
+	// absent where there are no amounts: completed and cancelled events.
+	Currency string `json:"currency,omitempty"`
+	Buyer    Buyer  `json:"buyer,omitzero"`
+	// RefundID names one refund of a TypeRefunded event, whose lines then
+	// carry Refunded. Without it they carry RefundedTotal.
+	RefundID string `json:"refund_id,omitempty"`
+	// Lines has 1 to MaxLines entries in paid and refunded events, with
+	// different ids. In the other types it may be empty and decides nothing.
+	Lines         []Line      `json:"lines,omitempty"`
+	Shipping      loyalty.Fen `json:"shipping,omitempty"` // never earns points
+	DiscountCodes []string    `json:"discount_codes,omitempty"`
+}
+
+// Key is the order that the event is about.
+func (e Event) Key() loyalty.OrderKey {
+	return loyalty.OrderKey{Channel: e.Channel, Shop: e.Shop, Order: e.OrderID}
+}
+
+// Buyer is how the platform knows the customer. Every part may be empty: an
+// order of nobody waits until it is claimed.
+type Buyer struct {
+	ID string `json:"id,omitempty"` // the platform's own id; never a masked name
+	// Phone is what the hook received. It exists between Decode and the
+	// function that replaces it, and is in no JSON that this package writes
+	// for a queue.
+	Phone Phone `json:"-"`
+	// PhoneToken stands for the phone from the queue on (see shared/identity).
+	PhoneToken string `json:"phone_token,omitempty"`
+	// PhoneLast4 is the last four digits, with which an order can be claimed.
+	// Exports that mask the number still show them. It identifies nobody.
+	PhoneLast4 string `json:"phone_last4,omitempty"`
+}
+
+// Identities are the names in the event by which the customer may be a known
+// member: the buyer on this channel, and the phone on any.
+func (e Event) Identities() []loyalty.Identity {
+	var known []loyalty.Identity
+	if e.Buyer.ID != "" {
+		known = append(known, loyalty.Identity{Kind: loyalty.IdentityBuyer, Channel: e.Channel, Value: e.Buyer.ID})
+	}
+	if e.Buyer.PhoneToken != "" {
+		known = append(known, loyalty.Identity{Kind: loyalty.IdentityPhone, Value: e.Buyer.PhoneToken})
+	}
+	return known
+}
+
+// Phone is a raw phone number. Printed, it shows nothing.
+type Phone string
+
+// String hides the number from logs and error texts.
+func (Phone) String() string { return "(phone)" }
+
+// GoString hides the number from %#v.
+func (Phone) GoString() string { return "(phone)" }
+
+// Line is one kind of goods in an order (子订单).
+type Line struct {
+	LineID   string `json:"line_id"`
+	SKU      string `json:"sku,omitempty"`
+	Category string `json:"category,omitempty"`
+	Quantity int64  `json:"quantity,omitempty"`
+	// Paid is net for all units after every discount, without shipping.
+	Paid loyalty.Fen `json:"paid,omitempty"`
+	// Refunded is what this one refund (RefundID) gave back.
+	Refunded loyalty.Fen `json:"refunded,omitempty"`
+	// RefundedTotal is everything ever given back for the line, from a source
+	// that knows only the total. The larger of what is known counts.
+	RefundedTotal loyalty.Fen `json:"refunded_total,omitempty"`
+}
+
+// Split gives the lines to as many events like this one as it takes to keep
+// each within MaxLines. Only the first keeps the shipping, which would count
+// double otherwise.
+func Split(event Event, lines []Line) []Event {
+	var parts []Event
+	for len(lines) > MaxLines {
+		event.Lines, lines = lines[:MaxLines:MaxLines], lines[MaxLines:]
+		parts = append(parts, event)
+		event.Shipping = 0
+	}
+	event.Lines = lines
+	return append(parts, event)
+}

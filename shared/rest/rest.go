@@ -1,0 +1,324 @@
+// Package rest is how operate and members speak HTTP: huma with the refusals,
+// the strictness about JSON and the roles that CONTRACT.md promises.
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/orders"
+	"github.com/huitou/huitou/shared/problem"
+	"github.com/huitou/huitou/shared/token"
+)
+
+// Version of the outside, in the OpenAPI document.
+const Version = "1.0.0"
+
+// New makes an API on a mux. Its refusals are problem documents that never
+// repeat a value, and it serves no pages of its own.
+func New(mux *http.ServeMux) huma.API {
+	huma.NewErrorWithContext = newError
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return newError(nil, status, message, errs...)
+	}
+	config := huma.DefaultConfig("huitou", Version)
+	config.CreateHooks = nil // no $schema in every body
+	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
+	config.Info.Description = "回头: points, package cards, coupons and reminders of one brand. Money is in fen, times are RFC 3339 with zone."
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"operator": {Type: "http", Scheme: "bearer", Description: "an operator's token; x-roles lists who may call"},
+		"member":   {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "a member's short-lived token"},
+	}
+	return humago.New(mux, config)
+}
+
+// schemaName puts the package before the type's name: points and repurchase
+// both have Rules.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	noun := path.Base(t.PkgPath())
+	if noun == "." || noun == "operate" || noun == "members" || noun == "rest" || noun == "openapi" {
+		return name
+	}
+	return strings.ToUpper(noun[:1]) + noun[1:] + name
+}
+
+// failure is a refusal as huma sees it.
+type failure struct {
+	problem.Document
+	headers http.Header
+}
+
+var documentType = reflect.TypeFor[problem.Document]()
+
+func (f *failure) Error() string                { return f.Title }
+func (f *failure) GetStatus() int               { return f.Status }
+func (f *failure) GetHeaders() http.Header      { return f.headers }
+func (*failure) ContentType(string) string      { return problem.ContentType }
+func (f *failure) MarshalJSON() ([]byte, error) { return json.Marshal(f.Document) }
+
+// Schema is that of the document alone.
+func (*failure) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(documentType, true, "Problem")
+}
+
+func refuse(ctx context.Context, err error) huma.StatusError {
+	f := &failure{Document: problem.Of(ctx, err), headers: http.Header{}}
+	if retry := problem.RetryAfter(err); retry != "" {
+		f.headers.Set("Retry-After", retry)
+	}
+	return f
+}
+
+// newError says what huma found wrong with a request. What a client sent and
+// did not validate is 400, whatever huma calls it.
+func newError(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+	base := context.Background()
+	if ctx != nil {
+		base = ctx.Context()
+	}
+	refusal := &loyalty.Error{Kind: loyalty.KindInternal, Code: "internal", Detail: message}
+	switch status {
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		refusal.Kind, refusal.Code = loyalty.KindInvalid, "invalid"
+	case http.StatusUnsupportedMediaType, http.StatusNotAcceptable:
+		refusal.Kind, refusal.Code = loyalty.KindUnsupported, "media_type"
+	case http.StatusRequestEntityTooLarge:
+		refusal.Kind, refusal.Code = loyalty.KindTooLarge, "body_too_large"
+	}
+	details := []string{}
+	for _, err := range errs {
+		detailer, ok := err.(huma.ErrorDetailer)
+		if !ok {
+			continue
+		}
+		detail := detailer.ErrorDetail()
+		field := loyalty.Field{Pointer: pointer(detail.Location), Code: "invalid"}
+		if strings.HasPrefix(detail.Message, "expected required") {
+			field.Code = "required"
+		}
+		refusal.Fields = append(refusal.Fields, field)
+		details = append(details, field.Pointer+": "+detail.Message)
+	}
+	if len(details) > 0 {
+		refusal.Detail = strings.Join(details, "; ")
+	}
+	return refuse(base, refusal)
+}
+
+// pointer turns huma's "body.lines[0].paid" into "/lines/0/paid", and leaves
+// the name of a header or a parameter as it is.
+func pointer(location string) string {
+	part, rest, found := strings.Cut(location, ".")
+	if part != "body" {
+		if found {
+			return rest
+		}
+		return location
+	}
+	if !found {
+		return ""
+	}
+	return "/" + strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(rest)
+}
+
+// Body is an answer that is JSON.
+type Body[T any] struct{ Body T }
+
+// List is one page of a list.
+type List[T any] struct {
+	Items      []T    `json:"items"`
+	NextCursor string `json:"next_cursor,omitempty" doc:"send it as cursor for the page that follows; absent at the end"`
+}
+
+// Answer makes a Body.
+func Answer[T any](body T) *Body[T] { return &Body[T]{Body: body} }
+
+// Page makes a List, whose items are never null.
+func Page[T any](items []T, next string) List[T] {
+	if items == nil {
+		items = []T{}
+	}
+	return List[T]{Items: items, NextCursor: next}
+}
+
+// Paging is how a caller asks for a page.
+type Paging struct {
+	Cursor string `query:"cursor" maxLength:"4096" doc:"next_cursor of the page before"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
+}
+
+type operatorKey struct{}
+
+// WithOperator says who calls.
+func WithOperator(ctx context.Context, operator token.Operator) context.Context {
+	return context.WithValue(ctx, operatorKey{}, operator)
+}
+
+// Operator is who calls; false for nobody.
+func Operator(ctx context.Context) (token.Operator, bool) {
+	operator, ok := ctx.Value(operatorKey{}).(token.Operator)
+	return operator, ok
+}
+
+// Operation describes one call of an API.
+type Operation struct {
+	Method, Path, ID string
+	Summary          string
+	Tag              string
+	Status           int            // of success; 0 for 200
+	Also             map[int]string // further statuses of success, with what they mean
+	Roles            []token.Role   // of operators who may call; an admin always may. None means that the caller proves who he is in another way
+	Security         string         // "operator" unless set; "none", "member"
+	NoIdempotencyKey bool
+}
+
+// Register adds a call. The handler's error decides the answer by its Kind;
+// an internal one is logged and shows nothing.
+func Register[I, O any](api huma.API, log *slog.Logger, o Operation, handler func(context.Context, *I) (*O, error)) {
+	operation := huma.Operation{
+		Method: o.Method, Path: o.Path, OperationID: o.ID, Summary: o.Summary, Tags: []string{o.Tag},
+		DefaultStatus: o.Status, MaxBodyBytes: orders.MaxBytes,
+		Errors: []int{400, 401, 403, 404, 409, 413, 415, 422, 503},
+	}
+	switch o.Security {
+	case "none":
+		operation.Errors = []int{400, 404, 405, 413, 415, 503}
+	case "member":
+		operation.Security = []map[string][]string{{"member": {}}}
+	default:
+		operation.Security = []map[string][]string{{"operator": {}}}
+		operation.Extensions = map[string]any{"x-roles": append(slices.Clone(o.Roles), token.RoleAdmin)}
+		operation.Middlewares = huma.Middlewares{authorize(api, o.Roles)}
+	}
+	if o.Method == http.MethodPost && !o.NoIdempotencyKey {
+		operation.Parameters = append(operation.Parameters, &huma.Param{
+			Name: "Idempotency-Key", In: "header", Required: true,
+			Description: "1 to 200 printable ASCII characters of the caller's choice; the same key and body give the first answer again, the same key with another body 422",
+			Schema:      &huma.Schema{Type: "string"},
+		})
+	}
+	huma.Register(api, operation, func(ctx context.Context, input *I) (*O, error) {
+		output, err := handler(ctx, input)
+		if err != nil {
+			if loyalty.KindOf(err) == loyalty.KindInternal {
+				log.ErrorContext(ctx, "request failed", "operation", o.ID, "error", err.Error())
+			}
+			return nil, refuse(ctx, err)
+		}
+		return output, nil
+	})
+	for status, meaning := range o.Also {
+		item := api.OpenAPI().Paths[o.Path]
+		op := map[string]*huma.Operation{http.MethodPost: item.Post, http.MethodPut: item.Put}[o.Method]
+		success := *op.Responses[statusText(max(o.Status, 200))]
+		success.Description = meaning
+		op.Responses[statusText(status)] = &success
+	}
+}
+
+func statusText(status int) string {
+	return string([]byte{byte('0' + status/100), byte('0' + status/10%10), byte('0' + status%10)})
+}
+
+func authorize(api huma.API, roles []token.Role) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		operator, ok := Operator(ctx.Context())
+		var err error
+		switch {
+		case !ok:
+			err = loyalty.Refuse(loyalty.KindUnauthenticated, "token_missing", `send "Authorization: Bearer <token>" with an operator's token`)
+		case !operator.May(roles...):
+			err = loyalty.Refuse(loyalty.KindForbidden, "role_missing", "your role does not allow this call")
+		default:
+			next(ctx)
+			return
+		}
+		write(api, ctx, err)
+	}
+}
+
+func write(api huma.API, ctx huma.Context, err error) {
+	r, w := humago.Unwrap(ctx)
+	problem.Write(w, r, err)
+}
+
+// Strict refuses bodies that are no plain JSON before anything reads them, and
+// answers for paths and methods that nobody serves. What wrap makes of the mux
+// sees sound requests alone.
+func Strict(mux *http.ServeMux, wrap func(http.Handler) http.Handler) http.Handler {
+	inner := wrap(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if _, pattern := mux.Handler(r); pattern == "" {
+			problemForUnknown(mux, w, r)
+			return
+		}
+		if err := checkBody(r); err != nil {
+			problem.Write(w, r, err)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	})
+}
+
+func checkBody(r *http.Request) error {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodDelete {
+		return nil
+	}
+	raw, err := io.ReadAll(io.LimitReader(r.Body, orders.MaxBytes+1))
+	if err != nil {
+		return &loyalty.Error{Kind: loyalty.KindInvalid, Code: "body_unreadable", Detail: "the body could not be read", Cause: err}
+	}
+	r.Body = io.NopCloser(strings.NewReader(string(raw)))
+	if len(raw) == 0 {
+		return nil // an operation that needs a body says so itself
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return loyalty.Refuse(loyalty.KindUnsupported, "content_encoding", "send the body uncompressed")
+	}
+	media, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" || parameters["charset"] != "" && !strings.EqualFold(parameters["charset"], "utf-8") {
+		return loyalty.Refuse(loyalty.KindUnsupported, "content_type", "send JSON in UTF-8 as application/json")
+	}
+	return orders.CheckJSON(raw)
+}
+
+// problemForUnknown asks the mux what it would answer, 404 or 405 with Allow,
+// and says it as a problem document.
+func problemForUnknown(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	answer := &plainAnswer{header: http.Header{}}
+	mux.ServeHTTP(answer, r)
+	if answer.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", answer.header.Get("Allow"))
+		problem.Write(w, r, loyalty.Refuse(loyalty.KindNotAllowed, "method_not_allowed", "this path does not take the method; the Allow header lists those it takes"))
+		return
+	}
+	problem.Write(w, r, loyalty.Refuse(loyalty.KindNotFound, "path_unknown", "there is nothing at this path; GET /openapi.json lists every path"))
+}
+
+type plainAnswer struct {
+	header http.Header
+	status int
+}
+
+func (a *plainAnswer) Header() http.Header         { return a.header }
+func (a *plainAnswer) Write(p []byte) (int, error) { return len(p), nil }
+func (a *plainAnswer) WriteHeader(status int)      { a.status = status }

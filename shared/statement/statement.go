@@ -1,0 +1,202 @@
+// Package statement is a member's account as it is shown: to the member
+// himself and to the brand's operators, in the same words.
+package statement
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/huitou/huitou/shared/coupons"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/store"
+)
+
+// Points is what a member has; each part is at least 0 and his balance is
+// available + pending − debt.
+type Points struct {
+	Available loyalty.Points `json:"available" doc:"may be spent now"`
+	Pending   loyalty.Points `json:"pending" doc:"becomes available when the return window closes"`
+	Debt      loyalty.Points `json:"debt" doc:"taken back beyond what was there; later credits pay it first"`
+	Expiring  []Expiring     `json:"expiring" doc:"what will expire, soonest first"`
+}
+
+// Expiring is a part of the available points that ends at a time.
+type Expiring struct {
+	At     time.Time      `json:"at"`
+	Points loyalty.Points `json:"points"`
+}
+
+// OfPoints shows an account's points.
+func OfPoints(account store.Account) Points {
+	return Points{Available: account.Balance.Available, Pending: account.Balance.Pending, Debt: account.Balance.Debt, Expiring: []Expiring{}}
+}
+
+// Entry is one line of the ledger (积分流水).
+type Entry struct {
+	ID        string           `json:"id"`
+	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,prize"`
+	At        time.Time        `json:"at"`
+	Available loyalty.Points   `json:"available"`
+	Pending   loyalty.Points   `json:"pending"`
+	Debt      loyalty.Points   `json:"debt"`
+	Channel   loyalty.Channel  `json:"channel,omitempty"`
+	Shop      string           `json:"shop,omitempty"`
+	OrderID   string           `json:"order_id,omitempty"`
+	LineID    string           `json:"line_id,omitempty"`
+	Program   int64            `json:"program_version"`
+}
+
+// Ledger is one page of the ledger, newest first. limit counts facts; a fact
+// of an order with several lines has an entry for each.
+func Ledger(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string) ([]Entry, string, error) {
+	records, next, err := s.History(ctx, member, limit, cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	entries := []Entry{}
+	for _, record := range records {
+		for _, e := range record.Entries {
+			entries = append(entries, Entry{
+				ID: e.ID, Kind: e.Kind, At: record.At,
+				Available: e.Available, Pending: e.Pending, Debt: e.Debt,
+				Channel: record.Order.Channel, Shop: record.Order.Shop, OrderID: record.Order.Order, LineID: e.Line,
+				Program: record.Program,
+			})
+		}
+	}
+	return entries, next, nil
+}
+
+// Order is one order in a member's purchase history (购买记录).
+type Order struct {
+	Channel     loyalty.Channel `json:"channel"`
+	Shop        string          `json:"shop"`
+	OrderID     string          `json:"order_id"`
+	PaidAt      time.Time       `json:"paid_at"`
+	CompletedAt *time.Time      `json:"completed_at,omitempty"`
+	Cancelled   bool            `json:"cancelled"`
+	SettlesAt   *time.Time      `json:"settles_at,omitempty" doc:"when its points stop being pending"`
+	Lines       []OrderLine     `json:"lines"`
+}
+
+// OrderLine is one line of an order.
+type OrderLine struct {
+	LineID   string         `json:"line_id"`
+	SKU      string         `json:"sku,omitempty"`
+	Category string         `json:"category,omitempty"`
+	Quantity int64          `json:"quantity"`
+	Paid     loyalty.Fen    `json:"paid"`
+	Refunded loyalty.Fen    `json:"refunded"`
+	Points   loyalty.Points `json:"points" doc:"held for it now"`
+}
+
+// Orders is one page of a member's orders, newest first. limit counts what
+// happened to them, so a page may hold fewer orders, and an order that more
+// happened to later comes with its latest event alone.
+func Orders(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string) ([]Order, string, error) {
+	records, next, err := s.History(ctx, member, limit, cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	shown := []Order{}
+	for _, record := range records {
+		credited := slices.ContainsFunc(record.Entries, func(e points.Entry) bool { return e.Kind == points.EntryEarn })
+		if record.Order.Order == "" || !credited {
+			continue
+		}
+		log, err := s.Log(ctx, record.Order)
+		if err != nil {
+			return nil, "", err
+		}
+		shown = append(shown, ofOrder(points.Replay(record.Order, log)))
+	}
+	return shown, next, nil
+}
+
+func ofOrder(order *points.Order) Order {
+	o := Order{
+		Channel: order.Key.Channel, Shop: order.Key.Shop, OrderID: order.Key.Order,
+		PaidAt: order.PaidAt, CompletedAt: optional(order.CompletedAt), Cancelled: order.Cancelled,
+		SettlesAt: optional(order.SettleAt()), Lines: []OrderLine{},
+	}
+	for _, p := range order.Purchases() {
+		o.Lines = append(o.Lines, OrderLine{
+			LineID: p.ID, SKU: p.SKU, Category: p.Category, Quantity: p.Quantity, Paid: p.Paid, Refunded: p.Refunded, Points: p.Points,
+		})
+	}
+	return o
+}
+
+func optional(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	return &at
+}
+
+// Coupon is one coupon as its owner sees it.
+type Coupon struct {
+	coupons.Coupon
+	Expired bool `json:"expired"`
+}
+
+// OfCoupons shows coupons at a time.
+func OfCoupons(held []coupons.Coupon, now time.Time) []Coupon {
+	shown := make([]Coupon, len(held))
+	for i, coupon := range held {
+		shown[i] = Coupon{Coupon: coupon, Expired: coupon.State == coupons.StateIssued && now.After(coupon.ExpiresAt)}
+	}
+	return shown
+}
+
+// Reminder is what the brand is going to say, or said, or did not say, about
+// running out of a category.
+type Reminder struct {
+	MemberID loyalty.MemberID `json:"member_id"`
+	Category string           `json:"category"`
+	BoughtAt time.Time        `json:"bought_at" doc:"the purchase it is about"`
+	DueAt    time.Time        `json:"due_at" doc:"day and first hour at which it may go out"`
+	LeadDays int              `json:"lead_days" doc:"days before the goods are used up"`
+	Why      string           `json:"why"`
+	State    string           `json:"state" enum:"scheduled,sent,skipped"`
+	Reason   string           `json:"reason,omitempty" doc:"why it was skipped: opted_out, capped, bought_again, too_late, refunded"`
+	At       *time.Time       `json:"at,omitempty" doc:"when it was sent or skipped"`
+}
+
+// Reminders shows an account's reminders, by due date.
+func Reminders(account store.Account, rules program.Program, now time.Time) []Reminder {
+	shown := []Reminder{}
+	zone := rules.Zone()
+	for category, bought := range account.Bought {
+		due, ok := rules.Repurchase.DueAt(category, bought.Last, zone)
+		if !ok {
+			continue
+		}
+		c := rules.Repurchase.Categories[category]
+		r := Reminder{
+			MemberID: account.Member, Category: category, BoughtAt: bought.Last, DueAt: due, LeadDays: c.LeadDays,
+			Why: "cycle of the category, counted from the last purchase", State: "scheduled",
+		}
+		said, spoken := account.Reminded[category]
+		switch {
+		case spoken && said.Bought.Equal(bought.Last):
+			r.State, r.At = "skipped", &said.At
+			if said.Outcome == store.OutcomeSent {
+				r.State = "sent"
+			} else {
+				r.Reason = said.Outcome
+			}
+		case rules.Repurchase.TooLate(category, bought.Last, now, zone):
+			r.State, r.Reason = "skipped", "too_late"
+		}
+		shown = append(shown, r)
+	}
+	slices.SortFunc(shown, func(a, b Reminder) int {
+		return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.Category, b.Category))
+	})
+	return shown
+}

@@ -1,0 +1,160 @@
+package store
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/repurchase"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// Reminded is what became of the reminder for the purchase made at Bought.
+type Reminded struct {
+	Bought  time.Time
+	Outcome string // one of the outcomes below
+	At      time.Time
+	Program int64 // version of the rules it was decided by
+}
+
+// The outcomes of a reminder. Each is final for its purchase, but for
+// OutcomePostponed.
+const (
+	OutcomeSent        = "sent"         // handed to the sender
+	OutcomeOptedOut    = "opted_out"    // no consent to marketing, or withdrawn
+	OutcomeBoughtAgain = "bought_again" // bought the category again meanwhile
+	OutcomeTooLate     = "too_late"     // the goods are used up
+	OutcomeRefunded    = "refunded"     // the goods were given back
+	OutcomeCapped      = "capped"       // he was written to often enough
+	// OutcomePostponed takes back an OutcomeSent whose message may not have
+	// left before the quiet hours began: it falls due again after them.
+	OutcomePostponed = "postponed"
+)
+
+// Purchases lists what the account last bought of each category, by category,
+// as the reminder rules look at it.
+func (a Account) Purchases() []repurchase.Purchase {
+	purchases := make([]repurchase.Purchase, 0, len(a.Bought))
+	for _, category := range slices.Sorted(maps.Keys(a.Bought)) {
+		if last := a.Bought[category].Last; !last.IsZero() {
+			purchases = append(purchases, repurchase.Purchase{Category: category, At: last, Told: a.Reminded[category].settles(last)})
+		}
+	}
+	return purchases
+}
+
+// settles tells whether the record closes the reminder for a purchase.
+func (r Reminded) settles(bought time.Time) bool {
+	return r.Bought.Equal(bought) && r.Outcome != OutcomePostponed
+}
+
+// RecordReminder notes what became of the reminder for a category. The
+// condition fails when another outcome was noted since the account was read.
+func RecordReminder(account Account, category string, reminded Reminded) (table.Change, table.Condition) {
+	name := accountReminded + category
+	held := table.Missing(name)
+	if was, ok := account.Reminded[category]; ok {
+		held = table.Equals(name, table.String(was.text()))
+	}
+	return table.Set(name, table.String(reminded.text())), held
+}
+
+// RecordSent replaces the times of the account's last messages. The condition
+// fails when another message was noted since the account was read, so that two
+// at once cannot both be the last that a cap allows.
+func RecordSent(account Account, sent []time.Time) (table.Change, table.Condition) {
+	change, held := table.Remove(accountSent), table.Missing(accountSent)
+	if len(sent) > 0 {
+		change = table.Set(accountSent, table.String(instants(sent)))
+	}
+	if len(account.Sent) > 0 {
+		held = table.Equals(accountSent, table.String(instants(account.Sent)))
+	}
+	return change, held
+}
+
+func instants(times []time.Time) string {
+	texts := make([]string, len(times))
+	for i, at := range times {
+		texts[i] = table.Instant(at)
+	}
+	return strings.Join(texts, " ")
+}
+
+// ConsentStands holds a consent to be the one that was read.
+func ConsentStands(account Account, consent loyalty.Consent) table.Condition {
+	return table.Equals(accountConsent+string(consent), table.String(table.Instant(account.Consents[consent])))
+}
+
+// RefundsStand holds that nothing was given back since the account was read.
+func RefundsStand(account Account) table.Condition {
+	return counterStands(accountRefunded, int64(account.Refunded))
+}
+
+// PendingStands holds the pending points to an amount.
+func PendingStands(pending loyalty.Points) table.Condition {
+	return counterStands(accountPending, int64(pending))
+}
+
+// counterStands holds a counter to what was read. An absent one counts as 0,
+// and one that came back to 0 is still there.
+func counterStands(name string, was int64) table.Condition {
+	if was == 0 {
+		return table.MissingOrEquals(name, table.Number(0))
+	}
+	return table.Equals(name, table.Number(was))
+}
+
+// Unasked holds that nobody asked By for this call since the account was read.
+// For WakeRemind it stands for "no purchase that could bring a reminder", as
+// each of them asks.
+func (w Wake) Unasked(account Account) table.Condition {
+	_, asked := w.standing(account)
+	return counterStands(w.asked, asked)
+}
+
+// Answer replaces the call that the account was read with by one at the time,
+// or by none when at is zero. The conditions fail when the call was moved, or
+// anybody asked for one, since the account was read: the schedule has to look
+// again then, or it would sleep through what it was asked for.
+func (w Wake) Answer(account Account, at time.Time) ([]table.Change, []table.Condition) {
+	was, _ := w.standing(account)
+	conditions := []table.Condition{w.Unasked(account)}
+	if was.Equal(at) {
+		return nil, conditions
+	}
+	changes, held := w.Move(account.Member, was, at)
+	return changes, append(conditions, held)
+}
+
+func (w Wake) standing(account Account) (at time.Time, asked int64) {
+	if w == WakeSettle {
+		return account.SettleAt, account.SettleAsked
+	}
+	return account.RemindAt, account.RemindAsked
+}
+
+func (r Reminded) text() string {
+	return table.Instant(r.Bought) + " " + r.Outcome + " " + table.Instant(r.At) + " " + strconv.FormatInt(r.Program, 10)
+}
+
+func parseReminded(text string) (Reminded, error) {
+	parts := strings.Split(text, " ")
+	if len(parts) != 4 {
+		return Reminded{}, fmt.Errorf("reminder has %d parts", len(parts))
+	}
+	bought, err := time.Parse(time.RFC3339, parts[0])
+	if err != nil {
+		return Reminded{}, err
+	}
+	at, err := time.Parse(time.RFC3339, parts[2])
+	if err != nil {
+		return Reminded{}, err
+	}
+	version, err := strconv.ParseInt(parts[3], 10, 64)
+	return Reminded{Bought: bought, Outcome: parts[1], At: at, Program: version}, err
+}

@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/huitou/huitou/shared/table"
+)
+
+// Request is what is remembered of a POST under its Idempotency-Key.
+type Request struct {
+	BodyHash string `json:"body_hash"`
+	// Until is when whoever began to answer has certainly stopped; only then
+	// may another take over. It is zero once there is an answer.
+	Until       time.Time `json:"until,omitzero"`
+	Status      int       `json:"status,omitempty"`
+	ContentType string    `json:"content_type,omitempty"`
+	Body        string    `json:"body,omitempty"`
+}
+
+// requestLife is how long an answer is kept: longer than any client retries.
+const requestLife = 30 * 24 * time.Hour
+
+// BeginRequest claims a caller's key. When it is taken it returns what is
+// remembered, and false.
+func (s Store) BeginRequest(ctx context.Context, caller, key string, request Request, now time.Time) (Request, bool, error) {
+	err := s.Table.Write(ctx, table.Put(requestItem(caller, key, request, now), table.Absent()))
+	if refused, old := refusedBy(err); refused && old != nil {
+		known, err := decode[Request](*old)
+		return known, false, err
+	}
+	return request, err == nil, err
+}
+
+// ReplaceRequest moves a key from what was remembered to something else; false
+// when somebody else did it first.
+func (s Store) ReplaceRequest(ctx context.Context, caller, key string, was, is Request, now time.Time) (bool, error) {
+	err := s.Table.Write(ctx, table.Put(requestItem(caller, key, is, now), table.Equals(doc, encode(was))))
+	if refused, _ := refusedBy(err); refused {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// ForgetRequest frees a key whose request had no effect.
+func (s Store) ForgetRequest(ctx context.Context, caller, key string, was Request) error {
+	err := s.Table.Write(ctx, table.Delete(table.RequestKey(caller, key), table.Equals(doc, encode(was))))
+	if refused, _ := refusedBy(err); refused {
+		return nil
+	}
+	return err
+}
+
+func requestItem(caller, key string, request Request, now time.Time) table.Item {
+	item := documentItem(table.RequestKey(caller, key), request)
+	item.Attributes[table.ExpiresAttribute] = table.Number(now.Add(requestLife).Unix())
+	return item
+}
+
+// Operator is who a token belongs to.
+type Operator struct {
+	Name string `json:"name"`
+	Role string `json:"role"`
+}
+
+// OperatorByToken finds an operator by the hash of his token; KindNotFound
+// code "operator_unknown".
+func (s Store) OperatorByToken(ctx context.Context, hash string) (Operator, error) {
+	return document[Operator](ctx, s.Table, table.TokenKey(hash), "operator_unknown")
+}
+
+// AddOperator names an operator and gives him a token by its hash. The
+// conditions fail when the name or the token is taken.
+func AddOperator(hash string, operator Operator) []table.Action {
+	return []table.Action{
+		table.Put(documentItem(table.DocumentKey(table.DocumentOperator, operator.Name), operatorEntry{operator, hash}), table.Absent()),
+		table.Put(documentItem(table.TokenKey(hash), operator), table.Absent()),
+	}
+}
+
+type operatorEntry struct {
+	Operator
+	TokenHash string `json:"token_hash"`
+}
+
+// OperatorToken is the hash of the token that a named operator holds;
+// KindNotFound code "operator_unknown".
+func (s Store) OperatorToken(ctx context.Context, name string) (Operator, string, error) {
+	entry, err := document[operatorEntry](ctx, s.Table, table.DocumentKey(table.DocumentOperator, name), "operator_unknown")
+	return entry.Operator, entry.TokenHash, err
+}
