@@ -4,7 +4,6 @@ package convertorders
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"time"
 
@@ -44,14 +43,17 @@ func (f Function) Handle(ctx context.Context, event events.SQSEvent) (events.SQS
 }
 
 func (f Function) convert(ctx context.Context, versions []program.Program, body []byte) error {
-	var event orders.Event
-	if err := json.Unmarshal(body, &event); err != nil {
-		return &loyalty.Error{Kind: loyalty.KindInvalid, Code: "event_malformed", Cause: err}
+	event, err := orders.DecodeQueued(body)
+	if err != nil {
+		return err
 	}
 	if err := event.Validate(f.Clock()); err != nil {
 		return err
 	}
-	_, err := ledger.Post(ctx, f.Store, versions, ledger.News{
+	if rules := program.At(versions, event.OccurredAt); event.Currency != "" && event.Currency != rules.Currency {
+		return loyalty.Invalid("/currency", "foreign", "the brand's program has another currency, and huitou converts none")
+	}
+	_, err = ledger.Post(ctx, f.Store, versions, ledger.News{
 		Order: event.Key(), Fact: fact(event), Identities: event.Identities(),
 	}, f.Clock())
 	return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -82,6 +83,19 @@ func (l *locked) Read(p []byte) (int, error) {
 	return l.source.Read(p)
 }
 
+// some are members by the shard they fall into, few enough ids to try once.
+var some = sync.OnceValue(func() map[string][]loyalty.MemberID {
+	members := map[string][]loyalty.MemberID{}
+	for i := range 50_000 {
+		member := loyalty.MemberID(fmt.Sprintf("M%06d", i))
+		shard := table.RosterKey(member).PK
+		members[shard] = append(members[shard], member)
+	}
+	return members
+})
+
+func inShard(shard, n int) []loyalty.MemberID { return slices.Clone(some()[table.RosterPK(shard)][:n]) }
+
 // newWorld has regulars with two orders each and as many newcomers without.
 // shard -1 spreads them over all shards, any other puts them all into one.
 func newWorld(t testing.TB, regulars, shard int, budget coupons.Budget, holdout int) *world {
@@ -91,16 +105,15 @@ func newWorld(t testing.TB, regulars, shard int, budget coupons.Budget, holdout 
 		Store: w.store, Coupons: w.queue, Rand: &locked{source: rand.NewChaCha8([32]byte{7})},
 		Clock: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	}
-	for i := 0; len(w.regulars) < regulars; i++ {
-		member := loyalty.MemberID(fmt.Sprintf("M%06d", i))
-		if shard >= 0 && table.RosterKey(member).PK != table.RosterPK(shard) {
-			continue
-		}
+	if shard >= 0 {
+		w.regulars = inShard(shard, regulars)
+	}
+	for i := len(w.regulars); i < regulars; i++ {
+		w.regulars = append(w.regulars, loyalty.MemberID(fmt.Sprintf("M%06d", i)))
+		w.join(loyalty.MemberID(fmt.Sprintf("N%06d", i)), 0)
+	}
+	for _, member := range w.regulars {
 		w.join(member, 2)
-		w.regulars = append(w.regulars, member)
-		if shard < 0 {
-			w.join(loyalty.MemberID(fmt.Sprintf("N%06d", i)), 0)
-		}
 	}
 	w.template = coupons.Template{
 		ID: "ten-off", Name: "满199减20", Kind: coupons.KindOwn, Threshold: 19_900, Discount: 2_000,
@@ -278,6 +291,22 @@ func TestEveryMatchingMemberGetsOneCoupon(t *testing.T) {
 	}
 }
 
+func TestTheEventAsAWSSendsIt(t *testing.T) {
+	w := newWorld(t, 4, 3, coupons.Budget{}, 0)
+	raw, err := os.ReadFile("testdata/event.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var event events.SQSEvent
+	if err := json.Unmarshal(raw, &event); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := w.function.Handle(t.Context(), event)
+	if n := w.check(coupons.Budget{}); err != nil || len(answer.BatchItemFailures) != 0 || n != 4 {
+		t.Errorf("%d coupons, failures %v, %v; want 4", n, answer.BatchItemFailures, err)
+	}
+}
+
 func TestParallelShardsShareABudgetExactly(t *testing.T) {
 	for name, budget := range map[string]coupons.Budget{
 		"quantity": {Quantity: 10}, "amount": {Amount: 21_999}, "both": {Quantity: 11, Amount: 20_000},
@@ -446,12 +475,9 @@ func TestInterleavedDeliveries(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%s/late=%v", name, other, late), func(t *testing.T) {
 					for n := 1; ; n++ {
 						w := newWorld(t, 110, 3, budget, 0)
-						for i, joined := 0, 0; joined < 50; i++ {
-							if member := loyalty.MemberID(fmt.Sprintf("P%06d", i)); table.RosterKey(member).PK == table.RosterPK(4) {
-								w.join(member, 3)
-								w.regulars = append(w.regulars, member)
-								joined++
-							}
+						for _, member := range inShard(4, 50) {
+							w.join(member, 3)
+							w.regulars = append(w.regulars, member)
 						}
 						happened := false
 						first := w.function
@@ -498,6 +524,118 @@ func TestInterleavedDeliveries(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// One delivery goes on after another of the same page began and died anywhere,
+// at each of its own calls.
+func TestADeliveryMeetsAHalfDoneOne(t *testing.T) {
+	for name, budget := range map[string]coupons.Budget{"no limit": {}, "quantity": {Quantity: 104}} {
+		t.Run(name, func(t *testing.T) {
+			for n := 1; ; n++ {
+				happened := false
+				for k := 1; ; k++ {
+					w := newWorld(t, 110, 3, budget, 0)
+					died := false
+					first := w.function
+					first.Store.Table = &meanwhile{Table: w.store.Table, left: n, do: func() {
+						happened = true
+						second := w.function
+						second.Store.Table = &crashing{Table: w.store.Table, left: k, happens: true, watch: func() {}}
+						died = !w.deliver(second, message(3))
+						w.within(budget)
+					}}
+					w.deliver(first, message(3))
+					w.within(budget)
+					for range 2 {
+						if !w.deliver(w.function, message(3)) {
+							t.Fatalf("the repeat fails")
+						}
+					}
+					want := 110
+					if budget.Quantity > 0 {
+						want = 104
+					}
+					if issued := w.check(budget); issued != want {
+						t.Errorf("one dies at call %d before call %d of the other: %d coupons, want %d", k, n, issued, want)
+					}
+					if !died {
+						break
+					}
+				}
+				if !happened {
+					if n < 6 {
+						t.Errorf("only %d calls", n-1)
+					}
+					return
+				}
+			}
+		})
+	}
+}
+
+// A page that found nothing left in the budget must not close the lease of
+// another delivery that found some.
+func TestAPageThatFoundNothingLeft(t *testing.T) {
+	w := newWorld(t, 30, 3, coupons.Budget{Quantity: 1}, 0)
+	w.write(table.Update(table.BudgetKey("ten-off"), []table.Change{table.Add("issued", 1), table.Add("spent", 2_000)}))
+	first := w.function
+	first.Store.Table = &meanwhile{Table: w.store.Table, left: 4, do: func() {
+		w.template.Budget.Quantity = 21
+		w.write(store.PutTemplate(w.template, 1))
+		second := w.function
+		second.Store.Table = &crashing{Table: w.store.Table, left: 4, happens: true, watch: func() {}}
+		if w.deliver(second, message(3)) {
+			t.Fatal("the second delivery did not die")
+		}
+		given, err := w.store.Given(t.Context(), "ten-off")
+		if err != nil || given.Quantity != 21 {
+			t.Fatalf("%+v, %v: the second delivery died at the wrong moment for this test", given, err)
+		}
+	}}
+	if !w.deliver(first, message(3)) {
+		t.Fatal("the first delivery failed")
+	}
+	if n := len(w.coupons()); n != 20 {
+		t.Errorf("%d coupons, want the 20 that were left", n)
+	}
+}
+
+// A write that lands after its page was closed, with less issued than granted,
+// issues nothing: what it would use was given back.
+func TestAWriteThatLandsAfterThePageWasClosed(t *testing.T) {
+	w := newWorld(t, 30, 3, coupons.Budget{Quantity: 30}, 0)
+	landing := &meanwhile{Table: w.store.Table, left: 5}
+	landing.do = func() {
+		w.write(store.PutCampaign(w.campaign(campaign.StatePaused), 1))
+		if !w.deliver(w.function, message(3)) {
+			t.Fatal("the stop failed")
+		}
+		landing.Table = dead{w.store.Table}
+	}
+	first := w.function
+	first.Store.Table = landing
+	if w.deliver(first, message(3)) {
+		t.Fatal("the first delivery did not die")
+	}
+	if n := w.check(coupons.Budget{Quantity: 30}); n != 0 {
+		t.Errorf("%d coupons of a page that was closed without any", n)
+	}
+}
+
+// A member who has the coupon already, by whatever way, keeps it and keeps
+// nobody else from his.
+func TestAMemberWhoHasTheCoupon(t *testing.T) {
+	w := newWorld(t, 5, 3, coupons.Budget{Quantity: 5}, 0)
+	w.write(store.PutCoupon(w.template.Issue(w.regulars[2], "campaign:spring:once", "kept", now, time.UTC)))
+	if !w.deliver(w.function, message(3)) {
+		t.Fatal("the message failed")
+	}
+	all := w.coupons()
+	kept := slices.ContainsFunc(all, func(c coupons.Coupon) bool { return c.Code == "kept" })
+	given, err := w.store.Given(t.Context(), "ten-off")
+	if len(all) != 5 || !kept || given != (coupons.Given{Quantity: 4, Amount: 8_000}) || err != nil {
+		t.Errorf("%d coupons (the old one kept: %v), %+v, %v; want 5, of which 4 are counted", len(all), kept, given, err)
 	}
 }
 

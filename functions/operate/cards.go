@@ -167,12 +167,13 @@ func (f Function) checkTemplates(ctx context.Context, batch cards.Batch) error {
 			if prize.Kind != cards.PrizeCoupon {
 				continue
 			}
-			_, _, err := f.Store.Template(ctx, prize.Text)
-			if loyalty.KindOf(err) == loyalty.KindNotFound {
-				return loyalty.Invalid(fmt.Sprintf("/arms/%d/prizes/%d/value", i, j), "unknown", "there is no coupon template of this id")
-			}
+			pointer := fmt.Sprintf("/arms/%d/prizes/%d/value", i, j)
+			template, _, err := f.Store.Template(ctx, prize.Text)
 			if err != nil {
-				return err
+				return missing(err, pointer, "there is no coupon template of this id")
+			}
+			if template.Issuable() != nil {
+				return loyalty.Invalid(pointer, "not_issuable", "coupons of this template cannot be given by huitou")
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -151,6 +152,19 @@ func TestEveryOccurrenceIsSentOnce(t *testing.T) {
 	w.expect(nine.Add(31*time.Minute), "opening once ten-off")
 	w.expect(nine.Add(36 * time.Minute))
 	w.expect(nine.AddDate(0, 0, 4), "daily 2026-11-25T01:00:00Z ten-off") // missed days are not made up
+}
+
+func TestTheEventAsAWSSendsIt(t *testing.T) {
+	w := newWorld(t, daily())
+	raw, err := os.ReadFile("testdata/event.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tick schedule.Tick
+	if err := json.Unmarshal(raw, &tick); err != nil {
+		t.Fatal(err)
+	}
+	w.expect(tick.Time, "daily 2026-11-21T01:00:00Z ten-off")
 }
 
 func TestTheTermsAreFrozen(t *testing.T) {

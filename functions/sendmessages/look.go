@@ -94,10 +94,19 @@ func (l look) verdict() (verdict, error) {
 		// The wake-up call stands, so the first tick after the quiet hours asks
 		// again.
 		return verdict{dropped: "quiet_hours"}, nil
-	case l.rules.OverCap(l.account.Sent, l.now):
+	case l.rules.OverCap(l.others(), l.now):
 		return verdict{record: store.OutcomeCapped}, nil
 	}
 	return verdict{record: store.OutcomeSent, send: true}, nil
+}
+
+// others are the times of the member's messages but for this one, where it was
+// postponed. Until it leaves again it counts, because it may have left.
+func (l look) others() []time.Time {
+	last := l.account.Reminded[l.reminder.Category]
+	return slices.DeleteFunc(slices.Clone(l.account.Sent), func(at time.Time) bool {
+		return l.recorded() == store.OutcomePostponed && at.Equal(last.At)
+	})
 }
 
 // record writes an outcome, the message if one leaves, and the next wake-up
@@ -105,25 +114,17 @@ func (l look) verdict() (verdict, error) {
 func (l look) record(outcome string, version int64) table.Action {
 	category := l.reminder.Category
 	noted := store.Reminded{Bought: l.reminder.Bought, Outcome: outcome, At: l.now, Program: version}
+	if outcome == store.OutcomePostponed {
+		noted.At = l.account.Reminded[category].At // by which others knows it
+	}
 	change, held := store.RecordReminder(l.account, category, noted)
 	changes, conditions := []table.Change{change}, []table.Condition{held}
 
-	changed := true
-	sent := l.account.Sent
-	switch outcome {
-	case store.OutcomeSent:
-		conditions = append(conditions, store.ConsentStands(l.account, loyalty.ConsentMarketing), store.RefundsStand(l.account))
-		sent = append(slices.Clone(sent), l.now)
-		sent = sent[max(0, len(sent)-l.rules.Cap.Messages):]
-	case store.OutcomePostponed:
-		was := l.account.Reminded[category].At
-		sent = slices.DeleteFunc(slices.Clone(sent), was.Equal)
-	default:
-		changed = false
-	}
-	if changed {
-		change, held := store.RecordSent(l.account, sent)
-		changes, conditions = append(changes, change), append(conditions, held)
+	if outcome == store.OutcomeSent {
+		sent := append(l.others(), l.now)
+		change, held := store.RecordSent(l.account, sent[max(0, len(sent)-l.rules.Cap.Messages):])
+		changes = append(changes, change)
+		conditions = append(conditions, held, store.ConsentStands(l.account, loyalty.ConsentMarketing), store.RefundsStand(l.account))
 	}
 
 	move, stands := l.wake(noted)

@@ -458,6 +458,32 @@ func TestRedeliveryAfterTheCommit(t *testing.T) {
 	}
 }
 
+// A copy that comes in quiet hours postpones a message that has long left. It
+// must count all the while, or the cap would let one too many through.
+func TestAPostponedMessageCounts(t *testing.T) {
+	p := rules()
+	p.Repurchase.Cap.Messages = 1
+	w := newWorld(t, p)
+	w.enrol("m", marketing...)
+	w.buy("m", day(0, 10, 0), milk)
+	w.buy("m", day(10, 10, 0), diaper)
+	w.tick(day(21, 9, 5))
+	message := w.queue[1]
+	w.queue = nil
+	w.failed(message)
+	w.expect("m milk-powder 21 09:05")
+	w.now = day(21, 21, 5)
+	w.failed(message)
+	w.expectOutcome("m", milk, "postponed")
+	w.hourly(day(21, 22, 5), day(24, 10, 5))
+	w.expect("m milk-powder 21 09:05")
+	w.expectOutcome("m", diaper, "capped")
+	w.expectOutcome("m", milk, "sent")
+	if id := notify.ReminderID("m", milk, day(0, 10, 0)); w.handed[id] != 2 || len(w.account("m").Sent) != 1 {
+		t.Errorf("handed over %d times, counted %v; want twice under one id, counted once", w.handed[id], w.account("m").Sent)
+	}
+}
+
 type deaf struct{}
 
 func (deaf) Send(context.Context, notify.Message) error { return errCrashed }

@@ -187,6 +187,9 @@ func (w *world) tick(at time.Time) {
 // deliver gives sendmessages what is queued; what fails stays queued.
 func (w *world) deliver() {
 	w.Helper()
+	if len(w.queue) == 0 {
+		return
+	}
 	bodies := w.queue
 	w.queue = nil
 	w.queue = append(w.failed(bodies...), w.queue...)

@@ -311,11 +311,11 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
-// settledBy runs the schedule every hour and checks after each run that no
+// settledBy runs the schedule every six hours and checks after each run that no
 // order is pending beyond its date.
 func settledBy(b *brand, from, to time.Time) {
 	b.Helper()
-	for at := from; !at.After(to); at = at.Add(time.Hour) {
+	for at := from; !at.After(to); at = at.Add(6 * time.Hour) {
 		b.tick(at)
 		for _, key := range b.known {
 			log, err := b.store.Log(context.Background(), key)

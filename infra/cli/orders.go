@@ -24,10 +24,10 @@ const largestExport = 1 << 30
 // ImportCommand is `huitou orders import`.
 type ImportCommand struct {
 	Files    []string `arg:"" name:"file" help:"Export files as downloaded: CSV in any encoding, or XLSX. A Tmall export is a pair: the list of orders and the list of lines."`
-	Channel  string   `required:"" enum:"tmall,douyin" help:"Whose export it is: tmall or douyin."`
+	Channel  string   `required:"" enum:"tmall,douyin" placeholder:"NAME" help:"Whose export it is: tmall or douyin."`
 	Shop     string   `default:"flagship" help:"The shop the orders belong to, as the program names it."`
 	URL      string   `name:"url" default:"http://127.0.0.1:8080" help:"Where huitou answers."`
-	Secret   string   `env:"HUITOU_WEBHOOK_SECRET" help:"The order feed's signing secret, whsec_…; better given in the environment, where other users of the machine cannot see it."`
+	Secret   string   `env:"HUITOU_WEBHOOK_SECRET" placeholder:"whsec_…" help:"The order feed's signing secret; better given in the environment, where other users of the machine cannot see it."`
 	Encoding string   `default:"auto" enum:"auto,utf-8,gb18030,gbk,utf-16" help:"How the CSV is encoded: auto, utf-8, gb18030, gbk or utf-16."`
 	DryRun   bool     `help:"Read and report, send nothing."`
 	JSON     bool     `name:"json" help:"Print the report as JSON."`

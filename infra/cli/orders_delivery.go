@@ -146,7 +146,8 @@ feeding:
 // sendOrder gives the number of events that were accepted, why the stack
 // refused the order if it did, and an error where there is no use in going on.
 func (d *delivery) sendOrder(ctx context.Context, order export.Order) (int, *export.Refusal, error) {
-	for i, event := range order.Events {
+	all := order.Events()
+	for i, event := range all {
 		body, err := orders.Encode(event)
 		if err != nil {
 			return i, nil, err
@@ -159,7 +160,7 @@ func (d *delivery) sendOrder(ctx context.Context, order export.Order) (int, *exp
 			return i, &export.Refusal{File: order.File, Line: order.Line, Reason: "huitou refused the " + strings.TrimPrefix(string(event.Type), "order.") + " event: " + reason}, nil
 		}
 	}
-	return len(order.Events), nil, nil
+	return len(all), nil, nil
 }
 
 // post sends one event until it is taken or refused for good.

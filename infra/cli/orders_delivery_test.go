@@ -87,6 +87,24 @@ func TestEachAttemptIsSignedAnewUnderOneID(t *testing.T) {
 	}
 }
 
+// Ctrl-C does not cut off a request whose outcome nobody would know then.
+func TestInterruptWaitsForTheAnswer(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		interrupt()
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	defer server.Close()
+	d, pauses := hurried(server.URL)
+	heard, err := d.attempt(ctx, []byte("{}"))
+	if err != nil || heard.status != http.StatusAccepted {
+		t.Errorf("%+v, %v", heard, err)
+	}
+	if _, err := d.post(ctx, []byte("{}")); err == nil || len(*pauses) != 0 {
+		t.Errorf("something was sent after the interrupt: %v", err)
+	}
+}
+
 func TestNothingToSend(t *testing.T) {
 	d, _ := hurried("http://127.0.0.1:1")
 	if got := d.send(t.Context(), nil, func() {}); got.orders != 0 || got.stopped != "" {

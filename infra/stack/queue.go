@@ -474,8 +474,13 @@ func (s *Stack) load(ctx context.Context, t table.Table) error {
 			}
 			for _, item := range page.Items {
 				sequence, err := strconv.ParseUint(item.Key.SK, 10, 64)
-				if err != nil || !item.Has("body") {
+				if err != nil {
 					return fmt.Errorf("stack: queue %s holds an item that is no message", name)
+				}
+				if !item.Has("body") {
+					// A failure was counted while the message was redriven.
+					s.journal.add(entry{actions: []table.Action{table.Delete(item.Key)}})
+					continue
 				}
 				m := &message{
 					sequence: sequence, body: item.Text("body"), from: item.Text("from"),

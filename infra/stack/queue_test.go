@@ -283,9 +283,9 @@ func TestBatchesAndConcurrency(t *testing.T) {
 func TestWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		text := strings.Replace(toy, "BatchSize: 10", "BatchSize: 3\n            MaximumBatchingWindowInSeconds: 5", 1)
-		var sizes []int
+		var sizes record[int]
 		s := open(t, text, embedded.Memory(), map[string]Handler{"Work": Do(func(_ context.Context, event events.SQSEvent) error {
-			sizes = append(sizes, len(event.Records))
+			sizes.add(len(event.Records))
 			return nil
 		})})
 		s.Start()
@@ -294,18 +294,18 @@ func TestWindow(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		s.send(t, "2")
 		synctest.Wait()
-		if len(sizes) != 0 {
-			t.Errorf("batches %v before the window ended", sizes)
+		if got := sizes.take(); len(got) != 0 {
+			t.Errorf("batches %v before the window ended", got)
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if !slices.Equal(sizes, []int{2}) {
-			t.Errorf("batches %v after the window", sizes)
+		if got := sizes.take(); !slices.Equal(got, []int{2}) {
+			t.Errorf("batches %v after the window", got)
 		}
 		s.send(t, "3", "4", "5")
 		synctest.Wait()
-		if !slices.Equal(sizes, []int{2, 3}) {
-			t.Errorf("batches %v: a full one does not wait", sizes)
+		if got := sizes.take(); !slices.Equal(got, []int{3}) {
+			t.Errorf("batches %v: a full one does not wait", got)
 		}
 	})
 }

@@ -87,10 +87,11 @@ type firing struct {
 type timetable struct {
 	stack *Stack
 
-	running sync.Mutex // held by whoever fires: the ticker or SetClock
+	turn    chan struct{} // holds one token, taken by whoever fires: the ticker or SetClock
 	wake    chan struct{}
-	cancel  context.CancelFunc
-	stopped chan struct{}
+	life    context.Context // ends with the stack
+	end     context.CancelFunc
+	stopped chan struct{} // closed when the ticker has ended; nil before start
 
 	mu        sync.Mutex
 	offset    time.Duration // between the machine's clock and the stack's
@@ -102,6 +103,9 @@ func (t *timetable) open(s *Stack, schedules []recurrence) {
 	t.stack = s
 	t.schedules = schedules
 	t.wake = make(chan struct{}, 1)
+	t.turn = make(chan struct{}, 1)
+	t.turn <- struct{}{}
+	t.life, t.end = context.WithCancel(context.Background())
 	slices.SortFunc(t.schedules, func(a, b recurrence) int { return cmp.Compare(a.name, b.name) })
 	t.plan(t.now())
 }
@@ -157,22 +161,20 @@ func (t *timetable) take(by time.Time) (firing, bool) {
 }
 
 func (t *timetable) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	t.cancel = cancel
 	t.stopped = make(chan struct{})
 	go func() {
 		defer close(t.stopped)
 		for {
-			t.running.Lock()
-			for ctx.Err() == nil {
+			<-t.turn
+			for t.life.Err() == nil {
 				f, ok := t.take(t.stack.Now())
 				if !ok {
 					break
 				}
-				t.attempt(ctx, f)
+				t.attempt(t.life, f)
 			}
-			t.running.Unlock()
-			if !t.sleep(ctx) {
+			t.turn <- struct{}{}
+			if !t.sleep() {
 				return
 			}
 		}
@@ -180,7 +182,7 @@ func (t *timetable) start() {
 }
 
 // sleep until the next firing or until the clock was moved; false at the end.
-func (t *timetable) sleep(ctx context.Context) bool {
+func (t *timetable) sleep() bool {
 	t.mu.Lock()
 	pause := time.Hour
 	if i := t.soonest(); i >= 0 {
@@ -193,17 +195,19 @@ func (t *timetable) sleep(ctx context.Context) bool {
 	select {
 	case <-timer.C:
 	case <-t.wake:
-	case <-ctx.Done():
+	case <-t.life.Done():
 		return false
 	}
 	return true
 }
 
-func (t *timetable) stop() {
-	if t.cancel != nil {
-		t.cancel()
+// wait returns when nothing fires any more, after end.
+func (t *timetable) wait() {
+	if t.stopped != nil {
 		<-t.stopped
 	}
+	<-t.turn
+	t.turn <- struct{}{}
 }
 
 // attempt calls the function as Lambda does for an asynchronous event: what
@@ -301,13 +305,20 @@ const maxLeap = 800 * 24 * time.Hour
 // logged and tried again as always. Backward, nothing fires until its time
 // comes again. Queues keep to the machine's clock.
 //
-// It fails with KindInvalid for a leap over 800 days and with the error of ctx
-// when that ends first; then the clock stands where it got to.
+// It fails with KindInvalid for a leap over 800 days, and when ctx or the stack
+// ends first; then the clock stands where it got to.
 func (s *Stack) SetClock(ctx context.Context, to time.Time) (int, error) {
 	t := &s.timetable
-	t.running.Lock()
-	defer t.running.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.life, cancel)()
+	select {
+	case <-t.turn:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
 	defer func() {
+		t.turn <- struct{}{}
 		select {
 		case t.wake <- struct{}{}:
 		default: // it is woken already
@@ -318,6 +329,9 @@ func (s *Stack) SetClock(ctx context.Context, to time.Time) (int, error) {
 	}
 	fired := 0
 	for {
+		if err := ctx.Err(); err != nil {
+			return fired, err
+		}
 		f, ok := t.take(to)
 		if !ok {
 			break

@@ -1,10 +1,12 @@
 package stack
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,9 +62,9 @@ func TestExpressions(t *testing.T) {
 // Left alone, the schedules follow the machine's clock.
 func TestSchedulesFire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // begins at 2000-01-01T08:00:00+08:00
-		var fired []string
+		var fired record[string]
 		s := open(t, toy, embedded.Memory(), map[string]Handler{"Tick": ticks(func(tick schedule.Tick) error {
-			fired = append(fired, tick.Time.UTC().Format("15:04:05")+" at "+time.Now().UTC().Format("15:04:05"))
+			fired.add(tick.Time.UTC().Format("15:04:05") + " at " + time.Now().UTC().Format("15:04:05"))
 			return nil
 		})})
 		s.Start()
@@ -70,11 +72,11 @@ func TestSchedulesFire(t *testing.T) {
 		synctest.Wait()
 		s.close(t)
 		want := []string{"00:05:00 at 00:05:00", "01:00:00 at 01:00:00", "01:05:00 at 01:05:00"}
-		if diff := cmp.Diff(want, fired); diff != "" {
+		if diff := cmp.Diff(want, fired.take()); diff != "" {
 			t.Error(diff)
 		}
 		time.Sleep(2 * time.Hour)
-		if len(fired) != 3 {
+		if len(fired.take()) != 0 {
 			t.Error("a schedule fired after Close")
 		}
 	})
@@ -84,9 +86,9 @@ func TestSchedulesFire(t *testing.T) {
 // time, and works off the messages of each before the next.
 func TestSetClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var history []string
+		var history record[string]
 		var s stage
-		note := func(what string) { history = append(history, s.Now().UTC().Format("02T15:04")+" "+what) }
+		note := func(what string) { history.add(s.Now().UTC().Format("02T15:04") + " " + what) }
 		s = open(t, toy, embedded.Memory(), map[string]Handler{
 			"Tick": ticks(func(tick schedule.Tick) error {
 				note("tick " + tick.Time.UTC().Format("02T15:04"))
@@ -105,26 +107,24 @@ func TestSetClock(t *testing.T) {
 			t.Errorf("fired %d, %v", fired, err)
 		}
 		want := []string{"01T00:05 tick 01T00:05", "01T01:00 tick 01T01:00", "01T01:00 job", "01T01:05 tick 01T01:05", "01T02:05 tick 01T02:05"}
-		if diff := cmp.Diff(want, history); diff != "" {
+		if diff := cmp.Diff(want, history.take()); diff != "" {
 			t.Error(diff)
 		}
 		if got := s.Now().Sub(begin); got != 2*time.Hour+6*time.Minute {
 			t.Errorf("the clock stands %s later", got)
 		}
-		history = nil
 		time.Sleep(time.Hour) // it runs on
 		synctest.Wait()
-		if diff := cmp.Diff([]string{"01T03:05 tick 01T03:05"}, history); diff != "" {
+		if diff := cmp.Diff([]string{"01T03:05 tick 01T03:05"}, history.take()); diff != "" {
 			t.Error(diff)
 		}
 		// Back: nothing fires until its time comes again.
 		if fired, err := s.SetClock(t.Context(), begin); fired != 0 || err != nil || !s.Now().Equal(begin) {
 			t.Errorf("back: fired %d, %v, %s", fired, err, s.Now())
 		}
-		history = nil
 		time.Sleep(6 * time.Minute)
 		synctest.Wait()
-		if diff := cmp.Diff([]string{"01T00:05 tick 01T00:05"}, history); diff != "" {
+		if diff := cmp.Diff([]string{"01T00:05 tick 01T00:05"}, history.take()); diff != "" {
 			t.Error(diff)
 		}
 		before := s.Now()
@@ -134,11 +134,41 @@ func TestSetClock(t *testing.T) {
 	})
 }
 
+// A clock on its way stops when the stack closes or the caller leaves.
+func TestSetClockEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, toy, embedded.Memory(), map[string]Handler{"Tick": ticks(func(schedule.Tick) error {
+			time.Sleep(time.Second)
+			return nil
+		})})
+		s.Start()
+		begin := s.Now()
+		brief, cancel := context.WithTimeout(t.Context(), 4500*time.Millisecond)
+		defer cancel()
+		if fired, err := s.SetClock(brief, begin.Add(700*24*time.Hour)); fired != 5 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the caller left: fired %d, %v", fired, err)
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := s.SetClock(t.Context(), begin.Add(700*24*time.Hour))
+			done <- err
+		}()
+		time.Sleep(2500 * time.Millisecond)
+		s.close(t)
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("the stack closed: %v", err)
+		}
+		if s.Now().Sub(begin) > 24*time.Hour {
+			t.Errorf("the clock stands at %s", s.Now())
+		}
+	})
+}
+
 // Moving the clock neither expires a message nor ends a visibility.
 func TestClockLeavesQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tries := 0
-		s := open(t, toy, embedded.Memory(), map[string]Handler{"Work": perMessage(func(events.SQSMessage) error { tries++; return errPlanned })})
+		var tries atomic.Int32
+		s := open(t, toy, embedded.Memory(), map[string]Handler{"Work": perMessage(func(events.SQSMessage) error { tries.Add(1); return errPlanned })})
 		s.Start()
 		defer s.close(t)
 		s.send(t, "failing")
@@ -146,8 +176,8 @@ func TestClockLeavesQueues(t *testing.T) {
 		if _, err := s.SetClock(t.Context(), s.Now().Add(30*24*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.state("WorkQueue"); got != "0/1" || tries != 1 {
-			t.Errorf("queue %s, %d tries", got, tries)
+		if got := s.state("WorkQueue"); got != "0/1" || tries.Load() != 1 {
+			t.Errorf("queue %s, %d tries", got, tries.Load())
 		}
 	})
 }
@@ -155,16 +185,16 @@ func TestClockLeavesQueues(t *testing.T) {
 // A firing that fails is tried again with its own time, then kept.
 func TestScheduleFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var fired []string
+		var fired record[string]
 		s := open(t, toy, embedded.Memory(), map[string]Handler{"Tick": ticks(func(tick schedule.Tick) error {
-			fired = append(fired, time.Now().UTC().Format("15:04")+" for "+tick.Time.UTC().Format("15:04"))
+			fired.add(time.Now().UTC().Format("15:04") + " for " + tick.Time.UTC().Format("15:04"))
 			return errPlanned
 		})})
 		s.Start()
 		defer s.close(t)
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
-		if diff := cmp.Diff([]string{"00:05 for 00:05", "00:06 for 00:05"}, fired); diff != "" {
+		if diff := cmp.Diff([]string{"00:05 for 00:05", "00:06 for 00:05"}, fired.take()); diff != "" {
 			t.Error(diff)
 		}
 		dead, err := s.Messages("TickDeadQueue", 10)

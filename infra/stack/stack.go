@@ -166,12 +166,13 @@ func (s *Stack) Start() {
 // again at the next start. The engine of the queues stays open; its owner
 // closes it afterwards.
 func (s *Stack) Close(ctx context.Context) error {
-	s.timetable.stop()
+	s.timetable.end()
 	for _, q := range s.queues {
 		q.stop()
 	}
 	drained := make(chan struct{})
 	go func() {
+		s.timetable.wait()
 		s.work.close()
 		s.journal.wait()
 		close(drained)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,7 +94,46 @@ Resources:
 type stage struct {
 	*Stack
 	environments map[string]Environment
-	log          *strings.Builder
+	log          *output
+}
+
+// record is what functions did, in their order.
+type record[T any] struct {
+	mu   sync.Mutex
+	list []T
+}
+
+func (r *record[T]) add(value T) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, value)
+}
+
+// take empties the record.
+func (r *record[T]) take() []T {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	taken := r.list
+	r.list = nil
+	return taken
+}
+
+// output is a log that is read while it is written.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 func open(t *testing.T, text string, engine table.Table, handlers map[string]Handler) stage {
@@ -106,7 +146,7 @@ func open(t *testing.T, text string, engine table.Table, handlers map[string]Han
 }
 
 func tryOpen(text string, engine table.Table, handlers map[string]Handler) (stage, error) {
-	made := stage{environments: map[string]Environment{}, log: &strings.Builder{}}
+	made := stage{environments: map[string]Environment{}, log: &output{}}
 	builders := map[string]Builder{}
 	for _, name := range []string{"Greet", "Work", "Tick"} {
 		builders[name] = func(env Environment) (Handler, error) {

@@ -142,6 +142,21 @@ func TestCompileRefuses(t *testing.T) {
 	}
 }
 
+func TestValidate(t *testing.T) {
+	for pointer, definition := range map[string]audience.Definition{
+		"":      {ID: "regulars.2026", Name: "老客", Rule: "orders >= 2"},
+		"/id":   {ID: "../regulars", Rule: "orders >= 2"},
+		"/name": {ID: "regulars", Name: strings.Repeat("x", 201), Rule: "orders >= 2"},
+		"/rule": {ID: "regulars", Rule: "orders >="},
+	} {
+		err := definition.Validate()
+		refusal, refused := err.(*loyalty.Error)
+		if refused != (pointer != "") || refused && (refusal.Kind != loyalty.KindInvalid || refusal.Fields[0].Pointer != pointer) {
+			t.Errorf("%+v: %v, want a refusal at %q", definition, err, pointer)
+		}
+	}
+}
+
 func TestCompileShowsWhere(t *testing.T) {
 	_, err := audience.Compile("orders > 1 and oders > 1")
 	refusal, ok := err.(*loyalty.Error)

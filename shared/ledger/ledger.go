@@ -215,7 +215,8 @@ func (p *posting) count(before, after *points.Order) (changes []table.Change, co
 		changes = append(changes, remind...)
 		conditions = append(conditions, held...)
 	}
-	if settle := after.SettleAt(); !settle.IsZero() && !settle.Equal(before.SettleAt()) {
+	// A late line brings new pending points although the date stays the same.
+	if settle := after.SettleAt(); !settle.IsZero() && (!settle.Equal(before.SettleAt()) || is.lines > was.lines) {
 		call, held := p.wake(store.WakeSettle, settle, func(a store.Account) time.Time { return a.SettleAt })
 		changes = append(changes, call...)
 		conditions = append(conditions, held...)

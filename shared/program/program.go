@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"sync"
 	"time"
 
 	// The brand's time zone must be known on machines without a zone database.
@@ -48,7 +49,9 @@ type Brand struct {
 var files embed.FS
 
 // Default is the program that ships with huitou: one point for each whole ¥1.
-func Default() Program {
+func Default() Program { return shipped() }
+
+var shipped = sync.OnceValue(func() Program {
 	raw, err := files.ReadFile("default.json")
 	if err != nil {
 		panic(err) // embedded at build time
@@ -58,7 +61,7 @@ func Default() Program {
 		panic(fmt.Sprintf("program: default.json: %v", err)) // a test reads it
 	}
 	return Program{Document: document}
-}
+})
 
 // Zone is the brand's time zone.
 func (d Document) Zone() *time.Location {

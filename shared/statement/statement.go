@@ -184,11 +184,12 @@ func Reminders(account store.Account, rules program.Program, now time.Time) []Re
 		said, spoken := account.Reminded[category]
 		switch {
 		case spoken && said.Bought.Equal(bought.Last):
-			r.State, r.At = "skipped", &said.At
-			if said.Outcome == store.OutcomeSent {
-				r.State = "sent"
-			} else {
-				r.Reason = said.Outcome
+			switch said.Outcome {
+			case store.OutcomeSent:
+				r.State, r.At = "sent", &said.At
+			case store.OutcomePostponed: // to the end of the quiet hours
+			default:
+				r.State, r.At, r.Reason = "skipped", &said.At, said.Outcome
 			}
 		case rules.Repurchase.TooLate(category, bought.Last, now, zone):
 			r.State, r.Reason = "skipped", "too_late"

@@ -73,7 +73,7 @@ func consented(account Account, consent loyalty.Consent) bool {
 
 // RosterAfter is one run of the members of a shard: those that follow after, up
 // to and with last ("" is the shard's end), at most limit. More tells whether
-// others follow within the bounds. A run that was read once can be read again
+// others may follow within the bounds; where it says so, members has the limit. A run that was read once can be read again
 // by its bounds, whoever joined in between.
 func (s Store) RosterAfter(ctx context.Context, shard int, after, last loyalty.MemberID, limit int) (members []loyalty.MemberID, more bool, err error) {
 	query := table.Query{PK: table.RosterPK(shard), To: string(last), Limit: limit, Consistency: table.Strong}

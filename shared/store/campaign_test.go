@@ -141,7 +141,6 @@ func TestRosterAfter(t *testing.T) {
 		"the first":        {"", "", 10, all[:10], true},
 		"the next":         {all[9], "", 10, all[10:20], true},
 		"the end":          {all[19], "", 10, all[20:], false},
-		"to the very end":  {all[14], "", 10, all[15:], false},
 		"by bounds":        {all[4], all[11], 10, all[5:12], false},
 		"bounds and limit": {all[4], all[20], 10, all[5:15], true},
 		"after one gone":   {all[9] + "x", "", 3, all[10:13], true},

@@ -16,9 +16,9 @@ import (
 // Reminded is what became of the reminder for the purchase made at Bought.
 type Reminded struct {
 	Bought  time.Time
-	Outcome string // one of the outcomes below
-	At      time.Time
-	Program int64 // version of the rules it was decided by
+	Outcome string    // one of the outcomes below
+	At      time.Time // for OutcomePostponed: when it was recorded as sent
+	Program int64     // version of the rules it was decided by
 }
 
 // The outcomes of a reminder. Each is final for its purchase, but for
@@ -67,14 +67,11 @@ func RecordReminder(account Account, category string, reminded Reminded) (table.
 // fails when another message was noted since the account was read, so that two
 // at once cannot both be the last that a cap allows.
 func RecordSent(account Account, sent []time.Time) (table.Change, table.Condition) {
-	change, held := table.Remove(accountSent), table.Missing(accountSent)
-	if len(sent) > 0 {
-		change = table.Set(accountSent, table.String(instants(sent)))
-	}
+	held := table.Missing(accountSent)
 	if len(account.Sent) > 0 {
 		held = table.Equals(accountSent, table.String(instants(account.Sent)))
 	}
-	return change, held
+	return table.Set(accountSent, table.String(instants(sent))), held
 }
 
 func instants(times []time.Time) string {

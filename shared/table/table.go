@@ -71,8 +71,9 @@ const (
 // (the outcome of such a Write is unknown: it may have happened), KindInvalid
 // when a limit of DynamoDB would be broken (see Validate).
 type Table interface {
-	// Get reads up to 100 items in one round trip, in the order of the keys;
-	// nil stands for an item that is not there.
+	// Get reads up to 100 items in one round trip (more than one where they
+	// are over 16 MB together), in the order of the keys; nil stands for an
+	// item that is not there. Each key is billed by itself, see ReadUnits.
 	Get(ctx context.Context, consistency Consistency, keys ...Key) ([]*Item, error)
 
 	// Query reads one page of a partition of the table or of an index, in sort
@@ -83,14 +84,18 @@ type Table interface {
 	Scan(ctx context.Context, scan Scan) (Page, error)
 
 	// Write commits all actions or none. One action is a single write (1 unit
-	// per started KB), several are a transaction (2 units). When a condition
-	// does not hold it returns a *ConditionError and has changed nothing.
+	// per started KB), several are a transaction (2 units), and so is a check
+	// alone. When a condition does not hold it returns a *ConditionError that
+	// names every action that was refused, and has changed nothing; that is
+	// billed too, see RefusedUnits. Where an update adds to a string or makes
+	// an item too large the error is KindInvalid; where a condition of another
+	// action fails as well, either error may come.
 	Write(ctx context.Context, actions ...Action) error
 }
 
 // Query selects one page of a partition.
 type Query struct {
-	Index       string // name of an index of Schema, "" for the table itself
+	Index       string // name of one of Indexes, "" for the table itself
 	PK          string
 	Prefix      string // sort keys that begin so; excludes From and To
 	From, To    string // inclusive bounds of the sort key; "" is open

@@ -181,3 +181,18 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestReadTarget(t *testing.T) {
+	got, err := webhook.ReadTarget([]byte(`{"url":"https://shop.example.com/hook","secrets":["` + newSecret + `"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(webhook.Target{URL: "https://shop.example.com/hook", Secrets: []string{newSecret}}, got); diff != "" {
+		t.Errorf("read (-want +got):\n%s", diff)
+	}
+	for _, document := range []string{"", `{"url":13800000000}`, newSecret} {
+		if _, err := webhook.ReadTarget([]byte(document)); err == nil || document != "" && strings.Contains(err.Error(), document) {
+			t.Errorf("%q: error %v, want one that does not quote it", document, err)
+		}
+	}
+}

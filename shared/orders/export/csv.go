@@ -43,6 +43,8 @@ type CSV struct {
 	lineEnd  byte
 	replayed []physicalLine // read already, to be read again
 	line     int            // of the last line read from source
+	text     strings.Reader // one record at a time, for cells
+	cells    *csv.Reader    // over text; nil before the first record and after a bad one
 }
 
 type physicalLine struct {
@@ -157,20 +159,24 @@ func (c *CSV) record(first physicalLine) (Row, error) {
 		text.WriteString(line.text)
 		text.WriteByte('\n')
 	}
-	return parse(first.number, text.String())
+	return c.parse(first.number, text.String())
 }
 
-func parse(line int, text string) (Row, error) {
+func (c *CSV) parse(line int, text string) (Row, error) {
 	switch {
 	case strings.IndexByte(text, 0) >= 0:
 		return Row{}, &BadRow{Line: line, Reason: "the row holds NUL bytes"}
 	case !utf8.ValidString(text) || strings.ContainsRune(text, utf8.RuneError):
 		return Row{}, &BadRow{Line: line, Reason: "the row holds bytes that are not text in the file's encoding; say --encoding gb18030 or --encoding utf-8"}
 	}
-	reader := csv.NewReader(strings.NewReader(text))
-	reader.FieldsPerRecord = -1
-	cells, err := reader.Read()
+	c.text.Reset(text)
+	if c.cells == nil {
+		c.cells = csv.NewReader(&c.text)
+		c.cells.FieldsPerRecord = -1
+	}
+	cells, err := c.cells.Read()
 	if err != nil {
+		c.cells = nil // it may still hold a part of the record
 		return Row{}, &BadRow{Line: line, Reason: "a quote stands inside of a cell that does not begin with one"}
 	}
 	return Row{Line: line, Cells: cells}, nil

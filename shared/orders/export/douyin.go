@@ -61,7 +61,7 @@ func (b *book) douyinRow(row record) error {
 	order := b.order(id)
 	if order.line == 0 {
 		order.file, order.line = row.file, row.line
-		order.buyer = buyerOf("", row.cell("收件人手机号"))
+		order.buyer = buyerOf("", row.kept("收件人手机号"))
 	}
 	if err := b.readDouyinRow(order, row); err != nil {
 		order.damaged = true
@@ -141,7 +141,7 @@ func (r record) douyinLines() ([]foundLine, error) {
 		return nil, err
 	}
 	ids := splitCell(joined)
-	amounts, quantities, skus := splitCell(r.cell("订单应付金额")), splitCell(r.cell("商品数量")), splitCell(r.cell("商家编码"))
+	amounts, quantities, skus := splitCell(r.cell("订单应付金额")), splitCell(r.cell("商品数量")), splitCell(r.kept("商家编码"))
 	if len(amounts) == 1 && len(ids) > 1 {
 		ids = []string{strings.Join(ids, ";")}
 	}

@@ -77,13 +77,15 @@ type Order struct {
 	File    string
 	Line    int // on which the order stands
 	OrderID string
-	// Events are to be sent in this order: paid, then what followed it.
-	Events []orders.Event
 	// Lines, Paid and Refunded are what the events add up to: lines of the
 	// order, fen paid for goods, fen of that given back.
 	Lines    int
 	Paid     loyalty.Fen
 	Refunded loyalty.Fen
+
+	channel loyalty.Channel
+	shop    string
+	found   *found
 }
 
 // Result is what an export holds.
@@ -154,38 +156,15 @@ func (b *book) refuse(file string, line int, column, reason string) {
 	b.result.Refused = append(b.result.Refused, Refusal{File: file, Line: line, Column: column, Reason: reason})
 }
 
-// close makes the events of an order that has been read whole, and refuses it
-// where they would not be taken.
+// close adds up an order that has been read whole, and refuses it where its
+// events would not be taken.
 func (b *book) close(order *found, now time.Time) {
-	event := orders.Event{
-		Type: orders.TypePaid, Channel: b.channel, Shop: b.shop, OrderID: order.id, OccurredAt: order.paidAt,
-		Currency: currency, Buyer: order.buyer, Shipping: order.shipping,
-	}
-	made := Order{File: order.file, Line: order.line, OrderID: order.id, Lines: len(order.lines)}
-	var paid, refunded []orders.Line
+	made := Order{File: order.file, Line: order.line, OrderID: order.id, Lines: len(order.lines), channel: b.channel, shop: b.shop, found: order}
 	for _, line := range order.lines {
-		// What is given back beyond the goods was shipping or goodwill.
-		back := min(line.refunded, line.paid)
 		made.Paid += line.paid
-		made.Refunded += back
-		paid = append(paid, orders.Line{LineID: line.id, SKU: line.sku, Quantity: line.quantity, Paid: line.paid})
-		if back > 0 {
-			refunded = append(refunded, orders.Line{LineID: line.id, RefundedTotal: back})
-		}
+		made.Refunded += line.back()
 	}
-	made.Events = orders.Split(event, paid)
-	event.Shipping = 0
-	if !order.completed.IsZero() {
-		event.Type, event.OccurredAt = orders.TypeCompleted, order.completed
-		made.Events = append(made.Events, event)
-	}
-	if len(refunded) > 0 {
-		// The files do not say when; the last time they know is as good as any,
-		// and the same in every import.
-		event.Type = orders.TypeRefunded
-		made.Events = append(made.Events, orders.Split(event, refunded)...)
-	}
-	for _, event := range made.Events {
+	for _, event := range made.Events() {
 		if err := event.Validate(now); err != nil {
 			b.refuse(order.file, order.line, "", "the order is not valid: "+fieldsOf(err))
 			return
@@ -193,6 +172,40 @@ func (b *book) close(order *found, now time.Time) {
 	}
 	b.result.Orders = append(b.result.Orders, made)
 }
+
+// Events are what happened to the order, to be sent in this sequence: paid,
+// then what followed it. They are made anew by each call, because the events
+// of a large export would not fit into memory.
+func (o Order) Events() []orders.Event {
+	event := orders.Event{
+		Type: orders.TypePaid, Channel: o.channel, Shop: o.shop, OrderID: o.OrderID, OccurredAt: o.found.paidAt,
+		Currency: currency, Buyer: o.found.buyer, Shipping: o.found.shipping,
+	}
+	var paid, refunded []orders.Line
+	for _, line := range o.found.lines {
+		paid = append(paid, orders.Line{LineID: line.id, SKU: line.sku, Quantity: line.quantity, Paid: line.paid})
+		if back := line.back(); back > 0 {
+			refunded = append(refunded, orders.Line{LineID: line.id, RefundedTotal: back})
+		}
+	}
+	made := orders.Split(event, paid)
+	event.Shipping = 0
+	if !o.found.completed.IsZero() {
+		event.Type, event.OccurredAt = orders.TypeCompleted, o.found.completed
+		made = append(made, event)
+	}
+	if len(refunded) > 0 {
+		// The files do not say when; the last time they know is as good as any,
+		// and the same in every import.
+		event.Type = orders.TypeRefunded
+		made = append(made, orders.Split(event, refunded)...)
+	}
+	return made
+}
+
+// back is what was given back of a line; beyond what the goods cost it was
+// shipping or goodwill.
+func (l foundLine) back() loyalty.Fen { return min(l.refunded, l.paid) }
 
 func fieldsOf(err error) string {
 	refusal, ok := errors.AsType[*loyalty.Error](err)
@@ -255,6 +268,10 @@ type record struct {
 	cells   []string
 }
 
+// kept is a cell that outlives its row. Without the copy it would keep the
+// whole row in memory.
+func (r record) kept(column string) string { return strings.Clone(r.cell(column)) }
+
 // cell is the cleaned content of a column, "" where it is not in the file.
 func (r record) cell(column string) string {
 	i, ok := r.columns.at[column]
@@ -270,7 +287,7 @@ type refusal struct{ column, reason string }
 func (r *refusal) Error() string { return r.column + ": " + r.reason }
 
 func (r record) id(column string) (string, error) {
-	id := r.cell(column)
+	id := r.kept(column)
 	switch {
 	case id == "":
 		return "", &refusal{column, "is empty"}

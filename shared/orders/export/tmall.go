@@ -112,7 +112,7 @@ func (b *book) tmallList(row record) error {
 			return &refusal{"订单付款时间", "is empty although the order was paid"}
 		}
 	}
-	order.buyer = buyerOf(row.cell("买家会员名"), row.cell("联系手机"))
+	order.buyer = buyerOf(row.kept("买家会员名"), row.kept("联系手机"))
 	order.damaged = false
 	return nil
 }
@@ -129,7 +129,7 @@ func (b *book) tmallDetail(row record) error {
 		return err
 	}
 	order := b.order(id)
-	line := foundLine{file: row.file, line: row.line, sku: row.cell("商家编码")}
+	line := foundLine{file: row.file, line: row.line, sku: row.kept("商家编码")}
 	if err := row.readTmallLine(&line); err != nil {
 		order.damaged = true
 		return err

@@ -231,6 +231,7 @@ func TestSignatures(t *testing.T) {
 	unsigned := strings.Replace(body, fmt.Sprintf(`"sign":%q,`, bodySign(t, body)), "", 1)
 	flipped := strings.Replace(body, "E1", "E2", 1)
 	otherMessage := strings.Replace(body, "10%3A00", "11%3A00", 1)
+	anonymous := strings.Replace(body, fmt.Sprintf(`"client_id":%q,`, app.ClientID), "", 1)
 	rotated := []youzan.App{{ClientID: app.ClientID, ClientSecret: "newer"}, app}
 	foreign := []youzan.App{{ClientID: "someone", ClientSecret: app.ClientSecret}}
 	for name, test := range map[string]struct {
@@ -243,6 +244,8 @@ func TestSignatures(t *testing.T) {
 		"both":                         {[]youzan.App{app}, body, sign(body), true},
 		"header in capitals":           {[]youzan.App{app}, body, strings.ToUpper(sign(body)), true},
 		"one of two secrets":           {rotated, body, sign(body), true},
+		"client not named":             {[]youzan.App{app}, anonymous, "", true},
+		"client not named, wrong sign": {[]youzan.App{app}, strings.Replace(anonymous, "10%3A00", "11%3A00", 1), "", false},
 		"neither":                      {[]youzan.App{app}, unsigned, "", false},
 		"right sign, wrong header":     {[]youzan.App{app}, body, sign("x"), false},
 		"right header, wrong sign":     {[]youzan.App{app}, otherMessage, sign(otherMessage), false},

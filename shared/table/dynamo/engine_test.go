@@ -206,6 +206,7 @@ func TestNoAnswerIsATimeout(t *testing.T) {
 func TestDeadlineDuringACall(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then the server sees the client go
 		cancel()
 		<-r.Context().Done()
 	}))

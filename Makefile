@@ -1,0 +1,69 @@
+# make run and make test need Go, git and make alone. Every other target says what it lacks.
+GO ?= go
+FUNCTIONS := receiveorders convertorders redeemcard members operate runcampaigns issuecoupons remindrepurchase settlepoints sendmessages
+LDFLAGS := -s -w -buildid=
+# A C compiler is what the race detector needs beside Go.
+CC_FOUND := $(shell command -v $${CC:-cc} 2>/dev/null)
+RACE := $(if $(CC_FOUND),-race,)
+
+.PHONY: run test check bench bench-check sim e2e build conformance generate cli smoke help
+.DEFAULT_GOAL := help
+
+help: ## lists the targets
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+run: ## everything in one process on 127.0.0.1:8080, with a demo brand
+	@$(GO) build -trimpath -o bin/huitou-local ./infra/local && exec ./bin/huitou-local
+
+test: ## the whole test suite
+	@echo "$(if $(RACE),race detector: on,race detector: off (no C compiler found; install gcc or clang to switch it on))"
+	@CGO_ENABLED=$(if $(RACE),1,0) $(GO) test -shuffle=on $(RACE) -timeout 15m ./...
+
+check: ## format, vet, static analysis, imports, template, generated files fresh
+	@unformatted=$$($(GO) tool gofumpt -l .) && test -z "$$unformatted" || { echo "gofumpt would change: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags conformance ./infra/conformance
+	$(GO) tool staticcheck ./...
+	$(GO) mod verify
+	$(GO) test -count=1 ./infra/check/...
+
+generate: ## writes the OpenAPI document from the code
+	$(GO) run ./infra/openapi/generate
+
+cli: ## builds the command line into bin/huitou
+	$(GO) build -trimpath -o bin/huitou ./infra/cli/huitou
+
+bench: ## prints units, round trips, cold starts, CPU and throughput; writes build/bench.json
+	$(GO) run ./infra/bench
+
+bench-check: ## compares counts and ratios with the committed bounds
+	$(GO) run ./infra/bench -check
+
+sim: ## 2,000 seeds of the simulator, then its mutants
+	$(GO) run ./infra/sim/run -seeds 2000
+	$(GO) run ./infra/sim/run -mutants
+
+e2e: ## the pages in a real browser (chromium)
+	$(GO) test -tags e2e -count=1 -v ./infra/e2e
+
+conformance: ## both engines against other people's DynamoDB engines
+	$(GO) test -tags conformance -count=1 -timeout 60m -v ./infra/conformance
+
+smoke: ## every deployable binary against a Lambda Runtime API on loopback
+	$(GO) test -tags smoke -count=1 -v ./infra/smoke
+
+# One rule builds every artifact: `make build` for both processors, and SAM's makefile build method
+# (build-<LogicalId>) for the one it deploys.
+define artifact
+CGO_ENABLED=0 GOOS=linux GOARCH=$(2) $(GO) build -trimpath -tags lambda.norpc -ldflags "$(LDFLAGS)" -o $(3)/bootstrap ./functions/$(1)/lambda
+endef
+
+build: $(foreach f,$(FUNCTIONS),build/arm64/$(f)/bootstrap build/amd64/$(f)/bootstrap) ## all deployable artifacts, in build/<processor>/<function>/bootstrap
+
+.PHONY: FORCE
+build/%/bootstrap: FORCE
+	@$(call artifact,$(notdir $(patsubst %/,%,$(dir $@))),$(word 2,$(subst /, ,$@)),$(patsubst %/,%,$(dir $@)))
+
+ARCHITECTURE ?= arm64
+build-ReceiveOrders build-ConvertOrders build-RedeemCard build-Members build-Operate build-RunCampaigns build-IssueCoupons build-RemindRepurchase build-SettlePoints build-SendMessages: build-%:
+	$(call artifact,$(shell echo $* | tr A-Z a-z),$(if $(filter x86_64,$(ARCHITECTURE)),amd64,$(ARCHITECTURE)),$(ARTIFACTS_DIR))
