@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"embed"
+	_ "embed"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -20,23 +20,17 @@ import (
 	"github.com/huitou/huitou/shared/program"
 )
 
-//go:embed page.html page.css page.js
-var files embed.FS
-
 var (
-	pageTemplate = template.Must(template.New("page.html").ParseFS(files, "page.html"))
-	pageStyle    = mustRead("page.css")
-	pageScript   = mustRead("page.js")
+	//go:embed page.html
+	pageMarkup string
+	//go:embed page.css
+	pageStyle string
+	//go:embed page.js
+	pageScript string
+
+	pageTemplate = template.Must(template.New("page").Parse(pageMarkup))
 	scriptHash   = hashOf(pageScript)
 )
-
-func mustRead(name string) string {
-	raw, err := files.ReadFile(name)
-	if err != nil {
-		panic(err) // embedded at build time
-	}
-	return string(raw)
-}
 
 // hashOf is how a Content-Security-Policy names an inline script or style.
 func hashOf(text string) string {
@@ -136,17 +130,17 @@ func (f *Function) show(r *http.Request, raw string, p *page) error {
 	if err != nil {
 		return err
 	}
-	if err := found.batch.Redeemable(code.Card, f.Clock()); err != nil {
+	if err := found.Batch.Redeemable(code.Card, f.Clock()); err != nil {
 		return err
 	}
-	draws, err := f.Keys.Draws(*found.batch)
+	draws, err := f.Keys.Draws(*found.Batch)
 	if err != nil {
 		return err
 	}
-	p.Batch, p.Form = *found.batch, found.batch.Arms[draws.Arm(code.Card)].Form
-	if found.card != nil {
+	p.Batch, p.Form = *found.Batch, found.Batch.Arms[draws.Arm(code.Card)].Form
+	if found.Redemption != nil {
 		p.View = viewTaken
-		return f.date(r.Context(), p, found.card.At)
+		return f.date(r.Context(), p, found.Redemption.At)
 	}
 	return nil
 }

@@ -59,49 +59,49 @@ func (f *Function) try(ctx context.Context, code cards.Code, who claimant) (draw
 	if err != nil {
 		return draw{}, err
 	}
-	if found.card != nil {
+	if found.Redemption != nil {
 		return f.again(ctx, code, found, who, now)
 	}
-	if err := found.batch.Redeemable(code.Card, now); err != nil {
+	if err := found.Batch.Redeemable(code.Card, now); err != nil {
 		return draw{}, err
 	}
-	draws, err := f.Keys.Draws(*found.batch)
+	draws, err := f.Keys.Draws(*found.Batch)
 	if err != nil {
 		return draw{}, err
 	}
-	card := redemption{
+	card := store.Redemption{
 		Batch: code.BatchID(), Card: code.Card, Arm: draws.Arm(code.Card), Award: draws.Award(code.Card),
 		Identity: who.identity, Consents: who.consents, Request: who.request,
-		Fact: points.Fact{Kind: factPrize, At: now, Member: found.member},
+		Fact: points.Fact{Kind: points.FactPrize, At: now, Member: found.Owner},
 	}
-	card.Joined = found.member == "" && !who.unproved()
+	card.Joined = found.Owner == "" && !who.unproved()
 	actions, err := f.give(ctx, &card, now)
 	if err != nil {
 		return draw{}, err
 	}
-	actions = append([]table.Action{redeemCard(code, card)}, actions...)
+	actions = append([]table.Action{store.RedeemCard(code, card)}, actions...)
 	if err := f.write(ctx, actions); err != nil {
 		return draw{}, err
 	}
-	return card.draw(*found.batch, who, false), f.announce(ctx, card)
+	return drawOf(card, *found.Batch, who, false), f.announce(ctx, card)
 }
 
 // open looks a card up. It refuses with ErrNotFound a card of no batch of ours;
 // whether it may be redeemed now is not asked yet.
-func (f *Function) open(ctx context.Context, code cards.Code, who claimant) (opening, error) {
+func (f *Function) open(ctx context.Context, code cards.Code, who claimant) (store.CardLook, error) {
 	identity := who.identity
 	if who.member != "" || who.unproved() {
 		identity = loyalty.Identity{}
 	}
-	found, err := openCard(ctx, f.Store.Table, code, identity)
+	found, err := f.Store.LookAtCard(ctx, code, identity)
 	if err != nil {
-		return opening{}, err
+		return store.CardLook{}, err
 	}
-	if found.batch == nil {
-		return opening{}, cards.ErrNotFound
+	if found.Batch == nil {
+		return store.CardLook{}, cards.ErrNotFound
 	}
 	if who.member != "" {
-		found.member = who.member
+		found.Owner = who.member
 	}
 	return found, nil
 }
@@ -109,21 +109,21 @@ func (f *Function) open(ctx context.Context, code cards.Code, who claimant) (ope
 // again answers for a card that was redeemed before. Whoever won it gets the
 // first answer, even when the batch is over by now; a reserved prize becomes
 // the member's who owns the phone; everybody else learns the date at most.
-func (f *Function) again(ctx context.Context, code cards.Code, found opening, who claimant, now time.Time) (draw, error) {
-	card := *found.card
-	if card.wonBy(who, found.member) {
-		return card.draw(*found.batch, who, true), f.announce(ctx, card)
+func (f *Function) again(ctx context.Context, code cards.Code, found store.CardLook, who claimant, now time.Time) (draw, error) {
+	card := *found.Redemption
+	if wonBy(card, who, found.Owner) {
+		return drawOf(card, *found.Batch, who, true), f.announce(ctx, card)
 	}
-	if card.Member == "" && who.member != "" && found.batch.State != cards.StateFrozen {
+	if card.Member == "" && who.member != "" && found.Batch.State != cards.StateFrozen {
 		owners, err := f.Store.Owners(ctx, card.Identity)
 		if err != nil {
 			return draw{}, err
 		}
 		if owners[0] == who.member {
-			return f.claim(ctx, code, card, *found.batch, who, now)
+			return f.claim(ctx, code, card, *found.Batch, who, now)
 		}
 	}
-	if err := found.batch.Redeemable(code.Card, now); err != nil {
+	if err := found.Batch.Redeemable(code.Card, now); err != nil {
 		return draw{}, err
 	}
 	if card.Request != "" && card.Request == who.request {
@@ -148,18 +148,18 @@ func (e *takenError) Unwrap() error { return e.refusal }
 
 // claim gives a reserved prize to the member who turned out to own the phone.
 // The date and the prize stay those of the first answer.
-func (f *Function) claim(ctx context.Context, code cards.Code, reserved redemption, batch cards.Batch, who claimant, now time.Time) (draw, error) {
+func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Redemption, batch cards.Batch, who claimant, now time.Time) (draw, error) {
 	card := reserved
 	card.Member = who.member
 	actions, err := f.give(ctx, &card, now)
 	if err != nil {
 		return draw{}, err
 	}
-	actions = append([]table.Action{changeCard(code, reserved, card)}, actions...)
+	actions = append([]table.Action{store.ChangeRedemption(code, reserved, card)}, actions...)
 	if err := f.write(ctx, actions); err != nil {
 		return draw{}, err
 	}
-	return card.draw(batch, who, false), nil
+	return drawOf(card, batch, who, false), nil
 }
 
 // write commits a redemption, whose first action is the card's. When only the
@@ -177,7 +177,7 @@ func (f *Function) write(ctx context.Context, actions []table.Action) error {
 // give is what a prize does beside being noted on the card, and makes the
 // member who does not exist yet. A reserved prize does nothing. It completes
 // the card with the member and his ledger entry.
-func (f *Function) give(ctx context.Context, card *redemption, now time.Time) ([]table.Action, error) {
+func (f *Function) give(ctx context.Context, card *store.Redemption, now time.Time) ([]table.Action, error) {
 	if card.Member == "" && !card.Joined {
 		return nil, nil
 	}
@@ -190,7 +190,7 @@ func (f *Function) give(ctx context.Context, card *redemption, now time.Time) ([
 	}
 	if card.Award.Kind == cards.PrizePoints {
 		card.Entries = []points.Entry{{
-			ID: "prize:" + card.trigger(), Kind: points.EntryPrize, Available: loyalty.Points(card.Award.Amount),
+			ID: "prize:" + card.Trigger(), Kind: points.EntryPrize, Available: loyalty.Points(card.Award.Amount),
 		}}
 	}
 	credit, held := store.Credit(card.Entries, points.Balance{})
@@ -223,7 +223,7 @@ func (f *Function) give(ctx context.Context, card *redemption, now time.Time) ([
 // coupon makes the coupon that a card gives. How many there can be was fixed
 // with the batch, so a template's budget for campaigns takes no part: a prize
 // that was promised on paper is not refused for want of budget.
-func (f *Function) coupon(ctx context.Context, card redemption, now time.Time) (coupons.Coupon, error) {
+func (f *Function) coupon(ctx context.Context, card store.Redemption, now time.Time) (coupons.Coupon, error) {
 	template, _, err := f.Store.Template(ctx, card.Award.Text)
 	if err == nil {
 		err = template.Issuable()
@@ -244,12 +244,12 @@ func (f *Function) coupon(ctx context.Context, card redemption, now time.Time) (
 	if err != nil {
 		return coupons.Coupon{}, err
 	}
-	return template.Issue(card.Member, card.trigger(), code, now, rules.Zone()), nil
+	return template.Issue(card.Member, card.Trigger(), code, now, rules.Zone()), nil
 }
 
 // announce asks for the orders that waited for a new member's identity. It is
 // repeated with the winner's repeat, so a message that was lost is sent again.
-func (f *Function) announce(ctx context.Context, card redemption) error {
+func (f *Function) announce(ctx context.Context, card store.Redemption) error {
 	if !card.Joined {
 		return nil
 	}

@@ -20,19 +20,25 @@ import (
 	"github.com/huitou/huitou/shared/notify"
 	"github.com/huitou/huitou/shared/queue"
 	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/token"
 )
 
 // deps is what the functions share in this process and have each for itself on
 // AWS.
 type deps struct {
-	store     store.Store
+	table     table.Table
 	secrets   secrets
 	keys      *cards.Keyring
 	queues    queue.Admin
 	notifier  notify.Notifier
 	publicURL string
 	log       *slog.Logger
+}
+
+// storeOf is the table as the function's role allows it.
+func (d deps) storeOf(env stack.Environment) store.Store {
+	return store.Store{Table: env.Restrict(d.table, "TABLE_NAME")}
 }
 
 // handlers makes every function of the template, with what its lambda/main.go
@@ -58,39 +64,39 @@ func handlers(d deps) map[string]stack.Builder {
 			}.Handle)
 		}),
 		"ConvertOrders": plain(func(env stack.Environment) stack.Handler {
-			return stack.Call(convertorders.Function{Store: d.store, Clock: env.Clock, Log: d.log}.Handle)
+			return stack.Call(convertorders.Function{Store: d.storeOf(env), Clock: env.Clock, Log: d.log}.Handle)
 		}),
 		"RedeemCard": with("ORDERS_QUEUE_URL", func(env stack.Environment, orders queue.Sender) stack.Handler {
 			return stack.Call((&redeemcard.Function{
-				Store: d.store, Orders: orders, Keys: d.keys, PhoneKey: d.secrets.PhoneKey, TokenKey: d.secrets.TokenKey,
+				Store: d.storeOf(env), Orders: orders, Keys: d.keys, PhoneKey: d.secrets.PhoneKey, TokenKey: d.secrets.TokenKey,
 				Clock: env.Clock, Random: rand.Reader, Log: d.log,
 			}).Handle)
 		}),
 		"Members": plain(func(env stack.Environment) stack.Handler {
-			return stack.Call(members.Function{Store: d.store, TokenKey: d.secrets.TokenKey, Clock: env.Clock, Log: d.log}.Handle())
+			return stack.Call(members.Function{Store: d.storeOf(env), TokenKey: d.secrets.TokenKey, Clock: env.Clock, Log: d.log}.Handle())
 		}),
 		"Operate": with("ORDERS_QUEUE_URL", func(env stack.Environment, orders queue.Sender) stack.Handler {
 			return stack.Call(operate.Function{
-				Store: d.store, Orders: orders, Queues: d.queues, Keys: d.keys,
+				Store: d.storeOf(env), Orders: orders, Queues: d.queues, Keys: d.keys,
 				PhoneKey: d.secrets.PhoneKey, TokenKey: d.secrets.TokenKey,
 				AdminToken: token.Hash(d.secrets.OperatorToken), PublicURL: d.publicURL,
 				Clock: env.Clock, Random: rand.Reader, Log: d.log,
 			}.Handle())
 		}),
-		"RunCampaigns": with("COUPONS_QUEUE_URL", func(_ stack.Environment, coupons queue.Sender) stack.Handler {
-			return stack.Do(runcampaigns.Function{Store: d.store, Coupons: coupons, Log: d.log}.Handle)
+		"RunCampaigns": with("COUPONS_QUEUE_URL", func(env stack.Environment, coupons queue.Sender) stack.Handler {
+			return stack.Do(runcampaigns.Function{Store: d.storeOf(env), Coupons: coupons, Log: d.log}.Handle)
 		}),
 		"IssueCoupons": with("COUPONS_QUEUE_URL", func(env stack.Environment, coupons queue.Sender) stack.Handler {
-			return stack.Call(issuecoupons.Function{Store: d.store, Coupons: coupons, Rand: rand.Reader, Clock: env.Clock, Log: d.log}.Handle)
+			return stack.Call(issuecoupons.Function{Store: d.storeOf(env), Coupons: coupons, Rand: rand.Reader, Clock: env.Clock, Log: d.log}.Handle)
 		}),
-		"RemindRepurchase": with("MESSAGES_QUEUE_URL", func(_ stack.Environment, messages queue.Sender) stack.Handler {
-			return stack.Do(remindrepurchase.Function{Store: d.store, Messages: messages, Log: d.log}.Handle)
+		"RemindRepurchase": with("MESSAGES_QUEUE_URL", func(env stack.Environment, messages queue.Sender) stack.Handler {
+			return stack.Do(remindrepurchase.Function{Store: d.storeOf(env), Messages: messages, Log: d.log}.Handle)
 		}),
-		"SettlePoints": plain(func(stack.Environment) stack.Handler {
-			return stack.Do(settlepoints.Function{Store: d.store, Log: d.log}.Handle)
+		"SettlePoints": plain(func(env stack.Environment) stack.Handler {
+			return stack.Do(settlepoints.Function{Store: d.storeOf(env), Log: d.log}.Handle)
 		}),
 		"SendMessages": plain(func(env stack.Environment) stack.Handler {
-			return stack.Call(sendmessages.Function{Store: d.store, Notifier: d.notifier, Clock: env.Clock, Log: d.log}.Handle)
+			return stack.Call(sendmessages.Function{Store: d.storeOf(env), Notifier: d.notifier, Clock: env.Clock, Log: d.log}.Handle)
 		}),
 	}
 }

@@ -21,7 +21,6 @@ import (
 	"github.com/huitou/huitou/shared/orders/youzan"
 	"github.com/huitou/huitou/shared/problem"
 	"github.com/huitou/huitou/shared/queue"
-	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table/embedded"
 )
 
@@ -58,7 +57,7 @@ func run(ctx context.Context, c config, out io.Writer, log *slog.Logger) (err er
 	huitouStack, err := stack.Open(stack.Config{
 		Template: huitou.Template, Queues: tables[1], Log: log,
 		Builders: handlers(deps{
-			store: store.Store{Table: tables[0]}, secrets: s, keys: keys, queues: admin, notifier: sent, publicURL: address, log: log,
+			table: tables[0], secrets: s, keys: keys, queues: admin, notifier: sent, publicURL: address, log: log,
 		}),
 	})
 	if err != nil {

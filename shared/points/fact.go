@@ -18,6 +18,7 @@ const (
 	FactCancelled FactKind = "cancelled"
 	FactClaimed   FactKind = "claimed" // the order got an owner
 	FactSettled   FactKind = "settled" // the return window closed
+	FactPrize     FactKind = "prize"   // not of an order: a package card gave it
 )
 
 // Fact is one line of an order's log. It is written once and never changed.
