@@ -195,11 +195,20 @@ func Register[I, O any](api huma.API, log *slog.Logger, o Operation, handler fun
 	operation := huma.Operation{
 		Method: o.Method, Path: o.Path, OperationID: o.ID, Summary: o.Summary, Tags: []string{o.Tag},
 		DefaultStatus: o.Status, MaxBodyBytes: orders.MaxBytes,
-		Errors: []int{400, 401, 403, 404, 409, 413, 415, 422, 503},
+		Errors: []int{400, 401, 403, 404, 503},
+	}
+	if o.Method != http.MethodGet {
+		operation.Errors = append(operation.Errors, 409, 413, 415)
+	}
+	if o.Method == http.MethodPost && !o.NoIdempotencyKey {
+		operation.Errors = append(operation.Errors, 422)
 	}
 	switch o.Security {
 	case "none":
-		operation.Errors = []int{400, 404, 405, 413, 415, 503}
+		operation.Errors = []int{400, 404, 405, 503}
+		if o.Method == http.MethodPost {
+			operation.Errors = append(operation.Errors, 401, 409, 413, 415)
+		}
 	case "member":
 		operation.Security = []map[string][]string{{"member": {}}}
 	default:
