@@ -53,12 +53,13 @@ type audienceBody struct {
 }
 
 type campaignBody struct {
-	Name     string         `json:"name,omitempty" maxLength:"160"`
-	Audience string         `json:"audience"`
-	Template string         `json:"template"`
-	Schedule scheduleBody   `json:"schedule"`
-	Holdout  int            `json:"holdout,omitempty" minimum:"0" maximum:"50" doc:"percent of the audience left out for comparison (对照组)"`
-	State    campaign.State `json:"state,omitempty" enum:"active,paused" default:"active"`
+	Name     string          `json:"name,omitempty" maxLength:"160"`
+	Audience string          `json:"audience"`
+	Template string          `json:"template"`
+	Schedule scheduleBody    `json:"schedule"`
+	Holdout  int             `json:"holdout,omitempty" minimum:"0" maximum:"50" doc:"percent of the audience left out for comparison (对照组)"`
+	State    campaign.State  `json:"state,omitempty" enum:"active,paused" default:"active"`
+	Route    loyalty.Channel `json:"route,omitempty" maxLength:"64" doc:"channel that buyers should order on (反哺渠道); each member's own when absent"`
 }
 
 type scheduleBody struct {
@@ -299,7 +300,7 @@ func (f Function) putCampaign(ctx context.Context, in *struct {
 	}
 	c := campaign.Campaign{
 		ID: in.ID, Name: in.Body.Name, Audience: in.Body.Audience, Template: in.Body.Template,
-		Holdout: in.Body.Holdout, State: in.Body.State, CreatedAt: f.Clock(), Ran: known.Ran,
+		Holdout: in.Body.Holdout, State: in.Body.State, Route: in.Body.Route, CreatedAt: f.Clock(), Ran: known.Ran,
 		Schedule: campaign.Schedule{Cron: in.Body.Schedule.Cron, At: value(in.Body.Schedule.At), Until: value(in.Body.Schedule.Until)},
 	}
 	if revision > 0 {
@@ -344,7 +345,7 @@ func shownCampaign(c campaign.Campaign) campaignAnswer {
 		return &at
 	}
 	return campaignAnswer{ID: c.ID, RanAt: optional(c.Ran.At), campaignBody: campaignBody{
-		Name: c.Name, Audience: c.Audience, Template: c.Template, Holdout: c.Holdout, State: c.State,
+		Name: c.Name, Audience: c.Audience, Template: c.Template, Holdout: c.Holdout, State: c.State, Route: c.Route,
 		Schedule: scheduleBody{At: optional(c.Schedule.At), Cron: c.Schedule.Cron, Until: optional(c.Schedule.Until)},
 	}}
 }

@@ -25,12 +25,12 @@ import (
 
 // batchBody is a print run as an operator asks for it.
 type batchBody struct {
-	Name      string    `json:"name" minLength:"1" maxLength:"200"`
+	Name      string    `json:"name" minLength:"1" maxLength:"60" doc:"customers see it with the prize rules"`
 	Count     int       `json:"count" minimum:"1" maximum:"1048576" doc:"cards"`
 	Arms      []armBody `json:"arms" minItems:"1" maxItems:"8"`
 	ValidFrom time.Time `json:"valid_from"`
 	ValidTo   time.Time `json:"valid_to" doc:"first instant after the window"`
-	RulesText string    `json:"rules_text,omitempty" maxLength:"12000"`
+	RulesText string    `json:"rules_text,omitempty" maxLength:"4000" doc:"shown to customers on the card's page and with the prize rules"`
 }
 
 type armBody struct {
@@ -97,10 +97,7 @@ func (f Function) registerCards(api huma.API) {
 		Method: http.MethodGet, Path: "/v1/card-batches/{id}/sheet.html", ID: "batch-sheet", Tag: "cards", Roles: printers,
 		Summary: "A sheet of QR codes that prints true on A4, up to 480 cards a call",
 	}, f.sheet)
-	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodGet, Path: "/v1/card-batches/{id}/rules", ID: "batch-rules", Tag: "cards", Security: "none",
-		Summary: "The published prize rules: kinds, quantities, window",
-	}, f.prizeRules)
+	f.registerRules(api)
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/card-batches/{id}/activation", ID: "activate-batch", Tag: "cards", Roles: shopkeepers,
 		Summary: "Activate: 202 for the first operator, 200 for a second, different one",
@@ -337,36 +334,4 @@ func (f Function) sheet(ctx context.Context, in *struct {
 		return nil, err
 	}
 	return &file{ContentType: "text/html; charset=utf-8", CacheControl: "no-store", ContentDisposition: "inline", Body: out.Bytes()}, nil
-}
-
-type rulesAnswer struct {
-	Name      string    `json:"name"`
-	Cards     int       `json:"cards"`
-	ValidFrom time.Time `json:"valid_from"`
-	ValidTo   time.Time `json:"valid_to"`
-	Arms      []rulesOf `json:"arms"`
-	Text      string    `json:"text,omitempty"`
-}
-
-type rulesOf struct {
-	Form   cards.Form  `json:"form"`
-	Cards  int         `json:"cards"`
-	Prizes []prizeBody `json:"prizes"`
-}
-
-// prizeRules are public from the first of the two activations on: before, the
-// batch can still change its mind.
-func (f Function) prizeRules(ctx context.Context, in *BatchPath) (*rest.Body[rulesAnswer], error) {
-	batch, err := f.Store.Batch(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	if batch.Approved == nil && batch.Activated == nil {
-		return nil, loyalty.Refuse(loyalty.KindNotFound, "batch_unknown", "")
-	}
-	answer := rulesAnswer{Name: batch.Name, Cards: batch.Count, ValidFrom: batch.ValidFrom, ValidTo: batch.ValidTo, Text: batch.RulesText, Arms: []rulesOf{}}
-	for i, arm := range batch.Arms {
-		answer.Arms = append(answer.Arms, rulesOf{arm.Form, batch.ArmSize(i), shownPrizes(arm)})
-	}
-	return rest.Answer(answer), nil
 }

@@ -38,6 +38,9 @@ type Campaign struct {
 	Schedule Schedule `json:"schedule"`
 	Holdout  int      `json:"holdout,omitempty"` // percent of the audience that gets nothing (对照组)
 	State    State    `json:"state"`
+	// Route is the channel that the campaign wants its buyers to order on
+	// (反哺渠道), "" for each member's own.
+	Route loyalty.Channel `json:"route,omitempty"`
 
 	CreatedAt time.Time `json:"created_at"`
 	Ran       Ran       `json:"ran,omitzero"`
