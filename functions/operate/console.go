@@ -16,7 +16,6 @@ import (
 	"github.com/huitou/huitou/shared/problem"
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/rest"
-	"github.com/huitou/huitou/shared/token"
 )
 
 //go:embed console
@@ -126,10 +125,7 @@ func showSession(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	_ = json.NewEncoder(w).Encode(struct {
-		token.Operator
-		Role token.Role `json:"role"`
-	}{operator, operator.Role}) // a reader who went away needs no answer
+	_ = json.NewEncoder(w).Encode(operator) // a reader who went away needs no answer
 }
 
 func showAsset(w http.ResponseWriter, r *http.Request) {

@@ -50,6 +50,7 @@ var openAPI []byte
 func (f Function) Handler() http.Handler {
 	mux := http.NewServeMux()
 	f.Register(rest.New(mux))
+	f.registerConsole(mux)
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		_, _ = w.Write(openAPI) // a reader who went away needs no answer

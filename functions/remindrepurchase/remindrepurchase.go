@@ -47,14 +47,9 @@ func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
 	if run.rules.Quiet(run.now, run.zone) {
 		return nil
 	}
-	var failed []error
-	for shard := range table.WakeShards {
-		if err := run.shard(ctx, shard); err != nil {
-			failed = append(failed, err)
-		}
-	}
-	f.Log.InfoContext(ctx, "reminders planned", slog.Int("looked_at", run.looked), slog.Int("asked_for", run.asked), slog.Int("failed", len(failed)))
-	return errors.Join(failed...)
+	err = f.Store.EachDue(ctx, store.WakeRemind, run.now, run.accounts)
+	f.Log.InfoContext(ctx, "reminders planned", slog.Int("looked_at", run.looked), slog.Int("asked_for", run.asked), slog.Bool("failed", err != nil))
+	return err
 }
 
 // run is one firing.
@@ -68,39 +63,11 @@ type run struct {
 	looked, asked int
 }
 
-func (r *run) shard(ctx context.Context, shard int) error {
-	var failed []error
-	cursor := ""
-	for {
-		members, next, err := r.Store.Due(ctx, table.IndexRemind, shard, r.now, cursor)
-		if err != nil {
-			return errors.Join(append(failed, err)...)
-		}
-		if len(members) > 0 {
-			if err := r.members(ctx, members); err != nil {
-				failed = append(failed, err)
-			}
-		}
-		if next == "" {
-			return errors.Join(failed...)
-		}
-		cursor = next
-	}
-}
-
-// members deals with one page. The index may be behind, so the accounts are
-// read again and decide.
-func (r *run) members(ctx context.Context, members []loyalty.MemberID) error {
-	accounts, err := r.Store.Accounts(ctx, table.Strong, members...)
-	if err != nil {
-		return err
-	}
+// accounts deals with one page.
+func (r *run) accounts(ctx context.Context, accounts []store.Account) error {
 	var failed []error
 	var wanted [][]byte
 	for _, account := range accounts {
-		if account == nil || account.RemindAt.IsZero() || account.RemindAt.After(r.now) {
-			continue
-		}
 		r.looked++
 		plan := r.rules.Plan(account.Purchases(), r.now, r.zone)
 		for _, purchase := range plan.Due {
@@ -109,7 +76,7 @@ func (r *run) members(ctx context.Context, members []loyalty.MemberID) error {
 		if len(plan.Due) > 0 {
 			continue
 		}
-		if err := r.rest(ctx, *account, plan); err != nil {
+		if err := r.rest(ctx, account, plan); err != nil {
 			failed = append(failed, err)
 		}
 	}

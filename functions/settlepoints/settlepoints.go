@@ -47,14 +47,9 @@ func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
 		return err
 	}
 	run := run{Function: f, versions: versions, now: tick.Time}
-	var failed []error
-	for shard := range table.WakeShards {
-		if err := run.shard(ctx, shard); err != nil {
-			failed = append(failed, err)
-		}
-	}
-	f.Log.InfoContext(ctx, "points settled", slog.Int("looked_at", run.looked), slog.Int("orders", run.settled), slog.Int("failed", len(failed)))
-	return errors.Join(failed...)
+	err = f.Store.EachDue(ctx, store.WakeSettle, run.now, run.accounts)
+	f.Log.InfoContext(ctx, "points settled", slog.Int("looked_at", run.looked), slog.Int("orders", run.settled), slog.Bool("failed", err != nil))
+	return err
 }
 
 // run is one firing.
@@ -66,40 +61,12 @@ type run struct {
 	looked, settled int
 }
 
-func (r *run) shard(ctx context.Context, shard int) error {
-	var failed []error
-	cursor := ""
-	for {
-		members, next, err := r.Store.Due(ctx, table.IndexSettle, shard, r.now, cursor)
-		if err != nil {
-			return errors.Join(append(failed, err)...)
-		}
-		if len(members) > 0 {
-			if err := r.members(ctx, members); err != nil {
-				failed = append(failed, err)
-			}
-		}
-		if next == "" {
-			return errors.Join(failed...)
-		}
-		cursor = next
-	}
-}
-
-// members deals with one page. The index may be behind, so the accounts are
-// read again and decide.
-func (r *run) members(ctx context.Context, members []loyalty.MemberID) error {
-	accounts, err := r.Store.Accounts(ctx, table.Strong, members...)
-	if err != nil {
-		return err
-	}
+// accounts deals with one page.
+func (r *run) accounts(ctx context.Context, accounts []store.Account) error {
 	var failed []error
 	for _, account := range accounts {
-		if account == nil || account.SettleAt.IsZero() || account.SettleAt.After(r.now) {
-			continue
-		}
 		r.looked++
-		if err := r.member(ctx, *account); err != nil {
+		if err := r.member(ctx, account); err != nil {
 			failed = append(failed, err)
 		}
 	}

@@ -310,61 +310,6 @@ func LastPurchase(category string, at time.Time, order loyalty.OrderKey) ([]tabl
 	}, table.MissingOrAtMost(accountLast+category, instant)
 }
 
-// Wake is one of the two indexes that wake a schedule for a member.
-type Wake struct{ pk, sk, asked string }
-
-// The two wake-up calls.
-var (
-	WakeRemind = Wake{"rpk", "rsk", "rasked"}
-	WakeSettle = Wake{"spk", "ssk", "sasked"}
-)
-
-// By asks to be woken at the time or earlier; the condition fails when a later
-// call stands, which then has to be moved with Move. Asking is counted even
-// where an earlier call stands, so that a schedule that looked at the account
-// before does not answer that call as if nothing had been asked (see Answer).
-func (w Wake) By(member loyalty.MemberID, at time.Time) ([]table.Change, table.Condition) {
-	return []table.Change{
-		table.SetIfMissing(w.pk, table.String(table.WakePK(member))),
-		table.SetIfMissing(w.sk, table.String(table.Instant(at))),
-		table.Add(w.asked, 1),
-	}, table.MissingOrAtMost(w.sk, table.String(table.Instant(at)))
-}
-
-// Move replaces the call that stands at was by one at the time, or by none
-// when at is zero.
-func (w Wake) Move(member loyalty.MemberID, was, at time.Time) ([]table.Change, table.Condition) {
-	condition := table.Equals(w.sk, table.String(table.Instant(was)))
-	if was.IsZero() {
-		condition = table.Missing(w.sk)
-	}
-	if at.IsZero() {
-		return []table.Change{table.Remove(w.pk), table.Remove(w.sk)}, condition
-	}
-	return []table.Change{
-		table.Set(w.pk, table.String(table.WakePK(member))),
-		table.Set(w.sk, table.String(table.Instant(at))),
-	}, condition
-}
-
-// Due is one page of the members that an index wakes at or before now, out of
-// one shard of table.WakeShards.
-func (s Store) Due(ctx context.Context, index string, shard int, now time.Time, cursor string) ([]loyalty.MemberID, string, error) {
-	page, err := s.Table.Query(ctx, table.Query{
-		Index: index, PK: table.ShardPK(shard), To: table.Instant(now), Limit: 100, Cursor: cursor,
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	members := make([]loyalty.MemberID, 0, len(page.Items))
-	for _, item := range page.Items {
-		if member, ok := table.MemberOfAccount(item.Key); ok {
-			members = append(members, member)
-		}
-	}
-	return members, page.Next, nil
-}
-
 // Roster is one page of all members, out of one shard of table.RosterShards.
 func (s Store) Roster(ctx context.Context, shard, limit int, cursor string) ([]loyalty.MemberID, string, error) {
 	page, err := s.Table.Query(ctx, table.Query{PK: table.RosterPK(shard), Limit: limit, Cursor: cursor, Consistency: table.Strong})

@@ -106,35 +106,6 @@ func counterStands(name string, was int64) table.Condition {
 	return table.Equals(name, table.Number(was))
 }
 
-// Unasked holds that nobody asked By for this call since the account was read.
-// For WakeRemind it stands for "no purchase that could bring a reminder", as
-// each of them asks.
-func (w Wake) Unasked(account Account) table.Condition {
-	_, asked := w.standing(account)
-	return counterStands(w.asked, asked)
-}
-
-// Answer replaces the call that the account was read with by one at the time,
-// or by none when at is zero. The conditions fail when the call was moved, or
-// anybody asked for one, since the account was read: the schedule has to look
-// again then, or it would sleep through what it was asked for.
-func (w Wake) Answer(account Account, at time.Time) ([]table.Change, []table.Condition) {
-	was, _ := w.standing(account)
-	conditions := []table.Condition{w.Unasked(account)}
-	if was.Equal(at) {
-		return nil, conditions
-	}
-	changes, held := w.Move(account.Member, was, at)
-	return changes, append(conditions, held)
-}
-
-func (w Wake) standing(account Account) (at time.Time, asked int64) {
-	if w == WakeSettle {
-		return account.SettleAt, account.SettleAsked
-	}
-	return account.RemindAt, account.RemindAsked
-}
-
 func (r Reminded) text() string {
 	return table.Instant(r.Bought) + " " + r.Outcome + " " + table.Instant(r.At) + " " + strconv.FormatInt(r.Program, 10)
 }

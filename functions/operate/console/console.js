@@ -1,0 +1,1016 @@
+// The console's pages. Everything they show comes from the public API, read
+// with the operator's own token; nothing is written into the page as HTML.
+
+const english = document.documentElement.lang === "en";
+const languageTag = english ? "en-GB" : "zh-CN";
+const byID = (id) => document.getElementById(id);
+
+// Every word is a pair: Chinese, English. {0} stands for an argument.
+const words = {
+  loading: ["正在读取…", "Loading…"],
+  retry: ["重试", "Try again"],
+  refresh: ["刷新", "Refresh"],
+  more: ["加载更多", "Load more"],
+  shown: ["{0}：已显示 {1} 条", "{0}: {1} shown"],
+  offline: ["连接不上服务，请检查网络后重试。", "The service cannot be reached. Check the connection and try again."],
+  failed: ["没有读到数据", "That could not be read"],
+  refused: ["没有完成", "That was not done"],
+  field: ["字段", "Field"],
+  signedOut: ["已退出。", "Signed out."],
+  tokenNeeded: ["请粘贴运营令牌。", "Paste an operator token."],
+  missing: ["没有这个页面", "There is no such page"],
+  missingHow: ["地址可能已经改变，请从导航进入。", "The address may have changed. Start from the navigation."],
+  back: ["返回", "Back"],
+  cancel: ["取消", "Cancel"],
+  none: ["无", "None"],
+  unit_points: ["{0} 积分", "{0} points"],
+  unit_cards: ["{0} 张", "{0} cards"],
+  unit_coupons: ["{0} 张", "{0} coupons"],
+  unit_people: ["{0} 人", "{0} members"],
+  unit_times: ["{0} 次", "{0} runs"],
+  unit_orders: ["{0} 笔", "{0} orders"],
+  unit_messages: ["{0} 条", "{0}"],
+  unit_days: ["{0} 天", "{0} days"],
+  unit_each: ["{0} 个", "{0}"],
+
+  role_viewer: ["只读", "viewer"],
+  role_operator: ["运营", "operator"],
+  role_admin: ["管理员", "admin"],
+  role_integration: ["系统对接", "integration"],
+  role_printer: ["印刷厂", "printer"],
+  rolePrinter: ["印刷厂令牌只能下载卡码，不能打开运营台。请使用接口 GET /v1/card-batches/{批次}/cards.csv。", "A printing house's token opens codes, not the console. Use GET /v1/card-batches/{batch}/cards.csv."],
+
+  error_token_invalid: ["令牌无效，请核对后重新粘贴。", "This token is not known. Check it and paste it again."],
+  error_token_missing: ["请重新登录。", "Please sign in again."],
+  error_token_malformed: ["令牌格式不对。", "This is not a token."],
+  error_role_missing: ["您的角色没有这项权限，请联系管理员。", "Your role does not allow this. Ask an admin."],
+  error_member_unknown: ["没有这个会员编号。", "There is no member of this id."],
+  error_batch_unknown: ["没有这个批次。", "There is no such batch."],
+  error_queue_unknown: ["没有这个队列。", "There is no such queue."],
+  error_batch_frozen: ["批次已冻结，不能再激活。", "The batch is frozen and stays so."],
+  error_batch_expired: ["批次的活动时间已过。", "The batch's window is over."],
+  error_lost_race: ["刚才有其他人修改了它，请刷新后再试。", "Somebody else changed it just now. Refresh and try again."],
+  error_internal: ["服务内部出错，已记入日志。", "The service failed; its log says why."],
+
+  today: ["今日", "Today"],
+  attention: ["待处理", "Needs you"],
+  allWell: ["目前没有需要处理的事。", "Nothing needs you now."],
+  allWellButQueues: ["目前没有需要处理的事（队列仅管理员可见）。", "Nothing needs you now (queues are for admins to see)."],
+  needDead: ["{0} 队列有 {1} 条死信", "{1} dead messages on {0}"],
+  needSecond: ["批次“{0}”等待第二人确认激活", "Batch “{0}” waits for a second operator"],
+  needEnding: ["批次“{0}”将于 {1} 结束", "Batch “{0}” ends on {1}"],
+  needPaused: ["活动“{0}”已暂停", "Campaign “{0}” is paused"],
+  tileDead: ["死信", "Dead messages"],
+  tileDeadNote: ["处理失败、等待重投", "failed at every try"],
+  tileWaiting: ["排队中", "On queues"],
+  tileWaitingNote: ["待处理 {0}，处理中 {1}", "{0} waiting, {1} in flight"],
+  tileBatches: ["包裹卡批次", "Card batches"],
+  tileBatchesNote: ["可兑换 {0}", "{0} open now"],
+  tileCampaigns: ["营销活动", "Campaigns"],
+  tileCampaignsNote: ["运行中 {0}", "{0} active"],
+  tileReminders: ["7 天内提醒", "Reminders in 7 days"],
+  tileRemindersNote: ["已排期", "scheduled"],
+  adminOnly: ["仅管理员可见", "for admins"],
+  rules: ["当前会员规则", "The rules in force"],
+  rulesShipped: ["默认规则（版本 0，随软件附带）", "The rules that ship with huitou (version 0)"],
+  rulesVersion: ["版本 {0}，自 {1} 起生效", "Version {0}, in force since {1}"],
+  rulesNext: ["版本 {0} 将于 {1} 生效", "Version {0} takes effect on {1}"],
+  rulePoints: ["积分", "Points"],
+  ruleRate: ["实付每 {0} 得 {1}，按订单行向下取整", "{1} for each {0} paid, rounded down once per order line"],
+  rulePending: ["转为可用", "Available"],
+  ruleWindow: ["确认收货 {0} 天后；没有确认收货的，付款 {1} 天后", "{0} days after receipt was confirmed; without that, {1} days after payment"],
+  ruleCycle: ["复购周期", "Cycles"],
+  ruleCategory: ["{0}：一次约用 {1} 天，用完前 {2} 天提醒", "{0}: lasts {1} days, reminder {2} days before the end"],
+  ruleQuiet: ["免打扰", "Quiet hours"],
+  ruleCap: ["提醒上限", "Cap"],
+  ruleCapText: ["每人每 {0} 天最多 {1} 条", "at most {1} messages in {0} days for each member"],
+  ruleZone: ["时区与币种", "Zone and currency"],
+
+  members: ["会员", "Members"],
+  memberID: ["会员编号", "Member id"],
+  memberHint: ["以 m 开头，例如提醒列表中的编号。目前只能按会员编号查询。", "Begins with m, as in the list of reminders. For now members are found by id alone."],
+  memberNeeded: ["请填写会员编号。", "Enter a member id."],
+  find: ["查询", "Find"],
+  recent: ["最近查看", "Recently opened"],
+  available: ["可用", "Available"],
+  pending: ["待入账", "Pending"],
+  pendingNote: ["退货期结束后可用", "until the return window closes"],
+  debt: ["欠扣", "Debt"],
+  debtNote: ["退款多扣，后续入账先抵", "later credits pay it first"],
+  balance: ["余额 {0}", "balance {0}"],
+  orders: ["订单", "Orders"],
+  paid: ["实付", "Paid"],
+  refunded: ["退款", "Refunded"],
+  joined: ["加入时间", "Joined"],
+  home: ["首购渠道", "First bought at"],
+  consents: ["授权", "Consents"],
+  consent_membership: ["会员", "membership"],
+  consent_marketing: ["营销通知", "marketing"],
+  consent_personalisation: ["个性化推荐", "personalisation"],
+  identities: ["身份", "Identities"],
+  birthday: ["生日", "Birthday"],
+  facts: ["品牌记录", "Facts"],
+  expiring: ["即将过期", "Expiring"],
+  ledger: ["积分流水", "Ledger"],
+  noLedger: ["还没有积分流水。", "No entries yet."],
+  noOrders: ["还没有订单。", "No orders yet."],
+  coupons: ["优惠券", "Coupons"],
+  noCoupons: ["还没有优惠券。", "No coupons yet."],
+  noMemberReminders: ["没有复购提醒：未购买有周期的品类。", "No reminders: nothing bought that has a cycle."],
+  time: ["时间", "Time"],
+  kind: ["类型", "Kind"],
+  entry_earn: ["入账", "earned"],
+  entry_claw: ["扣回", "taken back"],
+  entry_settle: ["转可用", "settled"],
+  entry_prize: ["奖品", "prize"],
+  order: ["订单", "Order"],
+  line: ["第 {0} 行", "line {0}"],
+  version: ["规则版本", "Rules"],
+  goods: ["商品", "Goods"],
+  refundedBack: ["已退 {0}", "{0} refunded"],
+  points: ["积分", "Points"],
+  state: ["状态", "State"],
+  order_cancelled: ["已取消", "cancelled"],
+  order_completed: ["已确认收货", "received"],
+  order_open: ["未确认收货", "not received yet"],
+  settles: ["{0} 转可用", "settles {0}"],
+  name: ["名称", "Name"],
+  terms: ["面额", "Worth"],
+  termsOff: ["满 {0} 减 {1}", "{1} off from {0}"],
+  termsPlain: ["减 {0}", "{0} off"],
+  code: ["券码", "Code"],
+  source: ["来源", "From"],
+  source_campaign: ["营销活动 {0}", "campaign {0}"],
+  source_card: ["包裹卡 {0}", "card {0}"],
+  expires: ["有效期至", "Good until"],
+  coupon_issued: ["可用", "open"],
+  coupon_used: ["已核销", "used"],
+  coupon_expired: ["已过期", "expired"],
+
+  cards: ["包裹卡", "Package cards"],
+  noBatches: ["还没有批次。批次目前通过接口创建：POST /v1/card-batches。", "No batches yet. For now they are made by the API: POST /v1/card-batches."],
+  batch: ["批次", "Batch"],
+  count: ["数量", "Cards"],
+  window: ["活动时间", "Window"],
+  windowSpan: ["{0} 至 {1}", "{0} to {1}"],
+  batch_created: ["已生成", "created"],
+  batch_printed: ["已印刷", "printed"],
+  batch_waiting: ["待第二人确认", "waits for a second"],
+  batch_active: ["可兑换", "open"],
+  batch_early: ["已激活，未开始", "active, not begun"],
+  batch_over: ["已结束", "over"],
+  batch_frozen: ["已冻结", "frozen"],
+  arm: ["分组“{0}”：{1}", "Arm “{0}”: {1}"],
+  armShare: ["占 {0}/{1} 的卡", "{0}/{1} of the cards"],
+  form_scratch: ["刮刮卡", "scratch"],
+  form_reveal: ["张张有奖", "every card wins"],
+  form_plain: ["普通卡", "plain"],
+  prize: ["奖品", "Prize"],
+  prize_coupon: ["优惠券 {0}", "coupon {0}"],
+  prize_gift: ["赠品 {0}", "gift {0}"],
+  prize_red_packet: ["红包 {0}", "red packet {0}"],
+  prize_none: ["未中奖", "no prize"],
+  worth: ["申报价值", "Worth"],
+  rulesText: ["活动说明", "Text"],
+  publicRules: ["查看对外公示的活动规则", "The prize rules as customers see them"],
+  publicLater: ["第一人确认激活后，活动规则对外公示。", "The prize rules are public from the first confirmation on."],
+  activation: ["激活", "Activation"],
+  twoPersons: ["激活需要两位不同的运营人员先后确认：第一人核对奖品与数量，确认后规则公示；第二人确认后，卡片立即可以兑换。激活后奖品不能更改。", "Two different operators confirm. The first checks prizes and quantities, and the rules become public; once the second confirms, cards can be redeemed. Prizes cannot change after that."],
+  stepCreated: ["创建", "Created"],
+  stepFirst: ["第一人确认", "First confirmation"],
+  stepSecond: ["第二人确认，激活", "Second confirmation"],
+  stepFrozen: ["冻结", "Frozen"],
+  stepOpen: ["尚未确认", "not yet"],
+  signed: ["{0}，{1}", "{0}, {1}"],
+  confirmFirst: ["我已核对，作为第一人确认", "I checked it: confirm as the first"],
+  confirmSecond: ["作为第二人确认并激活", "Confirm as the second and activate"],
+  askFirst: ["确认“{0}”的奖品与数量无误？确认后活动规则对外公示，等待另一位运营人员激活。", "Are the prizes and quantities of “{0}” right? The rules become public, and another operator has to agree."],
+  askSecond: ["激活“{0}”？共 {1}，激活后卡片立即可以兑换，奖品不能更改。", "Activate “{0}”? {1} can be redeemed at once, and the prizes cannot change."],
+  needOther: ["您已作为第一人确认。请另一位运营人员用自己的令牌登录后确认。", "You confirmed as the first. Another operator has to sign in with a token of their own."],
+  roleCannotActivate: ["您的角色（{0}）不能激活批次。", "Your role ({0}) cannot activate batches."],
+  firstDone: ["已记录您的确认，等待第二人。", "Your confirmation is recorded; a second operator has to agree."],
+  activated: ["批次已激活。", "The batch is active."],
+  downloads: ["下载", "Downloads"],
+  downloadsWarn: ["卡码可以直接兑奖，只交给印刷厂，用后请删除。", "A code is worth its prize: hand the file to the printing house alone and delete it afterwards."],
+  roleCannotDownload: ["您的角色（{0}）不能下载卡码。", "Your role ({0}) cannot download codes."],
+  csv: ["卡码 CSV", "Codes as CSV"],
+  csvGet: ["下载 CSV", "Download CSV"],
+  csvHint: ["每次最多 {0} 张", "at most {0} cards at a time"],
+  sheet: ["A4 二维码打印页", "A4 sheet of QR codes"],
+  sheetGet: ["下载打印页", "Download the sheet"],
+  from: ["从第几张起", "First card"],
+  howMany: ["张数", "Cards"],
+  outOfRange: ["请填 {0} 到 {1} 之间的整数。", "Enter a whole number from {0} to {1}."],
+  saved: ["已下载 {0}", "Downloaded {0}"],
+
+  campaigns: ["营销活动", "Campaigns"],
+  noCampaigns: ["还没有营销活动。活动目前通过接口写入：PUT /v1/campaigns/{编号}。", "No campaigns yet. For now they are written by the API: PUT /v1/campaigns/{id}."],
+  campaign_active: ["运行中", "active"],
+  campaign_paused: ["已暂停", "paused"],
+  audience: ["人群包", "Audience"],
+  template: ["券模板", "Coupon"],
+  schedule: ["时间", "Schedule"],
+  scheduleOnce: ["{0} 一次", "once, {0}"],
+  scheduleUntil: ["{0}，至 {1}", "{0}, until {1}"],
+  scheduleDaily: ["每天 {0}", "every day at {0}"],
+  scheduleWeekly: ["每{0} {1}", "{0} at {1}"],
+  holdout: ["对照组", "Holdout"],
+  ran: ["最近一次", "Last run"],
+  notRun: ["还没有运行", "has not run yet"],
+  result: ["结果", "Result"],
+  runs: ["运行", "Runs"],
+  finished: ["其中完成", "Finished"],
+  issued: ["发券", "Issued"],
+  heldOut: ["对照组", "Held out"],
+  unfunded: ["预算不足未发", "Unfunded"],
+
+  reminders: ["复购提醒", "Reminders"],
+  dueUntil: ["到这一天为止（含）", "Due up to and with"],
+  show: ["查看", "Show"],
+  dateNeeded: ["请选择日期。", "Choose a date."],
+  noReminders: ["到这一天为止没有已排期的提醒。", "No reminders are scheduled up to that day."],
+  due: ["提醒时间", "Due"],
+  member: ["会员", "Member"],
+  category: ["品类", "Category"],
+  bought: ["上次购买", "Last bought"],
+  lead: ["提前", "Lead"],
+  why: ["依据", "Why"],
+  whyCycle: ["按品类周期，自上次购买起算", "cycle of the category, from the last purchase"],
+  reminder_scheduled: ["已排期", "scheduled"],
+  reminder_sent: ["已发送", "sent"],
+  reminder_skipped: ["已跳过", "skipped"],
+  reason_opted_out: ["未同意营销或已拒收", "no consent or opted out"],
+  reason_capped: ["达到提醒上限", "cap reached"],
+  reason_bought_again: ["已再次购买", "bought again"],
+  reason_too_late: ["已过时机", "too late"],
+  reason_refunded: ["订单已退款", "refunded"],
+
+  queues: ["队列", "Queues"],
+  queue_orders: ["订单", "orders"],
+  queue_coupons: ["发券", "coupons"],
+  queue_messages: ["消息", "messages"],
+  queue_schedules: ["定时", "schedules"],
+  queuesLead: ["处理多次仍失败的消息成为死信，不会丢失。查明原因后可重投：同一件事不会重复生效。", "A message that fails at every try becomes a dead letter; none is lost. Redrive it once the cause is known: nothing takes effect twice."],
+  queuesAdmin: ["队列仅管理员可以查看和重投。您的角色：{0}。", "Queues are for admins. Your role: {0}."],
+  queue: ["队列", "Queue"],
+  waiting: ["待处理", "Waiting"],
+  inFlight: ["处理中", "In flight"],
+  dead: ["死信", "Dead"],
+  openDead: ["查看死信", "Dead letters"],
+  deadOf: ["{0} · 死信", "{0} · dead letters"],
+  noDead: ["没有死信。", "No dead letters."],
+  deadMost: ["只显示最早的 {0} 条。", "Only the oldest {0} are shown."],
+  received: ["投递 {0} 次", "{0} deliveries"],
+  body: ["消息内容", "Message"],
+  redrive: ["全部重投", "Redrive all"],
+  askRedrive: ["重投“{0}”队列的全部死信？", "Deliver every dead letter of “{0}” again?"],
+  redriven: ["已重投 {0} 条。", "{0} messages go back to the queue."],
+};
+
+const say = (key, ...args) => {
+  const pair = words[key];
+  return pair ? pair[english ? 1 : 0].replace(/\{(\d)\}/g, (_, i) => args[i]) : key;
+};
+// A word that the API chose; what the console does not know stays as it is.
+const term = (group, value) => (words[group + "_" + value] ? say(group + "_" + value) : String(value ?? ""));
+
+const channels = { tmall: "天猫", taobao: "淘宝", jd: "京东", douyin: "抖音", youzan: "有赞", wechat: "微信", wecom: "企业微信" };
+const channelName = (name) => (english ? name : channels[name] || name);
+const identityName = { buyer: ["平台买家", "buyer"], openid: ["OpenID", "OpenID"], unionid: ["UnionID", "UnionID"], wecom: ["企业微信", "WeCom"], phone: ["手机号", "phone"] };
+
+// ---- figures -------------------------------------------------------------
+
+const session = { token: "", name: "", role: "", program: null };
+const zone = () => session.program?.time_zone || "Asia/Shanghai";
+const number = (n) => Number(n ?? 0).toLocaleString(languageTag);
+const signed = (n) => (n > 0 ? "+" : n < 0 ? "−" : "") + number(Math.abs(n));
+
+// money writes fen with their unit; trailing .00 is kept, so that columns align.
+function money(fen) {
+  const whole = Math.trunc(Math.abs(fen) / 100);
+  const rest = String(Math.abs(fen) % 100).padStart(2, "0");
+  const sign = { CNY: "¥" }[session.program?.currency] ?? (session.program?.currency || "CNY") + " ";
+  return (fen < 0 ? "−" : "") + sign + whole.toLocaleString(languageTag) + "." + rest;
+}
+const yuan = (fen) => money(fen).replace(/\.00$/, "");
+
+const dateParts = (options) => (at) => new Intl.DateTimeFormat(languageTag, { timeZone: zone(), ...options }).format(new Date(at));
+const when = dateParts({ year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const day = dateParts({ year: "numeric", month: "2-digit", day: "2-digit" });
+const moment = (at) => (at ? el("time", { datetime: at }, when(at)) : "");
+const isoDay = (at) => new Intl.DateTimeFormat("en-CA", { timeZone: zone(), year: "numeric", month: "2-digit", day: "2-digit" }).format(at);
+
+// startOfDay is the first instant of a day of the brand's zone.
+function startOfDay(date, plus = 0) {
+  const noon = new Date(date + "T12:00:00Z");
+  noon.setUTCDate(noon.getUTCDate() + plus);
+  const name = new Intl.DateTimeFormat("en", { timeZone: zone(), timeZoneName: "longOffset" }).formatToParts(noon).find((p) => p.type === "timeZoneName").value;
+  return noon.toISOString().slice(0, 10) + "T00:00:00" + (name.slice(3) || "+00:00");
+}
+const inDays = (n) => new Date(Date.now() + n * 86400000);
+
+// ---- elements ------------------------------------------------------------
+
+function el(tag, attributes, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat(2).filter((c) => c !== undefined && c !== null && c !== ""));
+  return node;
+}
+const link = (href, ...children) => el("a", { href, "data-page": true }, ...children);
+const badge = (text, tone = "") => el("span", { class: "badge " + tone }, text);
+const announce = (text) => { byID("live").textContent = text; };
+const heading = (title, ...actions) => el("div", { class: "heading" }, el("h1", { id: "title", tabindex: "-1" }, title), ...actions);
+const facts = (...pairs) => el("dl", { class: "facts" }, pairs.filter(([, v]) => v !== undefined && v !== "" && v !== null)
+  .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, ...[value].flat()))));
+const tile = (id, name, figure, note, href) => el(href ? "a" : "div", href ? { class: "tile", id, href, "data-page": true } : { class: "tile", id },
+  el("span", { class: "label" }, name), el("strong", {}, figure), note ? el("small", {}, note) : "");
+const sheet = (id, title, ...children) => el("section", { class: "sheet", id, "aria-labelledby": id + "-title" }, el("h2", { id: id + "-title" }, title), ...children);
+
+// table is one that stays a table for screen readers when it is stacked.
+function table(id, name, columns, rows) {
+  const row = (item) => el("tr", { role: "row" }, columns.map((c, i) => el(i ? "td" : "th", {
+    role: i ? "cell" : "rowheader", scope: i ? null : "row", class: c.number && "number", "data-label": c.name,
+  }, el("div", {}, ...[c.cell(item)].flat()))));
+  const body = el("tbody", { role: "rowgroup" }, rows.map(row));
+  const node = el("table", { id, role: "table", "aria-label": name },
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, columns.map((c) => el("th", { role: "columnheader", scope: "col", class: c.number && "number" }, c.name)))), body);
+  return { node, add: (items) => body.append(...items.map(row)) };
+}
+
+function errorBox(error, title, retry) {
+  const known = words["error_" + error.code] && say("error_" + error.code);
+  return el("div", { class: "notice bad", role: "alert" },
+    el("strong", {}, known || title),
+    error.detail && error.detail !== known ? el("p", {}, error.detail) : "",
+    error.fields.length ? el("ul", {}, error.fields.map((f) => el("li", {}, say("field") + " ", el("code", {}, f.pointer), " · " + f.code))) : "",
+    error.status ? el("p", { class: "hint" }, [error.status, error.code, error.instance].filter(Boolean).join(" · ")) : "",
+    retry ? el("button", { class: "plain", type: "button", onclick: retry }, say("retry")) : "");
+}
+
+// load fills a place with what a promise gives: loading, then it or why not.
+let visit = 0;
+async function load(place, read, render) {
+  const mine = visit;
+  place.setAttribute("aria-busy", "true");
+  place.replaceChildren(el("p", { class: "loading" }, say("loading")));
+  try {
+    const answer = await read();
+    if (mine !== visit) return;
+    place.replaceChildren(...[render(answer)].flat());
+  } catch (error) {
+    if (mine !== visit || error.status === 401) return;
+    if (!(error instanceof Refusal)) throw error;
+    place.replaceChildren(errorBox(error, say("failed"), () => load(place, read, render)));
+  } finally {
+    place.removeAttribute("aria-busy");
+  }
+}
+
+// ---- the API -------------------------------------------------------------
+
+class Refusal extends Error {
+  constructor(status, document) {
+    super(document.detail || document.title || String(status));
+    this.status = status;
+    this.code = (document.type || "").split("/").pop();
+    this.detail = document.detail || document.title || "";
+    this.fields = document.errors || [];
+    this.instance = document.instance || "";
+  }
+}
+
+async function request(method, path, { key, body } = {}) {
+  const headers = { Authorization: "Bearer " + session.token, Accept: "application/json" };
+  if (key) headers["Idempotency-Key"] = key;
+  if (body) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store", redirect: "error" });
+  } catch {
+    throw new Refusal(0, { detail: say("offline") });
+  }
+  if (response.ok) return response;
+  const refusal = new Refusal(response.status, await response.json().catch(() => ({ title: response.statusText })));
+  if (response.status === 401 && session.name) signOut(refusal);
+  throw refusal;
+}
+const get = async (path) => (await request("GET", path)).json();
+
+// every reads a list to its end, or to most pages; more says that it went on.
+async function every(path, most = 10) {
+  const items = [];
+  let cursor = "";
+  for (let page = 0; page < most; page++) {
+    const answer = await get(path + (path.includes("?") ? "&" : "?") + "limit=100" + (cursor && "&cursor=" + encodeURIComponent(cursor)));
+    items.push(...answer.items);
+    if (!(cursor = answer.next_cursor)) return { items, more: "" };
+  }
+  return { items, more: "+" };
+}
+
+// A key belongs to one intent: pressing again after a lost answer repeats it.
+const newKey = () => "console-" + [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
+
+// pages shows a list page by page.
+function pages(id, name, path, columns, empty) {
+  const place = el("div", { class: "list" });
+  const shown = table(id, name, columns, []);
+  const troubles = el("div", {});
+  const button = el("button", { id: id + "-more", class: "plain", type: "button", hidden: true, onclick: () => next() }, say("more"));
+  let cursor = "", count = 0;
+  const read = () => get(path + (path.includes("?") ? "&" : "?") + "limit=50" + (cursor && "&cursor=" + encodeURIComponent(cursor)));
+  const take = (answer) => {
+    shown.add(answer.items);
+    count += answer.items.length;
+    cursor = answer.next_cursor || "";
+    button.hidden = !cursor;
+    announce(say("shown", name, count));
+  };
+  async function next() {
+    button.disabled = true;
+    troubles.replaceChildren();
+    try {
+      take(await read());
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      if (error.status !== 401) troubles.replaceChildren(errorBox(error, say("failed")));
+    }
+    button.disabled = false;
+  }
+  load(place, async () => {
+    // A page may be empty although the list goes on.
+    let answer = await read();
+    while (!answer.items.length && answer.next_cursor) {
+      cursor = answer.next_cursor;
+      answer = await read();
+    }
+    return answer;
+  }, (answer) => {
+    if (!answer.items.length) return el("p", { class: "empty" }, empty);
+    take(answer);
+    return [shown.node, troubles, button];
+  });
+  return place;
+}
+
+// ask wants a yes before something that is not undone.
+function ask(text, yes) {
+  return new Promise((answer) => {
+    const dialog = el("dialog", { id: "ask", "aria-labelledby": "ask-text" },
+      el("p", { id: "ask-text" }, text),
+      el("form", { method: "dialog" },
+        el("button", { id: "ask-cancel", class: "plain", value: "no" }, say("cancel")),
+        el("button", { id: "ask-yes", class: "primary", value: "yes" }, yes)));
+    dialog.addEventListener("close", () => { dialog.remove(); answer(dialog.returnValue === "yes"); });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+async function act(button, place, work) {
+  button.disabled = true;
+  place.replaceChildren();
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    if (error.status !== 401) place.replaceChildren(errorBox(error, say("refused")));
+  }
+  button.disabled = false;
+}
+
+// ---- 今日 ----------------------------------------------------------------
+
+const isAdmin = () => session.role === "admin";
+const mayRun = () => session.role === "operator" || isAdmin();
+
+function batchState(b) {
+  const now = Date.now();
+  if (b.state === "frozen") return ["frozen", "bad"];
+  if (now >= Date.parse(b.valid_to)) return ["over", ""];
+  if (b.state !== "active") return b.approved ? ["waiting", "warn"] : [b.state, ""];
+  return now < Date.parse(b.valid_from) ? ["early", "warn"] : ["active", "good"];
+}
+
+function today() {
+  const needs = el("ul", { class: "needs" });
+  const tiles = el("div", { class: "tiles", id: "tiles" });
+  const read = () => Promise.all([
+    isAdmin() ? get("/v1/queues") : null,
+    every("/v1/card-batches"), every("/v1/campaigns"),
+    every("/v1/reminders?due_before=" + encodeURIComponent(inDays(7).toISOString()), 20),
+  ]);
+  const place = el("div", {});
+  const show = (queues, batches, campaigns, reminders) => {
+    const dead = queues?.items.reduce((sum, q) => sum + q.dead, 0);
+    const waiting = queues?.items.reduce((sum, q) => sum + q.waiting, 0);
+    const inFlight = queues?.items.reduce((sum, q) => sum + q.in_flight, 0);
+    tiles.replaceChildren(
+      ...(queues ? [
+        tile("tile-dead", say("tileDead"), say("unit_messages", number(dead)), say("tileDeadNote"), "/console/queues"),
+        tile("tile-queues", say("tileWaiting"), say("unit_messages", number(waiting + inFlight)), say("tileWaitingNote", number(waiting), number(inFlight)), "/console/queues"),
+      ] : []),
+      tile("tile-batches", say("tileBatches"), say("unit_each", number(batches.items.length) + batches.more), say("tileBatchesNote", number(batches.items.filter((b) => batchState(b)[0] === "active").length)), "/console/cards"),
+      tile("tile-campaigns", say("tileCampaigns"), say("unit_each", number(campaigns.items.length) + campaigns.more), say("tileCampaignsNote", number(campaigns.items.filter((c) => c.state === "active").length)), "/console/campaigns"),
+      tile("tile-reminders", say("tileReminders"), say("unit_messages", number(reminders.items.length) + reminders.more), say("tileRemindersNote"), "/console/reminders"));
+    const soon = inDays(7);
+    needs.replaceChildren(
+      ...(queues?.items || []).filter((q) => q.dead).map((q) => el("li", { class: "bad" }, link("/console/queues/" + q.name, say("needDead", term("queue", q.name), number(q.dead))))),
+      ...batches.items.filter((b) => batchState(b)[0] === "waiting").map((b) => el("li", { class: "warn" }, link("/console/cards/" + b.id, say("needSecond", b.name)))),
+      ...batches.items.filter((b) => batchState(b)[0] === "active" && new Date(b.valid_to) < soon).map((b) => el("li", { class: "warn" }, link("/console/cards/" + b.id, say("needEnding", b.name, when(b.valid_to))))),
+      ...campaigns.items.filter((c) => c.state === "paused").map((c) => el("li", {}, link("/console/campaigns", say("needPaused", c.name || c.id)))));
+    return [tiles, sheet("attention", say("attention"), needs.children.length ? needs : el("p", { class: "well" }, say(queues ? "allWell" : "allWellButQueues")))];
+  };
+  load(place, read, (all) => show(...all));
+  const rules = el("div", {});
+  load(rules, () => get("/v1/program"), (program) => { session.program = program; return programSheet(program); });
+  return [
+    heading(say("today"), el("button", { id: "refresh", class: "plain", type: "button", onclick: () => route() }, say("refresh"))),
+    el("p", { class: "lead" }, new Intl.DateTimeFormat(languageTag, { timeZone: zone(), dateStyle: "full" }).format(new Date())),
+    place, rules,
+  ];
+}
+
+function programSheet(p) {
+  const now = Date.now();
+  const windowText = (w) => say("ruleWindow", number(w.after_completion_days), number(w.after_payment_days));
+  const next = (p.versions || []).filter((v) => Date.parse(v.effective_at) > now);
+  return sheet("program", say("rules"),
+    el("p", { class: "lead", id: "program-version" }, p.version ? say("rulesVersion", p.version, when(p.effective_at)) : say("rulesShipped"),
+      ...next.map((v) => [el("br"), say("rulesNext", v.version, when(v.effective_at))])),
+    facts(
+      [say("rulePoints"), say("ruleRate", yuan(p.points.rate.per_fen), say("unit_points", number(p.points.rate.points)))],
+      [say("rulePending"), [el("p", {}, windowText(p.points.window)), ...Object.entries(p.points.channels || {}).map(([c, w]) => el("p", {}, channelName(c) + "：" + windowText(w)))]],
+      [say("ruleCycle"), Object.entries(p.repurchase.categories || {}).map(([id, c]) => el("p", {}, say("ruleCategory", c.name || id, number(c.cycle_days), number(c.lead_days))))],
+      [say("ruleQuiet"), p.repurchase.quiet_hours.from + "–" + p.repurchase.quiet_hours.to],
+      [say("ruleCap"), say("ruleCapText", number(p.repurchase.cap.days), number(p.repurchase.cap.messages))],
+      [say("ruleZone"), p.time_zone + " · " + p.currency]));
+}
+
+// ---- 会员 ----------------------------------------------------------------
+
+const recentKey = "huitou.recent-members";
+const recent = () => JSON.parse(sessionStorage.getItem(recentKey) || "[]");
+
+function members(id = "", trouble) {
+  const error = el("p", { id: "member-error", class: "error", role: "alert" });
+  const input = el("input", { id: "member-id", type: "text", value: id, autocomplete: "off", autocapitalize: "off", spellcheck: "false", maxlength: "64", "aria-describedby": "member-hint member-error" });
+  const form = el("form", { id: "member-form", class: "bar", method: "post", novalidate: true, onsubmit: (event) => {
+    event.preventDefault();
+    const wanted = input.value.trim();
+    error.textContent = wanted ? "" : say("memberNeeded");
+    input.toggleAttribute("aria-invalid", !wanted);
+    if (wanted) navigate("/console/members/" + encodeURIComponent(wanted)); else input.focus();
+  } },
+  el("label", { for: "member-id" }, say("memberID")),
+  el("div", { class: "row" }, input, el("button", { id: "member-find", class: "primary", type: "submit" }, say("find"))),
+  error, el("p", { class: "hint", id: "member-hint" }, say("memberHint")));
+  const list = recent();
+  return [
+    heading(say("members")), form, trouble || "",
+    !id && list.length ? sheet("recent", say("recent"), el("ul", { class: "plainlist" }, list.map((m) => el("li", {}, link("/console/members/" + encodeURIComponent(m), m))))) : "",
+  ];
+}
+
+function member(id) {
+  const base = "/v1/members/" + encodeURIComponent(id);
+  const place = el("div", { id: "member" });
+  load(place, () => get(base), (m) => {
+    sessionStorage.setItem(recentKey, JSON.stringify([m.member_id, ...recent().filter((r) => r !== m.member_id)].slice(0, 8)));
+    const p = m.points;
+    return [
+      el("div", { class: "tiles" },
+        tile("points-available", say("available"), say("unit_points", number(p.available)), say("balance", number(p.available + p.pending - p.debt))),
+        tile("points-pending", say("pending"), say("unit_points", number(p.pending)), say("pendingNote")),
+        p.debt ? tile("points-debt", say("debt"), say("unit_points", number(p.debt)), say("debtNote")) : "",
+        tile("member-orders", say("orders"), say("unit_orders", number(m.orders))),
+        tile("member-paid", say("paid"), money(m.paid), m.refunded ? say("refundedBack", money(m.refunded)) : "")),
+      sheet("profile", m.member_id, facts(
+        [say("joined"), moment(m.joined_at)],
+        [say("home"), m.home_channel && channelName(m.home_channel)],
+        [say("consents"), m.consents.length ? m.consents.map((c) => badge(term("consent", c), "good")) : say("none")],
+        [say("birthday"), m.birthday],
+        [say("identities"), m.identities.map((i) => el("p", {}, (identityName[i.kind] || [i.kind, i.kind])[english ? 1 : 0] + (i.channel ? " · " + channelName(i.channel) : "") + " ", el("code", {}, i.value)))],
+        [say("facts"), Object.entries(m.facts || {}).map(([k, v]) => el("p", {}, k + "：" + v))],
+        [say("expiring"), p.expiring.map((e) => el("p", {}, day(e.at) + " · " + say("unit_points", number(e.points))))])),
+      sheet("ledger", say("ledger"), pages("ledger-table", say("ledger"), base + "/points/ledger", [
+        { name: say("time"), cell: (e) => moment(e.at) },
+        { name: say("kind"), cell: (e) => term("entry", e.kind) },
+        { name: say("available"), number: true, cell: (e) => signed(e.available) },
+        { name: say("pending"), number: true, cell: (e) => signed(e.pending) },
+        { name: say("debt"), number: true, cell: (e) => signed(e.debt) },
+        { name: say("order"), cell: (e) => (e.order_id ? [channelName(e.channel) + " · " + e.shop + " ", el("code", {}, e.order_id), e.line_id ? " · " + say("line", e.line_id) : ""] : el("code", {}, e.id)) },
+        { name: say("version"), number: true, cell: (e) => String(e.program_version) },
+      ], say("noLedger"))),
+      sheet("orders", say("orders"), pages("orders-table", say("orders"), base + "/orders", [
+        { name: say("order"), cell: (o) => [channelName(o.channel) + " · " + o.shop + " ", el("code", {}, o.order_id)] },
+        { name: say("paid"), cell: (o) => moment(o.paid_at) },
+        { name: say("goods"), cell: (o) => o.lines.map((l) => el("p", {}, (l.sku || l.category || l.line_id) + " × " + number(l.quantity) + " · " + money(l.paid) + (l.refunded ? " · " + say("refundedBack", money(l.refunded)) : ""))) },
+        { name: say("points"), number: true, cell: (o) => number(o.lines.reduce((sum, l) => sum + l.points, 0)) },
+        { name: say("state"), cell: (o) => [badge(say(o.cancelled ? "order_cancelled" : o.completed_at ? "order_completed" : "order_open"), o.cancelled ? "bad" : ""), o.settles_at && !o.cancelled ? el("small", {}, say("settles", when(o.settles_at))) : ""] },
+      ], say("noOrders"))),
+      sheet("coupons", say("coupons"), pages("coupons-table", say("coupons"), base + "/coupons", [
+        { name: say("name"), cell: (c) => c.name },
+        { name: say("terms"), cell: (c) => terms(c) },
+        { name: say("code"), cell: (c) => (c.code ? el("code", {}, c.code) : c.link || "") },
+        { name: say("state"), cell: (c) => (c.expired ? badge(say("coupon_expired")) : badge(term("coupon", c.state), c.state === "issued" ? "good" : "")) },
+        { name: say("source"), cell: (c) => source(c.trigger) },
+        { name: say("expires"), cell: (c) => moment(c.expires_at) },
+      ], say("noCoupons"))),
+      sheet("member-reminders", say("reminders"), pages("member-reminders-table", say("reminders"), base + "/reminders", reminderColumns(false), say("noMemberReminders"))),
+    ];
+  });
+  return [...members(id), place];
+}
+
+const terms = (c) => (c.threshold ? say("termsOff", yuan(c.threshold), yuan(c.discount)) : say("termsPlain", yuan(c.discount)));
+function source(trigger) {
+  const [kind, ...rest] = (trigger || "").split(":");
+  return words["source_" + kind] ? say("source_" + kind, kind === "card" ? rest.join(" · ") : rest[0]) : trigger || "";
+}
+
+// ---- 包裹卡 --------------------------------------------------------------
+
+const batchBadge = (b) => { const [state, tone] = batchState(b); return badge(term("batch", state), tone); };
+const windowOf = (b) => say("windowSpan", when(b.valid_from), when(b.valid_to));
+
+const cards = () => [heading(say("cards")), pages("batches-table", say("cards"), "/v1/card-batches", [
+  { name: say("batch"), cell: (b) => [link("/console/cards/" + encodeURIComponent(b.id), b.name), el("small", {}, b.id)] },
+  { name: say("state"), cell: batchBadge },
+  { name: say("window"), cell: windowOf },
+  { name: say("count"), number: true, cell: (b) => say("unit_cards", number(b.count)) },
+], say("noBatches"))];
+
+function prizeName(p, templates) {
+  switch (p.kind) {
+    case "points": return say("unit_points", number(p.value));
+    case "red_packet": return say("prize_red_packet", yuan(p.value));
+    case "gift": return say("prize_gift", p.value);
+    case "coupon": return say("prize_coupon", templates[p.value]?.name || p.value);
+    default: return say("prize_none");
+  }
+}
+
+const byId = (list) => Object.fromEntries(list.items.map((item) => [item.id, item]));
+
+function batch(id) {
+  const place = el("div", { id: "batch" });
+  const title = heading(say("batch") + " " + id);
+  const path = "/v1/card-batches/" + encodeURIComponent(id);
+  const render = ([b, templates]) => {
+    title.querySelector("h1").textContent = b.name;
+    const weights = b.arms.reduce((sum, a) => sum + a.weight, 0);
+    return [
+      sheet("about", b.id, facts(
+        [say("state"), batchBadge(b)],
+        [say("count"), say("unit_cards", number(b.count))],
+        [say("window"), windowOf(b)],
+        [say("rulesText"), b.rules_text]),
+      el("p", {}, b.approved || b.activated ? el("a", { id: "public-rules", href: path + "/rules", target: "_blank", rel: "noopener" }, say("publicRules")) : say("publicLater"))),
+      activation(b, path, () => load(place, read, render)),
+      ...b.arms.map((a, i) => sheet("arm-" + i, say("arm", a.name, term("form", a.form)),
+        b.arms.length > 1 ? el("p", { class: "lead" }, say("armShare", number(a.weight), number(weights))) : "",
+        table("prizes-" + i, say("prize"), [
+          { name: say("prize"), cell: (p) => prizeName(p, templates) },
+          { name: say("count"), number: true, cell: (p) => say("unit_cards", number(p.quantity)) },
+          { name: say("worth"), number: true, cell: (p) => (p.worth ? money(p.worth) : "—") },
+        ], a.prizes).node)),
+      downloads(b, path),
+    ];
+  };
+  const read = () => Promise.all([get(path), every("/v1/coupon-templates").then(byId)]);
+  load(place, read, render);
+  return [el("p", { class: "crumb" }, link("/console/cards", "‹ " + say("cards"))), title, place];
+}
+
+function activation(b, path, reload) {
+  const troubles = el("div", {});
+  const step = (name, s) => el("li", { class: s ? "done" : "" }, el("strong", {}, name), " ", s ? el("span", {}, say("signed", s.operator, when(s.at))) : el("span", { class: "hint" }, say("stepOpen")));
+  const [state] = batchState(b);
+  let action = "";
+  if (state !== "frozen" && state !== "over" && b.state !== "active") {
+    if (!mayRun()) action = el("p", { class: "hint" }, say("roleCannotActivate", term("role", session.role)));
+    else if (b.approved?.operator === session.name) action = el("p", { class: "notice" }, say("needOther"));
+    else {
+      const key = newKey();
+      const label = say(b.approved ? "confirmSecond" : "confirmFirst");
+      action = el("button", { id: "activate", class: "primary", type: "button", onclick: async (event) => {
+        if (!await ask(b.approved ? say("askSecond", b.name, say("unit_cards", number(b.count))) : say("askFirst", b.name), label)) return;
+        await act(event.target, troubles, async () => {
+          const response = await request("POST", path + "/activation", { key });
+          reload();
+          announce(say(response.status === 202 ? "firstDone" : "activated"));
+        });
+      } }, label);
+    }
+  }
+  return sheet("activation", say("activation"),
+    b.state === "active" || b.state === "frozen" ? "" : el("p", {}, say("twoPersons")),
+    el("ol", { class: "steps" }, step(say("stepCreated"), b.created), step(say("stepFirst"), b.approved), step(say("stepSecond"), b.activated), b.frozen ? step(say("stepFrozen"), b.frozen) : ""),
+    action, troubles);
+}
+
+function downloads(b, path) {
+  if (!mayRun()) return sheet("downloads", say("downloads"), el("p", { class: "hint" }, say("roleCannotDownload", term("role", session.role))));
+  const form = (name, title, hint, most, usual, file, extension) => {
+    const troubles = el("div", {});
+    const input = (what, label, value, max) => el("div", {}, el("label", { for: name + "-" + what }, label),
+      el("input", { id: name + "-" + what, type: "number", inputmode: "numeric", min: "1", max, value, required: true, "aria-describedby": name + "-error" }));
+    const error = el("p", { id: name + "-error", class: "error", role: "alert" });
+    return el("form", { id: name + "-form", method: "post", novalidate: true, onsubmit: (event) => {
+      event.preventDefault();
+      const wrong = [...event.target.querySelectorAll("input")].find((i) => !i.validity.valid);
+      event.target.querySelectorAll("input").forEach((i) => i.setAttribute("aria-invalid", i === wrong));
+      error.textContent = wrong ? say("outOfRange", 1, number(wrong.max)) : "";
+      if (wrong) return wrong.focus();
+      const from = byID(name + "-from").valueAsNumber, limit = Math.min(byID(name + "-count").valueAsNumber, b.count - from + 1);
+      act(byID(name + "-get"), troubles, async () => {
+        const content = await (await request("GET", path + file + "?from=" + (from - 1) + "&limit=" + limit)).blob();
+        const saved = b.id + "-" + from + "-" + (from + limit - 1) + extension;
+        const address = URL.createObjectURL(content);
+        el("a", { href: address, download: saved }).click();
+        setTimeout(() => URL.revokeObjectURL(address), 60000);
+        announce(say("saved", saved));
+      });
+    } },
+    el("h3", {}, title, " ", el("small", {}, hint)),
+    el("div", { class: "row" }, input("from", say("from"), 1, b.count), input("count", say("howMany"), Math.min(usual, b.count), Math.min(most, b.count)),
+      el("button", { id: name + "-get", class: "plain", type: "submit" }, say(name + "Get"))),
+    error, troubles);
+  };
+  return sheet("downloads", say("downloads"), el("p", {}, say("downloadsWarn")),
+    form("csv", say("csv"), say("csvHint", number(20000)), 20000, 20000, "/cards.csv", ".csv"),
+    form("sheet", say("sheet"), say("csvHint", number(480)), 480, 24, "/sheet.html", ".html"));
+}
+
+// ---- 营销活动 ------------------------------------------------------------
+
+const weekdays = english ? ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"] : ["周日", "周一", "周二", "周三", "周四", "周五", "周六"];
+
+// scheduleText says the plain cron forms in words, and leaves the others as written.
+function scheduleText(s) {
+  if (s.at) return say("scheduleOnce", when(s.at));
+  let text = s.cron;
+  const [minute, hour, dayOfMonth, month, weekday] = s.cron.trim().split(/\s+/);
+  if (/^\d+$/.test(minute) && /^\d+$/.test(hour) && dayOfMonth === "*" && month === "*") {
+    const time = hour.padStart(2, "0") + ":" + minute.padStart(2, "0");
+    if (weekday === "*") text = say("scheduleDaily", time);
+    else if (/^[0-6](,[0-6])*$/.test(weekday)) text = say("scheduleWeekly", weekday.split(",").map((d) => weekdays[d]).join(english ? ", " : "、"), time);
+  }
+  return s.until ? say("scheduleUntil", text, when(s.until)) : text;
+}
+
+function campaigns() {
+  const place = el("div", { id: "campaigns" });
+  load(place, () => Promise.all([every("/v1/campaigns"), every("/v1/coupon-templates").then(byId), every("/v1/audiences").then(byId)]), ([list, templates, audiences]) => {
+    if (!list.items.length) return el("p", { class: "empty" }, say("noCampaigns"));
+    announce(say("shown", say("campaigns"), list.items.length));
+    return list.items.map((c) => {
+      const id = "campaign-" + c.id;
+      const result = el("div", {});
+      load(result, () => get("/v1/campaigns/" + encodeURIComponent(c.id) + "/result"), (r) => el("div", { class: "figures", role: "group", "aria-label": say("result") },
+        tile(id + "-issued", say("issued"), say("unit_coupons", number(r.issued))),
+        tile(id + "-held-out", say("heldOut"), say("unit_people", number(r.held_out))),
+        tile(id + "-unfunded", say("unfunded"), say("unit_people", number(r.unfunded))),
+        tile(id + "-runs", say("runs"), say("unit_times", number(r.runs)), say("finished") + " " + number(r.finished))));
+      const t = templates[c.template];
+      return sheet(id, c.name || c.id,
+        facts(
+          [say("state"), badge(term("campaign", c.state), c.state === "active" ? "good" : "warn")],
+          [say("schedule"), el("span", { title: c.schedule.cron }, scheduleText(c.schedule))],
+          [say("audience"), [audiences[c.audience]?.name || c.audience, audiences[c.audience] ? el("small", {}, el("code", {}, audiences[c.audience].rule)) : ""]],
+          [say("template"), t ? [t.name, el("small", {}, terms(t))] : c.template],
+          [say("holdout"), number(c.holdout || 0) + "%"],
+          [say("ran"), c.ran_at ? moment(c.ran_at) : say("notRun")]),
+        result);
+    });
+  });
+  return [heading(say("campaigns")), place];
+}
+
+// ---- 提醒 ----------------------------------------------------------------
+
+function reminderColumns(withMember) {
+  const category = (r) => session.program?.repurchase.categories?.[r.category]?.name || r.category;
+  return [
+    { name: say("due"), cell: (r) => moment(r.due_at) },
+    withMember && { name: say("member"), cell: (r) => link("/console/members/" + encodeURIComponent(r.member_id), el("code", {}, r.member_id)) },
+    { name: say("category"), cell: category },
+    { name: say("bought"), cell: (r) => moment(r.bought_at) },
+    { name: say("lead"), number: true, cell: (r) => say("unit_days", number(r.lead_days)) },
+    { name: say("why"), cell: (r) => (r.why.startsWith("cycle of the category") ? say("whyCycle") : r.why) },
+    { name: say("state"), cell: (r) => [badge(term("reminder", r.state), r.state === "sent" ? "good" : ""), r.reason || r.at ? el("small", {}, [r.reason && term("reason", r.reason), r.at && when(r.at)].filter(Boolean).join(" · ")) : ""] },
+  ].filter(Boolean);
+}
+
+function reminders() {
+  const wanted = new URLSearchParams(location.search).get("due_until");
+  const until = /^\d{4}-\d{2}-\d{2}$/.test(wanted || "") && !isNaN(Date.parse(wanted)) ? wanted : isoDay(inDays(7));
+  const input = el("input", { id: "due-until", type: "date", value: until, required: true, "aria-describedby": "due-error" });
+  const error = el("p", { id: "due-error", class: "error", role: "alert" });
+  return [
+    heading(say("reminders")),
+    el("form", { id: "reminders-form", class: "bar", method: "post", novalidate: true, onsubmit: (event) => {
+      event.preventDefault();
+      error.textContent = input.value ? "" : say("dateNeeded");
+      if (input.value) navigate("/console/reminders?due_until=" + input.value); else input.focus();
+    } },
+    el("label", { for: "due-until" }, say("dueUntil")),
+    el("div", { class: "row" }, input, el("button", { id: "reminders-show", class: "primary", type: "submit" }, say("show"))), error),
+    pages("reminders-table", say("reminders"), "/v1/reminders?due_before=" + encodeURIComponent(startOfDay(until, 1)), reminderColumns(true), say("noReminders")),
+  ];
+}
+
+// ---- 队列 ----------------------------------------------------------------
+
+const notAdmin = () => el("p", { class: "notice", id: "queues-admin" }, say("queuesAdmin", term("role", session.role)));
+
+function redrive(name, done) {
+  const troubles = el("div", {});
+  const key = newKey();
+  return [el("button", { id: "redrive-" + name, class: "plain", type: "button", onclick: async (event) => {
+    if (!await ask(say("askRedrive", term("queue", name)), say("redrive"))) return;
+    await act(event.target, troubles, async () => {
+      const answer = await (await request("POST", "/v1/queues/" + encodeURIComponent(name) + "/redrive", { key })).json();
+      done();
+      announce(say("redriven", number(answer.messages)));
+    });
+  } }, say("redrive")), troubles];
+}
+
+function queues() {
+  if (!isAdmin()) return [heading(say("queues")), notAdmin()];
+  const place = el("div", {});
+  const read = () => get("/v1/queues");
+  const again = () => load(place, read, render);
+  const render = (list) => {
+    announce(say("shown", say("queues"), list.items.length));
+    return table("queues-table", say("queues"), [
+      { name: say("queue"), cell: (q) => [term("queue", q.name), el("small", {}, q.name)] },
+      { name: say("waiting"), number: true, cell: (q) => say("unit_messages", number(q.waiting)) },
+      { name: say("inFlight"), number: true, cell: (q) => say("unit_messages", number(q.in_flight)) },
+      { name: say("dead"), number: true, cell: (q) => (q.dead ? badge(say("unit_messages", number(q.dead)), "bad") : say("unit_messages", 0)) },
+      { name: say("openDead"), cell: (q) => (q.dead ? link("/console/queues/" + encodeURIComponent(q.name), say("openDead")) : "—") },
+    ], list.items).node;
+  };
+  again();
+  return [heading(say("queues"), el("button", { id: "refresh", class: "plain", type: "button", onclick: again }, say("refresh"))), el("p", { class: "lead" }, say("queuesLead")), place];
+}
+
+function deadLetters(name) {
+  const title = heading(say("deadOf", term("queue", name)));
+  const crumb = el("p", { class: "crumb" }, link("/console/queues", "‹ " + say("queues")));
+  if (!isAdmin()) return [crumb, title, notAdmin()];
+  const most = 100;
+  const place = el("div", {});
+  const read = () => get("/v1/queues/" + encodeURIComponent(name) + "/dead?limit=" + most);
+  const again = () => load(place, read, render);
+  const render = (list) => {
+    announce(say("shown", say("dead"), list.items.length));
+    if (!list.items.length) return el("p", { class: "empty" }, say("noDead"));
+    const pretty = (body) => { try { return JSON.stringify(JSON.parse(body), null, 2); } catch { return body; } };
+    return [
+      el("div", {}, redrive(name, again)),
+      list.items.length >= most ? el("p", { class: "hint" }, say("deadMost", most)) : "",
+      ...list.items.map((m) => el("details", { class: "sheet" },
+        el("summary", {}, moment(m.sent_at), " · ", say("received", number(m.receives)), el("small", {}, m.id)),
+        el("pre", { tabindex: "0", "aria-label": say("body") }, pretty(m.body)))),
+    ];
+  };
+  again();
+  return [crumb, title, place];
+}
+
+// ---- where we are --------------------------------------------------------
+
+const routes = [
+  [/^\/console$/, "today", today],
+  [/^\/console\/members$/, "members", () => members()],
+  [/^\/console\/members\/([^/]+)$/, "members", member],
+  [/^\/console\/cards$/, "cards", cards],
+  [/^\/console\/cards\/([^/]+)$/, "cards", batch],
+  [/^\/console\/campaigns$/, "campaigns", campaigns],
+  [/^\/console\/reminders$/, "reminders", reminders],
+  [/^\/console\/queues$/, "queues", queues],
+  [/^\/console\/queues\/([^/]+)$/, "queues", deadLetters],
+];
+
+function route(moved) {
+  visit++;
+  const found = routes.map(([pattern, view, show]) => ({ match: pattern.exec(location.pathname), view, show })).find((r) => r.match);
+  const view = found ? found.view : "missing";
+  document.body.dataset.view = view;
+  for (const a of document.querySelectorAll("#nav a")) {
+    if (a.id === "nav-" + view) a.setAttribute("aria-current", "page"); else a.removeAttribute("aria-current");
+  }
+  const part = found && found.match[1];
+  const shown = found ? found.show(...(part ? [decodeURIComponent(part)] : [])) : [heading(say("missing")), el("p", {}, say("missingHow"))];
+  byID("view").replaceChildren(...[shown].flat().filter(Boolean));
+  document.title = byID("title").textContent + " · " + brandTitle;
+  const language = new URLSearchParams(location.search);
+  language.set("lang", byID("language").lang);
+  byID("language").href = "?" + language;
+  if (moved) {
+    scrollTo(0, 0);
+    byID("title").focus({ preventScroll: true });
+  }
+}
+const brandTitle = document.title;
+
+function navigate(address) {
+  history.pushState(null, "", address);
+  route(true);
+}
+
+document.addEventListener("click", (event) => {
+  const a = event.target.closest("a[data-page]");
+  if (!a || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  if (session.name) navigate(a.getAttribute("href"));
+});
+addEventListener("popstate", () => { if (session.name) route(true); });
+
+// ---- signing in ----------------------------------------------------------
+
+const tokenKey = "huitou.operator-token";
+
+function showSignIn(message) {
+  visit++;
+  document.body.classList.add("out");
+  for (const id of ["nav", "sign-out"]) byID(id).hidden = true;
+  byID("who").textContent = "";
+  byID("view").replaceChildren();
+  byID("sign-in").hidden = false;
+  byID("sign-in-error").textContent = message || "";
+  byID("token").focus();
+}
+
+function signOut(refusal) {
+  sessionStorage.removeItem(tokenKey);
+  sessionStorage.removeItem(recentKey);
+  Object.assign(session, { token: "", name: "", role: "", program: null });
+  showSignIn(refusal && (words["error_" + refusal.code] ? say("error_" + refusal.code) : refusal.detail));
+}
+
+async function signIn(token) {
+  session.token = token;
+  const who = await get("/console/session");
+  if (who.role === "printer") throw new Refusal(403, { type: "role_printer", detail: say("rolePrinter") });
+  session.program = await get("/v1/program");
+  Object.assign(session, { name: who.name, role: who.role });
+  sessionStorage.setItem(tokenKey, token);
+  byID("who").textContent = who.name === who.role ? term("role", who.role) : who.name + " · " + term("role", who.role);
+  document.body.classList.remove("out");
+  byID("sign-in").hidden = true;
+  byID("token").value = "";
+  for (const id of ["nav", "sign-out"]) byID(id).hidden = false;
+  for (const a of document.querySelectorAll("[data-admin]")) a.hidden = !isAdmin();
+}
+
+byID("sign-in-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const token = byID("token").value.trim();
+  const error = byID("sign-in-error"), button = byID("sign-in-submit");
+  error.textContent = token ? "" : say("tokenNeeded");
+  byID("token").toggleAttribute("aria-invalid", !token);
+  if (!token) return byID("token").focus();
+  button.disabled = true;
+  try {
+    await signIn(token);
+    route(true);
+  } catch (refusal) {
+    if (!(refusal instanceof Refusal)) throw refusal;
+    session.token = "";
+    error.textContent = words["error_" + refusal.code] ? say("error_" + refusal.code) : refusal.detail;
+    byID("token").focus();
+  } finally {
+    button.disabled = false;
+  }
+});
+byID("sign-out").addEventListener("click", () => { signOut(); announce(say("signedOut")); });
+
+// The language was taken into a cookie; the address need not keep it.
+{
+  const query = new URLSearchParams(location.search);
+  if (query.has("lang")) {
+    query.delete("lang");
+    history.replaceState(null, "", location.pathname + (query.size ? "?" + query : ""));
+  }
+}
+const kept = sessionStorage.getItem(tokenKey);
+if (!kept) showSignIn();
+else {
+  try {
+    await signIn(kept);
+    route();
+  } catch (refusal) {
+    if (!(refusal instanceof Refusal)) throw refusal;
+    if (refusal.status === 401 || refusal.status === 403) signOut(refusal);
+    else byID("view").replaceChildren(errorBox(refusal, say("failed"), () => location.reload()));
+  }
+}

@@ -1,0 +1,143 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// Wake is one of the two indexes that wake a schedule for a member.
+type Wake struct{ index, pk, sk, asked string }
+
+// The two wake-up calls.
+var (
+	WakeRemind = Wake{table.IndexRemind, "rpk", "rsk", "rasked"}
+	WakeSettle = Wake{table.IndexSettle, "spk", "ssk", "sasked"}
+)
+
+// By asks to be woken at the time or earlier; the condition fails when a later
+// call stands, which then has to be moved with Move. Asking is counted even
+// where an earlier call stands, so that a schedule that looked at the account
+// before does not answer that call as if nothing had been asked (see Answer).
+func (w Wake) By(member loyalty.MemberID, at time.Time) ([]table.Change, table.Condition) {
+	return []table.Change{
+		table.SetIfMissing(w.pk, table.String(table.WakePK(member))),
+		table.SetIfMissing(w.sk, table.String(table.Instant(at))),
+		table.Add(w.asked, 1),
+	}, table.MissingOrAtMost(w.sk, table.String(table.Instant(at)))
+}
+
+// Move replaces the call that stands at was by one at the time, or by none
+// when at is zero.
+func (w Wake) Move(member loyalty.MemberID, was, at time.Time) ([]table.Change, table.Condition) {
+	condition := table.Equals(w.sk, table.String(table.Instant(was)))
+	if was.IsZero() {
+		condition = table.Missing(w.sk)
+	}
+	if at.IsZero() {
+		return []table.Change{table.Remove(w.pk), table.Remove(w.sk)}, condition
+	}
+	return []table.Change{
+		table.Set(w.pk, table.String(table.WakePK(member))),
+		table.Set(w.sk, table.String(table.Instant(at))),
+	}, condition
+}
+
+// Unasked holds that nobody asked By for this call since the account was read.
+// For WakeRemind it stands for "no purchase that could bring a reminder", as
+// each of them asks.
+func (w Wake) Unasked(account Account) table.Condition {
+	_, asked := w.standing(account)
+	return counterStands(w.asked, asked)
+}
+
+// Answer replaces the call that the account was read with by one at the time,
+// or by none when at is zero. The conditions fail when the call was moved, or
+// anybody asked for one, since the account was read: the schedule has to look
+// again then, or it would sleep through what it was asked for.
+func (w Wake) Answer(account Account, at time.Time) ([]table.Change, []table.Condition) {
+	was, _ := w.standing(account)
+	conditions := []table.Condition{w.Unasked(account)}
+	if was.Equal(at) {
+		return nil, conditions
+	}
+	changes, held := w.Move(account.Member, was, at)
+	return changes, append(conditions, held)
+}
+
+func (w Wake) standing(account Account) (at time.Time, asked int64) {
+	if w == WakeSettle {
+		return account.SettleAt, account.SettleAsked
+	}
+	return account.RemindAt, account.RemindAsked
+}
+
+// Due is one page of the members whom the call wakes at or before now, out of
+// one shard of table.WakeShards. The index may be behind.
+func (s Store) Due(ctx context.Context, wake Wake, shard int, now time.Time, cursor string) ([]loyalty.MemberID, string, error) {
+	page, err := s.Table.Query(ctx, table.Query{
+		Index: wake.index, PK: table.ShardPK(shard), To: table.Instant(now), Limit: 100, Cursor: cursor,
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	members := make([]loyalty.MemberID, 0, len(page.Items))
+	for _, item := range page.Items {
+		if member, ok := table.MemberOfAccount(item.Key); ok {
+			members = append(members, member)
+		}
+	}
+	return members, page.Next, nil
+}
+
+// EachDue visits the accounts that the call wakes at or before now, a page at a
+// time, as a strong read has them. A page that fails does not keep the others
+// from their turn; all errors come back together.
+func (s Store) EachDue(ctx context.Context, wake Wake, now time.Time, visit func(context.Context, []Account) error) error {
+	var failed []error
+	for shard := range table.WakeShards {
+		cursor := ""
+		for {
+			members, next, err := s.Due(ctx, wake, shard, now, cursor)
+			if err != nil {
+				failed = append(failed, err)
+				break
+			}
+			if err := s.visitDue(ctx, wake, now, members, visit); err != nil {
+				failed = append(failed, err)
+			}
+			if next == "" {
+				break
+			}
+			cursor = next
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (s Store) visitDue(ctx context.Context, wake Wake, now time.Time, members []loyalty.MemberID, visit func(context.Context, []Account) error) error {
+	if len(members) == 0 {
+		return nil
+	}
+	accounts, err := s.Accounts(ctx, table.Strong, members...)
+	if err != nil {
+		return err
+	}
+	var due []Account
+	for _, account := range accounts {
+		if account == nil {
+			continue
+		}
+		if at, _ := wake.standing(*account); !at.IsZero() && !at.After(now) {
+			due = append(due, *account)
+		}
+	}
+	if len(due) == 0 {
+		return nil
+	}
+	return visit(ctx, due)
+}
+
