@@ -140,4 +140,3 @@ func (s Store) visitDue(ctx context.Context, wake Wake, now time.Time, members [
 	}
 	return visit(ctx, due)
 }
-
