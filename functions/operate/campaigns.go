@@ -23,7 +23,7 @@ type DocumentPath struct {
 }
 
 type templateBody struct {
-	Name      string       `json:"name" minLength:"1" maxLength:"160" doc:"customers see it"`
+	Name      string       `json:"name" minLength:"1" maxLength:"40" doc:"customers see it"`
 	Kind      coupons.Kind `json:"kind,omitempty" enum:"own,pool,link" default:"own"`
 	Threshold loyalty.Fen  `json:"threshold,omitempty" minimum:"0" doc:"满: fen the order must reach; 0 for none"`
 	Discount  loyalty.Fen  `json:"discount" minimum:"1" doc:"减: fen the coupon takes off"`

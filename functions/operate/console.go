@@ -9,8 +9,6 @@ import (
 	"encoding/json"
 	"html/template"
 	"net/http"
-	"path"
-	"strings"
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/problem"
@@ -18,10 +16,18 @@ import (
 	"github.com/huitou/huitou/shared/rest"
 )
 
-//go:embed console
-var consoleFiles embed.FS
+var (
+	//go:embed console/shell.html
+	shellFile embed.FS
+	//go:embed console/console.js
+	scriptFile []byte
+	//go:embed console/console.css
+	styleFile []byte
+	//go:embed console/icon.svg
+	iconFile []byte
+)
 
-var shellTemplate = template.Must(template.ParseFS(consoleFiles, "console/shell.html"))
+var shellTemplate = template.Must(template.ParseFS(shellFile, "console/shell.html"))
 
 // asset is a file of the console under a name that changes with its content,
 // so that a browser may keep it for ever.
@@ -32,22 +38,16 @@ type asset struct {
 }
 
 var consoleAssets = map[string]asset{
-	"script": readAsset("console.js", "text/javascript; charset=utf-8"),
-	"style":  readAsset("console.css", "text/css; charset=utf-8"),
-	"icon":   readAsset("icon.svg", "image/svg+xml"),
+	"script": newAsset("console", ".js", "text/javascript; charset=utf-8", scriptFile),
+	"style":  newAsset("console", ".css", "text/css; charset=utf-8", styleFile),
+	"icon":   newAsset("icon", ".svg", "image/svg+xml", iconFile),
 }
 
 const assetFolder = "/console/assets/"
 
-func readAsset(name, contentType string) asset {
-	content, err := consoleFiles.ReadFile("console/" + name)
-	if err != nil {
-		panic(err) // embedded at build time
-	}
+func newAsset(name, extension, contentType string, content []byte) asset {
 	sum := sha256.Sum256(content)
-	extension := path.Ext(name)
-	hashed := strings.TrimSuffix(name, extension) + "." + hex.EncodeToString(sum[:8]) + extension
-	return asset{assetFolder + hashed, contentType, content}
+	return asset{assetFolder + name + "." + hex.EncodeToString(sum[:8]) + extension, contentType, content}
 }
 
 // consoleView is one page of the console (运营台). Its id is the body's

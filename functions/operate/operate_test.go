@@ -251,6 +251,20 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// huma's reader of Accept panics on some of these; each gets JSON.
+func TestAMalformedAcceptHeaderIsNoFault(t *testing.T) {
+	b := open(t)
+	for _, accept := range []string{"a;,b", "; ; ,", ";", ",", "a/b;q", "a/b;q=;", "*/*;q=x", "text/html;q=0.9,;", strings.Repeat("a;,", 1000), "\x00"} {
+		request := httptest.NewRequest(http.MethodGet, "/healthz", nil)
+		request.Header["Accept"] = []string{accept}
+		recorder := httptest.NewRecorder()
+		b.ServeHTTP(recorder, request)
+		if recorder.Code != http.StatusOK {
+			t.Errorf("%.20q: %d %s", accept, recorder.Code, recorder.Body)
+		}
+	}
+}
+
 // snapshot is the table but for the answers remembered under Idempotency-Keys.
 func (b *brand) snapshot(t *testing.T) string {
 	t.Helper()

@@ -79,7 +79,7 @@ func (f Function) prizeRules(ctx context.Context, in *struct {
 	for i, arm := range batch.Arms {
 		answer.Arms = append(answer.Arms, rulesOf{arm.Form, batch.ArmSize(i), shownPrizes(arm)})
 	}
-	return &published{Status: http.StatusOK, Vary: "Accept", Body: answer}, nil
+	return &published{Status: http.StatusOK, Vary: "Accept", ContentType: "application/json", Body: answer}, nil
 }
 
 // publicBatch is a batch whose rules are public: from the first of the two

@@ -276,6 +276,7 @@ func Strict(mux *http.ServeMux, wrap func(http.Handler) http.Handler) http.Handl
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		dropMalformedAccept(r.Header)
 		if _, pattern := mux.Handler(r); pattern == "" {
 			problemForUnknown(mux, w, r)
 			return
@@ -286,6 +287,20 @@ func Strict(mux *http.ServeMux, wrap func(http.Handler) http.Handler) http.Handl
 		}
 		inner.ServeHTTP(w, r)
 	})
+}
+
+// dropMalformedAccept takes away a preference that cannot be read, so that the
+// caller gets JSON: huma's reader of the header panics on some of them
+// (danielgtaylor/huma#639).
+func dropMalformedAccept(header http.Header) {
+	for _, line := range header.Values("Accept") {
+		for preference := range strings.SplitSeq(line, ",") {
+			if _, _, err := mime.ParseMediaType(preference); err != nil || strings.HasSuffix(strings.TrimSpace(preference), ";") {
+				header.Del("Accept")
+				return
+			}
+		}
+	}
 }
 
 func checkBody(r *http.Request) error {

@@ -71,6 +71,7 @@ const words = {
   tileReminders: ["7 天内提醒", "Reminders in 7 days"],
   tileRemindersNote: ["已排期", "scheduled"],
   adminOnly: ["仅管理员可见", "for admins"],
+  nextReminders: ["接下来的提醒", "Coming reminders"],
   rules: ["当前会员规则", "The rules in force"],
   rulesShipped: ["默认规则（版本 0，随软件附带）", "The rules that ship with huitou (version 0)"],
   rulesVersion: ["版本 {0}，自 {1} 起生效", "Version {0}, in force since {1}"],
@@ -97,10 +98,13 @@ const words = {
   pendingNote: ["退货期结束后可用", "until the return window closes"],
   debt: ["欠扣", "Debt"],
   debtNote: ["退款多扣，后续入账先抵", "later credits pay it first"],
+  change_available: ["可用积分", "Available points"],
+  change_pending: ["待入账积分", "Pending points"],
+  change_debt: ["欠扣积分", "Points of debt"],
   balance: ["余额 {0}", "balance {0}"],
   orders: ["订单", "Orders"],
   paid: ["实付", "Paid"],
-  refunded: ["退款", "Refunded"],
+  paidAt: ["付款时间", "Paid at"],
   joined: ["加入时间", "Joined"],
   home: ["首购渠道", "First bought at"],
   consents: ["授权", "Consents"],
@@ -175,7 +179,7 @@ const words = {
   publicRules: ["查看对外公示的活动规则", "The prize rules as customers see them"],
   publicLater: ["第一人确认激活后，活动规则对外公示。", "The prize rules are public from the first confirmation on."],
   activation: ["激活", "Activation"],
-  twoPersons: ["激活需要两位不同的运营人员先后确认：第一人核对奖品与数量，确认后规则公示；第二人确认后，卡片立即可以兑换。激活后奖品不能更改。", "Two different operators confirm. The first checks prizes and quantities, and the rules become public; once the second confirms, cards can be redeemed. Prizes cannot change after that."],
+  twoPersons: ["激活需要两位不同的运营人员先后确认：第一人核对奖品与数量，确认后规则公示；第二人确认后，卡片在活动时间内可以兑换。奖品创建后不能更改。", "Two different operators confirm. The first checks prizes and quantities, and the rules become public; once the second confirms, cards can be redeemed within the window. Prizes never change after creation."],
   stepCreated: ["创建", "Created"],
   stepFirst: ["第一人确认", "First confirmation"],
   stepSecond: ["第二人确认，激活", "Second confirmation"],
@@ -185,7 +189,7 @@ const words = {
   confirmFirst: ["我已核对，作为第一人确认", "I checked it: confirm as the first"],
   confirmSecond: ["作为第二人确认并激活", "Confirm as the second and activate"],
   askFirst: ["确认“{0}”的奖品与数量无误？确认后活动规则对外公示，等待另一位运营人员激活。", "Are the prizes and quantities of “{0}” right? The rules become public, and another operator has to agree."],
-  askSecond: ["激活“{0}”？共 {1}，激活后卡片立即可以兑换，奖品不能更改。", "Activate “{0}”? {1} can be redeemed at once, and the prizes cannot change."],
+  askSecond: ["激活“{0}”？共 {1}，激活后在活动时间内可以兑换。", "Activate “{0}”? {1} can then be redeemed within the window."],
   needOther: ["您已作为第一人确认。请另一位运营人员用自己的令牌登录后确认。", "You confirmed as the first. Another operator has to sign in with a token of their own."],
   roleCannotActivate: ["您的角色（{0}）不能激活批次。", "Your role ({0}) cannot activate batches."],
   firstDone: ["已记录您的确认，等待第二人。", "Your confirmation is recorded; a second operator has to agree."],
@@ -229,6 +233,7 @@ const words = {
   show: ["查看", "Show"],
   dateNeeded: ["请选择日期。", "Choose a date."],
   noReminders: ["到这一天为止没有已排期的提醒。", "No reminders are scheduled up to that day."],
+  remindersMost: ["提醒很多，这里只有其中 {0} 条。请选早一些的日期。", "There are more than these {0}. Choose an earlier day."],
   due: ["提醒时间", "Due"],
   member: ["会员", "Member"],
   category: ["品类", "Category"],
@@ -325,7 +330,7 @@ const link = (href, ...children) => el("a", { href, "data-page": true }, ...chil
 const badge = (text, tone = "") => el("span", { class: "badge " + tone }, text);
 const announce = (text) => { byID("live").textContent = text; };
 const heading = (title, ...actions) => el("div", { class: "heading" }, el("h1", { id: "title", tabindex: "-1" }, title), ...actions);
-const facts = (...pairs) => el("dl", { class: "facts" }, pairs.filter(([, v]) => v !== undefined && v !== "" && v !== null)
+const facts = (...pairs) => el("dl", { class: "facts" }, pairs.filter(([, v]) => v !== undefined && v !== "" && v !== null && v.length !== 0)
   .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, ...[value].flat()))));
 const tile = (id, name, figure, note, href) => el(href ? "a" : "div", href ? { class: "tile", id, href, "data-page": true } : { class: "tile", id },
   el("span", { class: "label" }, name), el("strong", {}, figure), note ? el("small", {}, note) : "");
@@ -334,7 +339,7 @@ const sheet = (id, title, ...children) => el("section", { class: "sheet", id, "a
 // table is one that stays a table for screen readers when it is stacked.
 function table(id, name, columns, rows) {
   const row = (item) => el("tr", { role: "row" }, columns.map((c, i) => el(i ? "td" : "th", {
-    role: i ? "cell" : "rowheader", scope: i ? null : "row", class: c.number && "number", "data-label": c.name,
+    role: i ? "cell" : "rowheader", scope: i ? null : "row", class: [c.number && "number", c.quiet?.(item) && "quiet"].filter(Boolean).join(" ") || null, "data-label": c.name,
   }, el("div", {}, ...[c.cell(item)].flat()))));
   const body = el("tbody", { role: "rowgroup" }, rows.map(row));
   const node = el("table", { id, role: "table", "aria-label": name },
@@ -349,7 +354,7 @@ function errorBox(error, title, retry) {
     error.detail && error.detail !== known ? el("p", {}, error.detail) : "",
     error.fields.length ? el("ul", {}, error.fields.map((f) => el("li", {}, say("field") + " ", el("code", {}, f.pointer), " · " + f.code))) : "",
     error.status ? el("p", { class: "hint" }, [error.status, error.code, error.instance].filter(Boolean).join(" · ")) : "",
-    retry ? el("button", { class: "plain", type: "button", onclick: retry }, say("retry")) : "");
+    retry && (!error.status || error.status === 429 || error.status >= 500) ? el("button", { class: "plain", type: "button", onclick: retry }, say("retry")) : "");
 }
 
 // load fills a place with what a promise gives: loading, then it or why not.
@@ -522,9 +527,14 @@ function today() {
     needs.replaceChildren(
       ...(queues?.items || []).filter((q) => q.dead).map((q) => el("li", { class: "bad" }, link("/console/queues/" + q.name, say("needDead", term("queue", q.name), number(q.dead))))),
       ...batches.items.filter((b) => batchState(b)[0] === "waiting").map((b) => el("li", { class: "warn" }, link("/console/cards/" + b.id, say("needSecond", b.name)))),
-      ...batches.items.filter((b) => batchState(b)[0] === "active" && new Date(b.valid_to) < soon).map((b) => el("li", { class: "warn" }, link("/console/cards/" + b.id, say("needEnding", b.name, when(b.valid_to))))),
+      ...batches.items.filter((b) => batchState(b)[0] === "active" && new Date(b.valid_to) < soon).map((b) => el("li", { class: "warn" }, link("/console/cards/" + b.id, say("needEnding", b.name, when(Date.parse(b.valid_to) - 1000))))),
       ...campaigns.items.filter((c) => c.state === "paused").map((c) => el("li", {}, link("/console/campaigns", say("needPaused", c.name || c.id)))));
-    return [tiles, sheet("attention", say("attention"), needs.children.length ? needs : el("p", { class: "well" }, say(queues ? "allWell" : "allWellButQueues")))];
+    const next = byDue(reminders.items).slice(0, 5);
+    return [
+      tiles,
+      sheet("attention", say("attention"), needs.children.length ? needs : el("p", { class: "well" }, say(queues ? "allWell" : "allWellButQueues"))),
+      next.length ? sheet("next", say("nextReminders"), table("next-table", say("nextReminders"), reminderColumns(true).filter((c) => c.name !== say("why") && c.name !== say("state")), next).node) : "",
+    ];
   };
   load(place, read, (all) => show(...all));
   const rules = el("div", {});
@@ -564,7 +574,7 @@ function members(id = "", trouble) {
     event.preventDefault();
     const wanted = input.value.trim();
     error.textContent = wanted ? "" : say("memberNeeded");
-    input.toggleAttribute("aria-invalid", !wanted);
+    input.setAttribute("aria-invalid", !wanted);
     if (wanted) navigate("/console/members/" + encodeURIComponent(wanted)); else input.focus();
   } },
   el("label", { for: "member-id" }, say("memberID")),
@@ -585,7 +595,7 @@ function member(id) {
     const p = m.points;
     return [
       el("div", { class: "tiles" },
-        tile("points-available", say("available"), say("unit_points", number(p.available)), say("balance", number(p.available + p.pending - p.debt))),
+        tile("points-available", say("available"), say("unit_points", number(p.available)), say("balance", say("unit_points", number(p.available + p.pending - p.debt)))),
         tile("points-pending", say("pending"), say("unit_points", number(p.pending)), say("pendingNote")),
         p.debt ? tile("points-debt", say("debt"), say("unit_points", number(p.debt)), say("debtNote")) : "",
         tile("member-orders", say("orders"), say("unit_orders", number(m.orders))),
@@ -601,15 +611,14 @@ function member(id) {
       sheet("ledger", say("ledger"), pages("ledger-table", say("ledger"), base + "/points/ledger", [
         { name: say("time"), cell: (e) => moment(e.at) },
         { name: say("kind"), cell: (e) => term("entry", e.kind) },
-        { name: say("available"), number: true, cell: (e) => signed(e.available) },
-        { name: say("pending"), number: true, cell: (e) => signed(e.pending) },
-        { name: say("debt"), number: true, cell: (e) => signed(e.debt) },
+        ...["available", "pending", "debt"].map((part) => (
+          { name: say("change_" + part), number: true, cell: (e) => signed(e[part]), quiet: (e) => e[part] === 0 })),
         { name: say("order"), cell: (e) => (e.order_id ? [channelName(e.channel) + " · " + e.shop + " ", el("code", {}, e.order_id), e.line_id ? " · " + say("line", e.line_id) : ""] : el("code", {}, e.id)) },
         { name: say("version"), number: true, cell: (e) => String(e.program_version) },
       ], say("noLedger"))),
       sheet("orders", say("orders"), pages("orders-table", say("orders"), base + "/orders", [
         { name: say("order"), cell: (o) => [channelName(o.channel) + " · " + o.shop + " ", el("code", {}, o.order_id)] },
-        { name: say("paid"), cell: (o) => moment(o.paid_at) },
+        { name: say("paidAt"), cell: (o) => moment(o.paid_at) },
         { name: say("goods"), cell: (o) => o.lines.map((l) => el("p", {}, (l.sku || l.category || l.line_id) + " × " + number(l.quantity) + " · " + money(l.paid) + (l.refunded ? " · " + say("refundedBack", money(l.refunded)) : ""))) },
         { name: say("points"), number: true, cell: (o) => number(o.lines.reduce((sum, l) => sum + l.points, 0)) },
         { name: say("state"), cell: (o) => [badge(say(o.cancelled ? "order_cancelled" : o.completed_at ? "order_completed" : "order_open"), o.cancelled ? "bad" : ""), o.settles_at && !o.cancelled ? el("small", {}, say("settles", when(o.settles_at))) : ""] },
@@ -637,7 +646,8 @@ function source(trigger) {
 // ---- 包裹卡 --------------------------------------------------------------
 
 const batchBadge = (b) => { const [state, tone] = batchState(b); return badge(term("batch", state), tone); };
-const windowOf = (b) => say("windowSpan", when(b.valid_from), when(b.valid_to));
+// valid_to is the first instant after the window; people want its last minute.
+const windowOf = (b) => say("windowSpan", when(b.valid_from), when(Date.parse(b.valid_to) - 1000));
 
 const cards = () => [heading(say("cards")), pages("batches-table", say("cards"), "/v1/card-batches", [
   { name: say("batch"), cell: (b) => [link("/console/cards/" + encodeURIComponent(b.id), b.name), el("small", {}, b.id)] },
@@ -795,6 +805,8 @@ function campaigns() {
 
 // ---- 提醒 ----------------------------------------------------------------
 
+const byDue = (items) => items.toSorted((a, b) => Date.parse(a.due_at) - Date.parse(b.due_at));
+
 function reminderColumns(withMember) {
   const category = (r) => session.program?.repurchase.categories?.[r.category]?.name || r.category;
   return [
@@ -813,6 +825,16 @@ function reminders() {
   const until = /^\d{4}-\d{2}-\d{2}$/.test(wanted || "") && !isNaN(Date.parse(wanted)) ? wanted : isoDay(inDays(7));
   const input = el("input", { id: "due-until", type: "date", value: until, required: true, "aria-describedby": "due-error" });
   const error = el("p", { id: "due-error", class: "error", role: "alert" });
+  const place = el("div", {});
+  // The index is sharded: only the whole list can be put in order.
+  load(place, () => every("/v1/reminders?due_before=" + encodeURIComponent(startOfDay(until, 1)), 20), (list) => {
+    announce(say("shown", say("reminders"), list.items.length));
+    if (!list.items.length) return el("p", { class: "empty" }, say("noReminders"));
+    return [
+      list.more ? el("p", { class: "notice" }, say("remindersMost", number(list.items.length))) : "",
+      table("reminders-table", say("reminders"), reminderColumns(true), byDue(list.items)).node,
+    ];
+  });
   return [
     heading(say("reminders")),
     el("form", { id: "reminders-form", class: "bar", method: "post", novalidate: true, onsubmit: (event) => {
@@ -822,7 +844,7 @@ function reminders() {
     } },
     el("label", { for: "due-until" }, say("dueUntil")),
     el("div", { class: "row" }, input, el("button", { id: "reminders-show", class: "primary", type: "submit" }, say("show"))), error),
-    pages("reminders-table", say("reminders"), "/v1/reminders?due_before=" + encodeURIComponent(startOfDay(until, 1)), reminderColumns(true), say("noReminders")),
+    place,
   ];
 }
 
@@ -875,7 +897,7 @@ function deadLetters(name) {
     if (!list.items.length) return el("p", { class: "empty" }, say("noDead"));
     const pretty = (body) => { try { return JSON.stringify(JSON.parse(body), null, 2); } catch { return body; } };
     return [
-      el("div", {}, redrive(name, again)),
+      el("div", { class: "actions" }, redrive(name, again)),
       list.items.length >= most ? el("p", { class: "hint" }, say("deadMost", most)) : "",
       ...list.items.map((m) => el("details", { class: "sheet" },
         el("summary", {}, moment(m.sent_at), " · ", say("received", number(m.receives)), el("small", {}, m.id)),
@@ -977,7 +999,7 @@ byID("sign-in-form").addEventListener("submit", async (event) => {
   const token = byID("token").value.trim();
   const error = byID("sign-in-error"), button = byID("sign-in-submit");
   error.textContent = token ? "" : say("tokenNeeded");
-  byID("token").toggleAttribute("aria-invalid", !token);
+  byID("token").setAttribute("aria-invalid", !token);
   if (!token) return byID("token").focus();
   button.disabled = true;
   try {
