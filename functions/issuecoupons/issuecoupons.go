@@ -12,7 +12,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"github.com/huitou/huitou/shared/audience"
+	"github.com/huitou/huitou/shared/audience/rule"
 	"github.com/huitou/huitou/shared/batch"
 	"github.com/huitou/huitou/shared/campaign"
 	"github.com/huitou/huitou/shared/coupons"
@@ -185,7 +185,7 @@ type crowd struct {
 // wrong nor visible, and no coupon rests on it, only on its own absence.
 func (f Function) choose(ctx context.Context, run store.Run, members []loyalty.MemberID) (crowd, error) {
 	var chosen crowd
-	rule, err := audience.Compile(run.Rule)
+	rule, err := rule.Compile(run.Rule)
 	if err != nil {
 		return chosen, err
 	}

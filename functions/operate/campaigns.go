@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/huitou/huitou/shared/audience"
+	"github.com/huitou/huitou/shared/audience/rule"
 	"github.com/huitou/huitou/shared/campaign"
 	"github.com/huitou/huitou/shared/coupons"
 	"github.com/huitou/huitou/shared/loyalty"
@@ -206,7 +207,7 @@ func (f Function) putAudience(ctx context.Context, in *struct {
 },
 ) (*rest.Body[audience.Definition], error) {
 	definition := audience.Definition{ID: in.ID, Name: in.Body.Name, Rule: in.Body.Rule}
-	if _, err := audience.Compile(definition.Rule); err != nil {
+	if _, err := rule.Compile(definition.Rule); err != nil {
 		return nil, err
 	}
 	_, revision, err := found(f.Store.Audience(ctx, in.ID))
@@ -233,7 +234,7 @@ func (f Function) previewAudience(ctx context.Context, in *DocumentPath) (*rest.
 	if err != nil {
 		return nil, err
 	}
-	rule, err := audience.Compile(definition.Rule)
+	rule, err := rule.Compile(definition.Rule)
 	if err != nil {
 		return nil, err
 	}
@@ -265,7 +266,7 @@ func (f Function) previewAudience(ctx context.Context, in *DocumentPath) (*rest.
 	return rest.Answer(answer), nil
 }
 
-func (f Function) preview(ctx context.Context, rule *audience.Rule, rules program.Program, members []loyalty.MemberID, answer *previewAnswer) error {
+func (f Function) preview(ctx context.Context, rule *rule.Rule, rules program.Program, members []loyalty.MemberID, answer *previewAnswer) error {
 	accounts, err := f.Store.Accounts(ctx, table.Eventual, members...)
 	if err != nil {
 		return err

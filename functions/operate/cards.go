@@ -258,6 +258,10 @@ type file struct {
 
 // each visits the codes of a run.
 func (f Function) each(ctx context.Context, id string, from, limit int, visit func(card int, qrToken, typed string) error) (cards.Batch, error) {
+	if f.PublicURL == "" {
+		return cards.Batch{}, loyalty.Refuse(loyalty.KindConflict, "public_url_unset",
+			"codes hold the address customers reach; deploy with the parameter PublicUrl or DomainName first")
+	}
 	batch, err := f.Store.Batch(ctx, id)
 	if err != nil {
 		return batch, err

@@ -10,6 +10,8 @@ import (
 	"html/template"
 	"net/http"
 
+	"github.com/huitou/huitou/shared/pagestyle"
+
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/problem"
 	"github.com/huitou/huitou/shared/program"
@@ -160,7 +162,7 @@ func (f Function) showConsole(w http.ResponseWriter, r *http.Request, status int
 		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: lang, Path: "/console", MaxAge: 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	}
 	brand := f.consoleBrand(r.Context())
-	palette := brandPalette(brand.Colour)
+	palette := pagestyle.Palette(brand.Colour)
 	s := shell{
 		Lang: lang, Other: english, Brand: brand.Name, Palette: template.CSS(palette), // #nosec G203 -- colours of six hexadecimal digits
 		Views: consoleViews, View: view, Assets: consoleAssets,
@@ -183,7 +185,7 @@ func (f Function) showConsole(w http.ResponseWriter, r *http.Request, status int
 	header.Set("Vary", "Cookie")
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Robots-Tag", "noindex, nofollow")
-	header.Set("Content-Security-Policy", "default-src 'self'; style-src 'self' "+inlineHash(palette)+
+	header.Set("Content-Security-Policy", "default-src 'self'; style-src 'self' "+pagestyle.Hash(palette)+
 		"; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
 	_, _ = w.Write(page.Bytes()) // a reader who went away needs no answer

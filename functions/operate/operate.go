@@ -37,7 +37,7 @@ type Function struct {
 	PhoneKey   []byte
 	TokenKey   []byte
 	AdminToken string // hash (token.Hash) of the admin's token
-	PublicURL  string // where customers reach the brand: "https://huitou.example.com"
+	PublicURL  string // where customers reach the brand: "https://huitou.example.com"; "" until the brand knows, and no card is printed before
 	Clock      func() time.Time
 	Random     io.Reader
 	Log        *slog.Logger

@@ -51,6 +51,7 @@ type brand struct {
 	engine *embedded.Engine
 	orders *kept
 	http.Handler
+	function operate.Function
 }
 
 func open(t *testing.T) *brand {
@@ -61,13 +62,14 @@ func open(t *testing.T) *brand {
 		t.Fatal(err)
 	}
 	b := &brand{t: t, engine: engine, orders: &kept{}}
-	b.Handler = operate.Function{
+	b.function = operate.Function{
 		Store: store.Store{Table: engine}, Orders: b.orders, Queues: noQueues{}, Keys: keys,
 		PhoneKey: bytes.Repeat([]byte{7}, 32), TokenKey: bytes.Repeat([]byte{8}, 32),
 		AdminToken: token.Hash(adminToken), PublicURL: "https://brand.example",
 		Clock: func() time.Time { return now }, Random: rand.Reader,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	}.Handler()
+	}
+	b.Handler = b.function.Handler()
 	return b
 }
 
@@ -389,6 +391,19 @@ func TestABatchIsMadeOnceAndActivatedByTwo(t *testing.T) {
 	status, rules, _ := b.call(request{method: "GET", path: "/v1/card-batches/" + id + "/rules"})
 	if status != http.StatusOK || !strings.Contains(rules, `"quantity":60`) {
 		t.Errorf("published rules: %d %s", status, rules)
+	}
+}
+
+func TestNoCodeIsPrintedForAnAddressNobodyKnows(t *testing.T) {
+	b := open(t)
+	_, made := b.post("/v1/card-batches", "batch-1", batch)
+	b.function.PublicURL = ""
+	b.Handler = b.function.Handler()
+	for _, path := range []string{"cards.csv", "sheet.html"} {
+		status, answer, _ := b.call(request{method: "GET", path: "/v1/card-batches/" + field(t, made, "id") + "/" + path, token: adminToken})
+		if status != http.StatusConflict || !strings.Contains(answer, "public_url_unset") {
+			t.Errorf("%s: %d %s", path, status, answer)
+		}
 	}
 }
 

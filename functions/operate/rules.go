@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/huitou/huitou/shared/pagestyle"
+
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/huitou/huitou/shared/cards"
@@ -180,7 +182,7 @@ func (f Function) rulesPage(ctx context.Context, batch cards.Batch, err error) (
 		f.Log.ErrorContext(ctx, "request failed", "operation", "batch-rules", "error", err.Error())
 		status, shown.Problem = problem.Status(kind), "页面暂时打不开，请稍后再试"
 	}
-	style := brandPalette(rules.Brand.Colour) + rulesStyle
+	style := pagestyle.Palette(rules.Brand.Colour) + rulesStyle
 	shown.Style = template.CSS(style) // #nosec G203 -- our own file, and colours of six hexadecimal digits
 	var page bytes.Buffer
 	if err := rulesTemplate.Execute(&page, shown); err != nil {
@@ -188,7 +190,7 @@ func (f Function) rulesPage(ctx context.Context, batch cards.Batch, err error) (
 	}
 	return &published{
 		Status: status, Vary: "Accept", ContentType: "text/html; charset=utf-8", ContentLanguage: "zh-CN",
-		ContentSecurity: "default-src 'none'; style-src " + inlineHash(style) + "; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		ContentSecurity: "default-src 'none'; style-src " + pagestyle.Hash(style) + "; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 		Body:            page.Bytes(),
 	}, nil
 }

@@ -3,19 +3,17 @@ package redeemcard
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/pagestyle"
 	"github.com/huitou/huitou/shared/problem"
 	"github.com/huitou/huitou/shared/program"
 )
@@ -29,14 +27,8 @@ var (
 	pageScript string
 
 	pageTemplate = template.Must(template.New("page").Parse(pageMarkup))
-	scriptHash   = hashOf(pageScript)
+	scriptHash   = pagestyle.Hash(pageScript)
 )
-
-// hashOf is how a Content-Security-Policy names an inline script or style.
-func hashOf(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-}
 
 // page is what page.html shows. The prize is in it only after it was drawn,
 // and the code never.
@@ -262,7 +254,7 @@ func (f *Function) render(w http.ResponseWriter, r *http.Request, status int, p 
 		p.Until = p.Batch.ValidTo.Add(-time.Second).In(rules.Zone()).Format(time.DateOnly)
 	}
 	p.Title = p.Text.title(p)
-	style := brandColours(rules.Brand.Colour) + pageStyle
+	style := pagestyle.Palette(rules.Brand.Colour) + pageStyle
 	p.Style, p.Script = template.CSS(style), template.JS(pageScript) // #nosec G203 -- our own files, and a colour of six hexadecimal digits
 	var body bytes.Buffer
 	if err := pageTemplate.Execute(&body, p); err != nil {
@@ -278,35 +270,12 @@ func (f *Function) render(w http.ResponseWriter, r *http.Request, status int, p 
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("X-Robots-Tag", "noindex, nofollow")
 	header.Set("Referrer-Policy", "no-referrer") // the code is in the address
-	header.Set("Content-Security-Policy", "default-src 'self'; script-src "+scriptHash+"; style-src "+hashOf(style)+
+	header.Set("Content-Security-Policy", "default-src 'self'; script-src "+scriptHash+"; style-src "+pagestyle.Hash(style)+
 		"; img-src 'self' data:; connect-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body.Bytes()) // a customer who went away scans again
 	}
-}
-
-var sixDigits = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
-
-// brandColours makes the page's colours of the brand's one: as it is for
-// areas, with ink on it that can be read, and darkened until it can be read
-// itself on white (WCAG 2.2, contrast of 4.5).
-func brandColours(brand string) string {
-	if !sixDigits.MatchString(brand) {
-		brand = "#b3261e"
-	}
-	var r, g, b int
-	if _, err := fmt.Sscanf(brand, "#%02x%02x%02x", &r, &g, &b); err != nil {
-		return ""
-	}
-	ink := "#ffffff"
-	if contrast(r, g, b, 1) < 4.5 {
-		ink = "#000000" // at least 4.5 wherever white is less
-	}
-	for contrast(r, g, b, 1) < 4.5 {
-		r, g, b = r*15/16, g*15/16, b*15/16
-	}
-	return fmt.Sprintf(":root{--brand:%s;--ink-on-brand:%s;--accent:#%02x%02x%02x}\n", brand, ink, r, g, b)
 }
 
 // language is the page's: what the visitor chose, else what his browser asks

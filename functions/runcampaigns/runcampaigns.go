@@ -9,7 +9,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/huitou/huitou/shared/audience"
+	"github.com/huitou/huitou/shared/audience/rule"
 	"github.com/huitou/huitou/shared/campaign"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/program"
@@ -97,7 +97,7 @@ func (f Function) freeze(ctx context.Context, c campaign.Campaign, occurrence ca
 	if err != nil {
 		return store.Run{}, err
 	}
-	if _, err := audience.Compile(definition.Rule); err != nil {
+	if _, err := rule.Compile(definition.Rule); err != nil {
 		return store.Run{}, err
 	}
 	template, _, err := f.Store.Template(ctx, c.Template)

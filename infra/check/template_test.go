@@ -72,7 +72,7 @@ func TestTemplateCatches(t *testing.T) {
 			{"", "OnFailure: {Type: SQS, Destination: !GetAtt SchedulesDeadQueue.Arn}", "OnFailure: {}"},
 		},
 		"gateway limit": {{"  ReceiveOrders:", "Timeout: 5", "Timeout: 6"}, {"  Operate:", "Timeout: 29", "Timeout: 30"}},
-		"throttles":     {{"      RouteSettings:", `"GET /C/{code}"`, `"GET /D/{code}"`}, {"      DefaultRouteSettings:", "ThrottlingRateLimit: 100", "ThrottlingRateLimit: 0"}},
+		"throttles":     {{"      RouteSettings:", `"ANY /C/{code}"`, `"GET /D/{code}"`}, {"      DefaultRouteSettings:", "ThrottlingRateLimit: 100", "ThrottlingRateLimit: 0"}},
 		"access log":    {{"", "$context.requestTime", "$context.path"}, {"", "$context.requestTime", "$context.identity.sourceIp"}, {"", "$context.requestTime", "$context.authorizer.claims"}, {"", `"route":"$context.routeKey"`, `"route":""`}},
 		"origins":       {{"", "Default: https://example.invalid", `Default: "*"`}, {"", "AllowHeaders: [authorization", `AllowHeaders: ["*"`}, {"", "      CorsConfiguration:", "      X:"}},
 		"one door":      {{"", "!If [HasDomain, true, false]", "false"}, {"", "!If [HasDomain, true, false]", "true"}},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/mattn/go-isatty"
@@ -15,9 +16,23 @@ import (
 
 // CLI is all commands.
 type CLI struct {
-	Orders struct {
-		Import ImportCommand `cmd:"" help:"Import orders from files that Tmall or Douyin export."`
-	} `cmd:"" help:"Orders (订单)."`
+	Members   membersCommands   `cmd:"" help:"Members (会员): enrol, look at, consents."`
+	Cards     cardsCommands     `cmd:"" help:"Package cards (包裹卡): create, activate, export for the printing house."`
+	Templates templatesCommands `cmd:"" help:"Coupon templates (券模板)."`
+	Audiences audiencesCommands `cmd:"" help:"Audiences (人群包)."`
+	Campaigns campaignsCommands `cmd:"" help:"Campaigns (营销活动)."`
+	Program   programCommands   `cmd:"" help:"The brand's rules (会员计划)."`
+	Reminders remindersCommands `cmd:"" help:"Repurchase reminders (回购提醒)."`
+	Orders    ordersCommands    `cmd:"" help:"Orders (订单)."`
+	Operators operatorsCommands `cmd:"" help:"Who may call the API."`
+	Queues    queuesCommands    `cmd:"" help:"Queues and what they gave up on (死信)."`
+	Local     localCommands     `cmd:"" help:"The clock, schedules and outbox of a local process."`
+	OpenAPI   OpenAPICommand    `cmd:"" name:"openapi" help:"Print the document that describes the API."`
+}
+
+type ordersCommands struct {
+	Import ImportCommand     `cmd:"" help:"Import orders from files that Tmall or Douyin export."`
+	Send   OrdersSendCommand `cmd:"" help:"Send canonical order events from JSON files."`
 }
 
 // Console is where a command speaks: results to Out, everything else to Err.
@@ -48,36 +63,64 @@ func (e *incompleteError) Error() string { return e.text }
 // Main runs one command line and gives its exit code: 0 done, 1 not or not
 // wholly done, 2 wrong usage.
 func Main(ctx context.Context, arguments []string, console Console) int {
-	var root CLI
 	exit := -1
-	parser, err := kong.New(&root,
-		kong.Name("huitou"),
-		kong.Description("The command line of huitou (回头)."),
-		kong.Writers(console.Out, console.Err),
-		kong.Exit(func(code int) { exit = code }),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(console),
-	)
+	parser, err := newParser(console, func(code int) { exit = code }, kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(console))
 	if err != nil {
-		fmt.Fprintln(console.Err, "huitou:", err)
-		return 2
+		return console.fail(err, 2)
 	}
 	command, err := parser.Parse(arguments)
 	if exit >= 0 {
 		return exit // --help has printed all there is to say
 	}
 	if err != nil {
-		fmt.Fprintln(console.Err, "huitou:", err)
-		return 2
+		return console.fail(fmt.Errorf("%w; see %s --help", err, commandOf(err)), 2)
 	}
 	err = command.Run()
-	if usage, ok := errors.AsType[*UsageError](err); ok {
-		fmt.Fprintln(console.Err, "huitou:", usage)
-		return 2
+	if _, usage := errors.AsType[*UsageError](err); usage {
+		return console.fail(err, 2)
 	}
 	if err != nil {
-		fmt.Fprintln(console.Err, "huitou:", err)
-		return 1
+		return console.fail(err, 1)
 	}
 	return 0
+}
+
+func newParser(console Console, exit func(int), options ...kong.Option) (*kong.Kong, error) {
+	var root CLI
+	return kong.New(&root, append(options,
+		kong.Name("huitou"),
+		kong.Description("The command line of huitou (回头)."),
+		kong.Writers(console.Out, console.Err),
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)...)
+}
+
+// commandOf is how far a command line was understood.
+func commandOf(err error) string {
+	name := "huitou"
+	if wrong, ok := errors.AsType[*kong.ParseError](err); ok {
+		for _, step := range wrong.Context.Path {
+			if step.Command != nil {
+				name += " " + step.Command.Name
+			}
+		}
+	}
+	return name
+}
+
+// fail says why a command ended. The lines of the text are ours, what is in
+// them may not be.
+func (c Console) fail(err error, code int) int {
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
+	}
+	fmt.Fprintln(c.Err, "huitou:", strings.Join(lines, "\n"))
+	return code
+}
+
+// note tells the user something beside the result.
+func (c Console) note(format string, arguments ...any) {
+	fmt.Fprintln(c.Err, "huitou:", fmt.Sprintf(format, arguments...))
 }

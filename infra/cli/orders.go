@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/orders/export"
@@ -26,7 +24,7 @@ type ImportCommand struct {
 	Files    []string `arg:"" name:"file" help:"Export files as downloaded: CSV in any encoding, or XLSX. A Tmall export is a pair: the list of orders and the list of lines."`
 	Channel  string   `required:"" enum:"tmall,douyin" placeholder:"NAME" help:"Whose export it is: tmall or douyin."`
 	Shop     string   `default:"flagship" help:"The shop the orders belong to, as the program names it."`
-	URL      string   `name:"url" default:"http://127.0.0.1:8080" help:"Where huitou answers."`
+	URL      string   `name:"url" env:"HUITOU_URL" default:"http://127.0.0.1:8080" help:"Where huitou answers."`
 	Secret   string   `env:"HUITOU_WEBHOOK_SECRET" placeholder:"whsec_…" help:"The order feed's signing secret; better given in the environment, where other users of the machine cannot see it."`
 	Encoding string   `default:"auto" enum:"auto,utf-8,gb18030,gbk,utf-16" help:"How the CSV is encoded: auto, utf-8, gb18030, gbk or utf-16."`
 	DryRun   bool     `help:"Read and report, send nothing."`
@@ -112,9 +110,9 @@ func (c ImportCommand) Run(ctx context.Context, console Console) error {
 
 // target is where to send, checked before any file is read.
 func (c ImportCommand) target() (string, error) {
-	address, err := url.Parse(c.URL)
-	if err != nil || address.Scheme != "http" && address.Scheme != "https" || address.Host == "" || address.RawQuery != "" {
-		return "", &UsageError{fmt.Sprintf("--url %s is not an address like http://127.0.0.1:8080", printable(c.URL))}
+	address, err := parseAddress(c.URL)
+	if err != nil {
+		return "", err
 	}
 	if !c.DryRun {
 		if err := checkSecret(c.Secret); err != nil {
@@ -250,16 +248,6 @@ func (c ImportCommand) print(console Console, report Report) error {
 	}
 	_, err := io.WriteString(console.Out, text.String())
 	return err
-}
-
-func money(amount loyalty.Fen) string { return fmt.Sprintf("¥%d.%02d", amount/100, amount%100) }
-
-// printable keeps what came from outside from steering the terminal.
-func printable(text string) string {
-	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return fmt.Sprintf("%q", text)
-	}
-	return text
 }
 
 // reasonOf is what a refusal says to the user.

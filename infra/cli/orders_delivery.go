@@ -68,13 +68,8 @@ func newDelivery(target, secret string) *delivery {
 			// A signed order goes where the user said and nowhere else.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		now: time.Now,
-		pause: func(ctx context.Context, length time.Duration) {
-			select {
-			case <-ctx.Done():
-			case <-time.After(length):
-			}
-		},
+		now:   time.Now,
+		pause: sleep,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/huitou/huitou/infra/conformance/reference"
 	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/table/dynamo"
 	"github.com/huitou/huitou/shared/table/embedded"
@@ -16,26 +17,28 @@ import (
 // it says so and why.
 func TestConformance(t *testing.T) {
 	var ran []string
-	for _, r := range references {
-		t.Run(r.name, func(t *testing.T) {
-			client, err := r.start(t)
+	for _, engine := range reference.Engines {
+		t.Run(engine.Name, func(t *testing.T) {
+			server, err := engine.Start(t.Context(), t.TempDir(), t.Logf)
 			if err != nil {
-				t.Logf("NOT RUN: %s: %v", r.name, err)
+				t.Logf("NOT RUN: %s: %v", engine.Name, err)
 				return
 			}
-			for _, d := range r.known {
+			t.Cleanup(server.Close)
+			known := divergences[engine.Name]
+			for _, d := range known {
 				t.Logf("known to diverge from DynamoDB: %q: %s (source: %s)", d.Case, d.What, d.Source)
 			}
 			tables := 0
 			cases := tabletest.RunReference(t, func(t *testing.T) table.Table {
 				tables++
 				name := fmt.Sprintf("conformance-%d", tables)
-				if err := dynamo.Create(t.Context(), client, name); err != nil {
+				if err := dynamo.Create(t.Context(), server.Client, name); err != nil {
 					t.Fatal(err)
 				}
-				return dynamo.New(client, name)
-			}, r.known)
-			ran = append(ran, fmt.Sprintf("%s: %d cases, %d known divergences", r.name, cases, len(r.known)))
+				return dynamo.New(server.Client, name)
+			}, known)
+			ran = append(ran, fmt.Sprintf("%s: %d cases, %d known divergences", engine.Name, cases, len(known)))
 		})
 	}
 	t.Run("embedded, in memory", func(t *testing.T) {

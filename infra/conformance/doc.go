@@ -3,7 +3,4 @@
 // own. It needs the network once, to fetch them, and stands behind a build tag:
 //
 //	go test -tags conformance -count=1 -timeout 60m -v ./infra/conformance
-//
-// The references are kept in the user's cache folder, never in the repository:
-// Amazon's licence for DynamoDB Local does not allow to pass it on.
 package conformance

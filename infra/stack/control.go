@@ -22,6 +22,17 @@ func (s *Stack) Control() http.Handler {
 	})
 	mux.HandleFunc("POST /_local/schedules/{function}/{event}", s.controlSchedule)
 	mux.HandleFunc("POST /_local/clock", s.controlClock)
+	for path, allowed := range map[string]string{
+		"/_local": "GET, HEAD", "/_local/schedules/{function}/{event}": "POST", "/_local/clock": "POST",
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", allowed)
+			problem.Write(w, r, loyalty.Refuse(loyalty.KindNotAllowed, "method_not_allowed", "this path does not take the method; the Allow header lists those it takes"))
+		})
+	}
+	mux.HandleFunc("/_local/", func(w http.ResponseWriter, r *http.Request) {
+		problem.Write(w, r, loyalty.Refuse(loyalty.KindNotFound, "path_unknown", "there is nothing at this path; GET /_local lists the schedules"))
+	})
 	return mux
 }
 

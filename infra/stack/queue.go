@@ -306,8 +306,14 @@ func (q *messageQueue) bury(m *message) {
 	})
 }
 
-// deliver gives a batch to the function and settles what it did.
+// deliver gives a batch to the function and settles what it did. It counts as
+// work to its end, so that Close does not miss the outcome; a batch that comes
+// after Close is left to the next start.
 func (q *messageQueue) deliver(batch []*message) {
+	if !q.stack.work.begin() {
+		return
+	}
+	defer q.stack.work.end()
 	failed := q.process(batch)
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -53,6 +53,9 @@ func (e *Environment) Variable(name string) string {
 	return value
 }
 
+// Optional reads a variable that may be empty.
+func (e *Environment) Optional(name string) string { return os.Getenv(name) }
+
 // Fail ends the process: a function that cannot start must not take events.
 func (e *Environment) Fail(err error) {
 	e.Log.Error("cannot start", "error", err.Error())

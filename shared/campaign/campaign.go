@@ -5,7 +5,6 @@ package campaign
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"regexp"
 	"strings"
 	"time"
 
@@ -107,20 +106,18 @@ func parseCron(text string) (cron.Schedule, bool) {
 	return schedule, err == nil
 }
 
-var id = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-
 // Validate refuses (KindInvalid, with the pointer of the first field that is
 // wrong) a campaign that could not run. Whether its audience and template
 // exist is for the caller to find out.
 func (c Campaign) Validate() error {
 	switch {
-	case !id.MatchString(c.ID):
+	case !loyalty.IsID(c.ID):
 		return loyalty.Invalid("/id", "malformed", "an id has 1 to 64 letters, digits, dots, hyphens and underscores, and begins with a letter or digit")
 	case len(c.Name) > 200:
 		return loyalty.Invalid("/name", "too_long", "a name has at most 200 bytes")
-	case !id.MatchString(c.Audience):
+	case !loyalty.IsID(c.Audience):
 		return loyalty.Invalid("/audience", "required", "a campaign names an audience")
-	case !id.MatchString(c.Template):
+	case !loyalty.IsID(c.Template):
 		return loyalty.Invalid("/template", "required", "a campaign names a coupon template")
 	case c.Holdout < 0 || c.Holdout > MaxHoldout:
 		return loyalty.Invalid("/holdout", "out_of_range", "0 to 50 percent of an audience can be held out")

@@ -92,8 +92,6 @@ const (
 	maxLink                  = 200
 )
 
-var id = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-
 // https is an address that names a host and nobody's credentials.
 var https = regexp.MustCompile(`^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!-~]*)?$`)
 
@@ -102,7 +100,7 @@ var https = regexp.MustCompile(`^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!-~]
 // the order it needs, one that is worth nothing, one that never ends.
 func (t Template) Validate() error {
 	switch {
-	case !id.MatchString(t.ID):
+	case !loyalty.IsID(t.ID):
 		return loyalty.Invalid("/id", "malformed", "an id has 1 to 64 letters, digits, dots, hyphens and underscores, and begins with a letter or digit")
 	case strings.TrimSpace(t.Name) == "" || utf8.RuneCountInString(t.Name) > maxNameRunes || strings.ContainsFunc(t.Name, unicode.IsControl):
 		return loyalty.Invalid("/name", "out_of_range", "a name is one line of 1 to 40 characters; customers see it")

@@ -46,6 +46,19 @@ type Identity struct {
 	Value   string       `json:"value"`
 }
 
+// IsID tells whether text may be the id of something that operators name: 1 to
+// 64 letters, digits, dots, hyphens and underscores, the first a letter or
+// digit.
+func IsID(text string) bool {
+	for i, c := range []byte(text) {
+		alphanumeric := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alphanumeric && (i == 0 || c != '.' && c != '-' && c != '_') {
+			return false
+		}
+	}
+	return text != "" && len(text) <= 64
+}
+
 // Consent is a purpose a member agreed to, each by itself and each revocable.
 type Consent string
 

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 	_ "time/tzdata"
 
 	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/pagestyle"
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/repurchase"
 )
@@ -72,10 +73,9 @@ func (d Document) Zone() *time.Location {
 	return zone
 }
 
-var (
-	currency = regexp.MustCompile(`^[A-Z]{3}$`)
-	colour   = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
-)
+func isCurrency(text string) bool {
+	return len(text) == 3 && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+}
 
 // Validate refuses a document that could not be applied: KindInvalid with the
 // pointer of the first field that is wrong.
@@ -83,9 +83,9 @@ func (d Document) Validate() error {
 	switch {
 	case d.Brand.Name == "" || len([]rune(d.Brand.Name)) > 40:
 		return loyalty.Invalid("/brand/name", "out_of_range", "the brand's name must have 1 to 40 characters")
-	case !colour.MatchString(d.Brand.Colour):
+	case !pagestyle.IsColour(d.Brand.Colour):
 		return loyalty.Invalid("/brand/colour", "malformed", `a colour is written "#c8102e"`)
-	case !currency.MatchString(d.Currency):
+	case !isCurrency(d.Currency):
 		return loyalty.Invalid("/currency", "malformed", `a currency is an ISO 4217 code such as "CNY"`)
 	}
 	if _, err := time.LoadLocation(d.TimeZone); err != nil || d.TimeZone == "" || d.TimeZone == "Local" {

@@ -114,7 +114,7 @@ func newError(ctx huma.Context, status int, message string, errs ...error) huma.
 			field.Code = "required"
 		}
 		refusal.Fields = append(refusal.Fields, field)
-		details = append(details, field.Pointer+": "+detail.Message)
+		details = append(details, strings.TrimPrefix(field.Pointer+": ", ": ")+detail.Message)
 	}
 	if len(details) > 0 {
 		refusal.Detail = strings.Join(details, "; ")

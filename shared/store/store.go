@@ -22,6 +22,9 @@ type Store struct {
 // it needs an attribute of its own.
 const doc = "doc"
 
+// notThere is the sentence of every KindNotFound; the code says what.
+const notThere = "there is nothing of this id"
+
 func encode(entity any) table.Value {
 	raw, err := json.Marshal(entity)
 	if err != nil {
@@ -47,7 +50,7 @@ func document[T any](ctx context.Context, t table.Table, key table.Key, code str
 		return none, err
 	}
 	if items[0] == nil {
-		return none, loyalty.Refuse(loyalty.KindNotFound, code, "")
+		return none, loyalty.Refuse(loyalty.KindNotFound, code, notThere)
 	}
 	return decode[T](*items[0])
 }

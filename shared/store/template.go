@@ -39,7 +39,7 @@ func revised[T any](ctx context.Context, t table.Table, key table.Key, code stri
 		return none, 0, err
 	}
 	if items[0] == nil {
-		return none, 0, loyalty.Refuse(loyalty.KindNotFound, code, "")
+		return none, 0, loyalty.Refuse(loyalty.KindNotFound, code, notThere)
 	}
 	entity, err := decode[T](*items[0])
 	return entity, Revision(items[0].Int(revision)), err

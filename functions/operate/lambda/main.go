@@ -21,7 +21,7 @@ func main() {
 	f := operate.Function{
 		Store: boottable.Store(env), Orders: bootqueue.Sender(env, "ORDERS_QUEUE_URL"), Queues: bootqueue.Admin(env), Keys: bootsecret.Read(env, "CARD_KEY_PARAMETER", cards.ReadKeyring),
 		PhoneKey: bootsecret.Key(env, "PHONE_KEY_PARAMETER"), TokenKey: bootsecret.Key(env, "TOKEN_KEY_PARAMETER"),
-		AdminToken: token.Hash(bootsecret.Text(env, "ADMIN_TOKEN_PARAMETER")), PublicURL: env.Variable("PUBLIC_URL"),
+		AdminToken: token.Hash(bootsecret.Text(env, "ADMIN_TOKEN_PARAMETER")), PublicURL: env.Optional("PUBLIC_URL"),
 		Clock: time.Now, Random: rand.Reader, Log: env.Log,
 	}
 	lambda.Start(f.Handle())

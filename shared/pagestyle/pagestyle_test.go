@@ -1,4 +1,4 @@
-package redeemcard
+package pagestyle
 
 import (
 	"fmt"
@@ -12,21 +12,24 @@ func TestTheBrandsColourIsReadable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		channel := rapid.IntRange(0, 255)
 		r, g, b := channel.Draw(t, "r"), channel.Draw(t, "g"), channel.Draw(t, "b")
-		css := brandColours(fmt.Sprintf("#%02x%02x%02x", r, g, b))
+		css := Palette(fmt.Sprintf("#%02x%02x%02x", r, g, b))
 		var brand, ink string
 		var ar, ag, ab int
 		if _, err := fmt.Sscanf(css, ":root{--brand:#%6s;--ink-on-brand:#%6s;--accent:#%02x%02x%02x}", &brand, &ink, &ar, &ag, &ab); err != nil {
 			t.Fatalf("%s: %v", css, err)
 		}
-		luminance := map[string]float64{"ffffff": 1, "000000": 0}[ink]
-		if got := contrast(r, g, b, luminance); got < 4.5 {
+		got := contrastWithWhite(r, g, b)
+		if ink == "000000" {
+			got = 21 / got // the contrast with black
+		}
+		if got < 4.5 {
 			t.Errorf("%s: ink on the brand's colour has contrast %.2f", css, got)
 		}
-		if got := contrast(ar, ag, ab, 1); got < 4.5 {
+		if got := contrastWithWhite(ar, ag, ab); got < 4.5 {
 			t.Errorf("%s: the accent on white has contrast %.2f", css, got)
 		}
 	})
-	if got, want := brandColours("red;}</style>"), brandColours("#b3261e"); got != want {
+	if got, want := Palette("red;}</style>"), Palette("#b3261e"); got != want {
 		t.Errorf("no colour at all gives %s", got)
 	}
 }

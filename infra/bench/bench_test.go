@@ -1,0 +1,92 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What an operation costs in units and round trips is the same on every
+// machine, so the suite holds it; `make bench-check` holds allocations as well.
+func TestUnitsStayWithinTheirBounds(t *testing.T) {
+	bounds, err := readBounds(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	units, err := meterUnits(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := grown(Counts{Units: units}, Counts{Units: bounds.Units}); err != nil {
+		t.Errorf("where this is wanted, go run ./infra/bench -accept and say why in the change:\n%v", err)
+	}
+	again, err := meterUnits(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(units, again); diff != "" {
+		t.Errorf("metered twice, the units differ:\n%s", diff)
+	}
+}
+
+func TestEveryBoundIsKept(t *testing.T) {
+	bounds, err := readBounds(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range works {
+		if _, bounded := bounds.Allocations[w.name]; !bounded {
+			t.Errorf("%s has no bound", w.name)
+		}
+	}
+	if len(bounds.Allocations) != len(works) {
+		t.Errorf("%d bounds of allocations for %d operations", len(bounds.Allocations), len(works))
+	}
+}
+
+func TestGrowthIsFound(t *testing.T) {
+	bound := Counts{
+		Units:       map[string]Units{"order": {Write: 4, Read: 2.5, Trips: 3}},
+		Allocations: map[string]float64{"order": 100, "card": 0},
+	}
+	for name, test := range map[string]struct {
+		is   Counts
+		want string // "" for nothing found
+	}{
+		"the same":            {bound, ""},
+		"less":                {Counts{map[string]Units{"order": {Write: 1}}, map[string]float64{"order": 1, "card": 0}}, ""},
+		"write units":         {Counts{map[string]Units{"order": {4.5, 2.5, 3}}, bound.Allocations}, "order: 4.5 write units, the bound is 4"},
+		"read units":          {Counts{map[string]Units{"order": {4, 3, 3}}, bound.Allocations}, "order: 3 read units, the bound is 2.5"},
+		"round trips":         {Counts{map[string]Units{"order": {4, 2.5, 4}}, bound.Allocations}, "order: 4 round trips, the bound is 3"},
+		"slack":               {Counts{bound.Units, map[string]float64{"order": 109, "card": 0}}, ""},
+		"allocations":         {Counts{bound.Units, map[string]float64{"order": 111, "card": 0}}, "order: 111 allocations, the bound is 100"},
+		"one where none was":  {Counts{bound.Units, map[string]float64{"order": 100, "card": 1}}, "card: 1 allocations, the bound is 0"},
+		"without a bound":     {Counts{map[string]Units{"order": {4, 2.5, 3}, "coupon": {}}, bound.Allocations}, "coupon has no bound"},
+		"not measured":        {Counts{nil, bound.Allocations}, "order has a bound and is not measured any more"},
+		"several at one time": {Counts{map[string]Units{"order": {5, 3, 3}}, bound.Allocations}, "order: 3 read units, the bound is 2.5"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := grown(test.is, bound)
+			switch {
+			case test.want == "" && err != nil:
+				t.Errorf("found %v", err)
+			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+				t.Errorf("found %v, want %s", err, test.want)
+			}
+		})
+	}
+}
+
+// BenchmarkWork is for profiles of what `make bench` prints:
+//
+//	go test -run '^$' -bench 'Work/order' -cpuprofile cpu.prof ./infra/bench
+func BenchmarkWork(b *testing.B) {
+	for _, w := range works {
+		b.Run(w.name, func(b *testing.B) {
+			if err := w.bench(b.Context(), b); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}

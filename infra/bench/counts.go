@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/huitou/huitou/infra/smoke/artifact"
+)
+
+// Counts are what must not grow unnoticed.
+type Counts struct {
+	Units       map[string]Units   `json:"units"`
+	Allocations map[string]float64 `json:"allocations"` // by one operation
+}
+
+// allocationSlack is how much more the allocations may be: the runtime's maps
+// and pools make them differ a little from one run to the next.
+const allocationSlack = 1.10
+
+func count(ctx context.Context) (Counts, error) {
+	units, err := meterUnits(ctx)
+	if err != nil {
+		return Counts{}, err
+	}
+	allocations, err := countAllocations(ctx)
+	return Counts{units, allocations}, err
+}
+
+// grown lists what is over its bound, and what is measured or bounded alone.
+func grown(is, bound Counts) error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	compare(is.Units, bound.Units, fault, func(name string, is, bound Units) {
+		for _, part := range []struct {
+			what      string
+			is, bound float64
+		}{{"write units", is.Write, bound.Write}, {"read units", is.Read, bound.Read}, {"round trips", is.Trips, bound.Trips}} {
+			const rounding = 1e-9
+			if part.is > part.bound+rounding {
+				fault("%s: %g %s, the bound is %g", name, part.is, part.what, part.bound)
+			}
+		}
+	})
+	compare(is.Allocations, bound.Allocations, fault, func(name string, is, bound float64) {
+		if is > bound*allocationSlack {
+			fault("%s: %g allocations, the bound is %g", name, is, bound)
+		}
+	})
+	return errors.Join(faults...)
+}
+
+func compare[V any](is, bound map[string]V, fault func(string, ...any), each func(name string, is, bound V)) {
+	for _, name := range slices.Sorted(maps.Keys(is)) {
+		if limit, bounded := bound[name]; bounded {
+			each(name, is[name], limit)
+		} else {
+			fault("%s has no bound; go run ./infra/bench -accept writes one", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(bound)) {
+		if _, measured := is[name]; !measured {
+			fault("%s has a bound and is not measured any more; go run ./infra/bench -accept strikes it off", name)
+		}
+	}
+}
+
+func boundsFile(ctx context.Context) (string, error) {
+	root, err := artifact.Root(ctx)
+	return filepath.Join(root, "infra", "bench", "bounds.json"), err
+}
+
+func readBounds(ctx context.Context) (Counts, error) {
+	var bounds Counts
+	path, err := boundsFile(ctx)
+	if err != nil {
+		return bounds, err
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return bounds, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	return bounds, decoder.Decode(&bounds)
+}
+
+func checkCounts(ctx context.Context, out io.Writer) error {
+	bounds, err := readBounds(ctx)
+	if err != nil {
+		return err
+	}
+	counts, err := count(ctx)
+	if err != nil {
+		return err
+	}
+	if err := grown(counts, bounds); err != nil {
+		return fmt.Errorf("what an operation costs has grown; where that is wanted, go run ./infra/bench -accept and say why in the change\n%w", err)
+	}
+	fmt.Fprintf(out, "bench: %d operations within the bounds of infra/bench/bounds.json\n", len(counts.Units)+len(counts.Allocations))
+	return nil
+}
+
+func acceptCounts(ctx context.Context) error {
+	counts, err := count(ctx)
+	if err != nil {
+		return err
+	}
+	path, err := boundsFile(ctx)
+	if err != nil {
+		return err
+	}
+	return writeJSON(path, counts)
+}
+
+func writeJSON(path string, document any) error {
+	raw, err := json.MarshalIndent(document, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(raw, '\n'), 0o644)
+}

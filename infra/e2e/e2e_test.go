@@ -1,0 +1,461 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// patience is how long one test may take on a busy machine.
+const patience = 90 * time.Second
+
+// largestPage bounds what a card's page costs a customer, in bytes over the
+// network with headers and everything that it loads.
+const largestPage = 60_000
+
+// brand is the local process with its demo brand.
+type brand struct{ address, token string }
+
+// chromium is the browser's path.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Fatal("no chromium is found in PATH; install it (Debian and Ubuntu: apt-get install chromium)")
+	return ""
+}
+
+var greeting = regexp.MustCompile(`console +(http://\S+)/console\n[\s\S]*operator token +(\S+)\n[\s\S]*Ctrl-C stops it\.`)
+
+// output keeps what the process prints until the greeting is whole.
+type output struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	found chan []string
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p)
+	if found := greeting.FindStringSubmatch(o.text.String()); found != nil && o.found != nil {
+		o.found <- found
+		o.found = nil
+	}
+	return len(p), nil
+}
+
+// open builds the program as `make run` does and starts it.
+func open(t *testing.T) brand {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "huitou-local")
+	if text, err := exec.Command("go", "build", "-trimpath", "-o", program, "../local").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, text)
+	}
+	found := make(chan []string, 1)
+	printed := &output{found: found}
+	command := exec.Command(program)
+	command.Env = append(os.Environ(), "HUITOU_ADDR=127.0.0.1:0", "HUITOU_DATA="+t.TempDir())
+	command.Stdout, command.Stderr = printed, os.Stderr
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := command.Process.Signal(os.Interrupt); err != nil {
+			t.Error(err)
+		}
+		if err := command.Wait(); err != nil {
+			t.Errorf("the process ended with %v", err)
+		}
+	})
+	select {
+	case lines := <-found:
+		return brand{lines[1], lines[2]}
+	case <-time.After(patience):
+		t.Fatal("the process does not come up")
+		return brand{}
+	}
+}
+
+// call is one call of the API by a token.
+func (b brand) call(t *testing.T, token, path string, document any) []byte {
+	t.Helper()
+	method, body := http.MethodGet, io.Reader(nil)
+	if document != nil {
+		raw, err := json.Marshal(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		method, body = http.MethodPost, bytes.NewReader(raw)
+	}
+	request, err := http.NewRequest(method, b.address+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Idempotency-Key", rand.Text())
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	raw, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode >= 300 {
+		t.Fatalf("%s: %d %s %v", path, response.StatusCode, raw, err)
+	}
+	return raw
+}
+
+// cards makes a batch of one form, in which every card wins so many points,
+// and gives the addresses behind its QR codes.
+func (b brand) cards(t *testing.T, form string, count, points int) (addresses []string) {
+	t.Helper()
+	name := "e2e." + form + "." + rand.Text()[:6]
+	var made struct{ ID string }
+	raw := b.call(t, b.token, "/v1/card-batches", map[string]any{
+		"name": name, "count": count, "rules_text": "每张卡可用一次",
+		"valid_from": time.Now().Add(-time.Hour).Format(time.RFC3339), "valid_to": time.Now().Add(time.Hour).Format(time.RFC3339),
+		"arms": []map[string]any{{"name": form, "form": form, "weight": 1, "prizes": []map[string]any{{"kind": "points", "value": points, "quantity": count}}}},
+	})
+	if err := json.Unmarshal(raw, &made); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		var operator struct{ Token string }
+		raw := b.call(t, b.token, "/v1/operators", map[string]any{"name": fmt.Sprint(name, ".", i), "role": "operator"})
+		if err := json.Unmarshal(raw, &operator); err != nil {
+			t.Fatal(err)
+		}
+		b.call(t, operator.Token, "/v1/card-batches/"+made.ID+"/activation", map[string]any{})
+	}
+	rows, err := csv.NewReader(bytes.NewReader(b.call(t, b.token, "/v1/card-batches/"+made.ID+"/cards.csv", nil))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows[1:] {
+		addresses = append(addresses, row[1])
+	}
+	return addresses
+}
+
+// tab is a page in a browser of its own, and what it did on the network.
+type tab struct {
+	ctx   context.Context
+	shots string
+
+	mu       sync.Mutex
+	requests []string
+	weight   float64
+	troubles []string
+}
+
+// newTab is a phone of 390 × 844 points with touch, or a desk.
+func newTab(t *testing.T, phone bool) *tab {
+	t.Helper()
+	b := &tab{shots: filepath.Join(os.TempDir(), "huitou-e2e")}
+	if err := os.MkdirAll(b.shots, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(t)), chromedp.DisableGPU)
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox) // chromium refuses its sandbox to root
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithListener(b.listen))
+	t.Cleanup(cancel)
+	b.ctx = ctx
+	size := chromedp.EmulateViewport(1280, 800)
+	if phone {
+		size = chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2), chromedp.EmulateMobile, chromedp.EmulateTouch)
+	}
+	b.do(t, "opening the browser", size, command(network.Enable, network.EnableParams{}), command(log.Enable, log.EnableParams{}))
+	return b
+}
+
+func command[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, c, params)
+		return err
+	})
+}
+
+func (b *tab) listen(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		b.requests = append(b.requests, e.Request.URL)
+	case *network.EventLoadingFinished:
+		b.weight += e.EncodedDataLength
+	case *runtime.EventExceptionThrown:
+		b.troubles = append(b.troubles, "exception: "+e.ExceptionDetails.Text)
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError && !strings.Contains(e.Entry.Text, "401") {
+			b.troubles = append(b.troubles, e.Entry.Text+" "+e.Entry.URL)
+		}
+	}
+}
+
+func (b *tab) do(t *testing.T, what string, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.shoot(t, "failed-"+strings.ReplaceAll(t.Name(), "/", "-"))
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+func ask[T any](t *testing.T, b *tab, action chromedp.Action[T]) T {
+	t.Helper()
+	answer, err := chromedp.Run(b.ctx, action)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+func (b *tab) shoot(t *testing.T, name string) {
+	t.Helper()
+	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		t.Logf("no picture of %s: %v", name, err)
+		return
+	}
+	path := filepath.Join(b.shots, name+".png")
+	if err := os.WriteFile(path, picture, 0o600); err != nil {
+		t.Error(err)
+	}
+	t.Log("picture:", path)
+}
+
+// stayed demands that nothing went to another origin and nothing went wrong.
+func (b *tab) stayed(t *testing.T, origin string) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.requests) == 0 {
+		t.Error("no request was seen: the listener is deaf")
+	}
+	for _, address := range b.requests {
+		if !strings.HasPrefix(strings.ToLower(address), origin+"/") && !strings.HasPrefix(address, "data:") {
+			t.Errorf("a request left the origin: %s", address)
+		}
+	}
+	for _, trouble := range b.troubles {
+		t.Errorf("the browser complains: %s", trouble)
+	}
+}
+
+// fits demands that nothing has to be scrolled sideways.
+func (b *tab) fits(t *testing.T, where string) {
+	t.Helper()
+	wide := ask(t, b, chromedp.Evaluate[int](`Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) - innerWidth`))
+	if wide > 0 {
+		t.Errorf("%s is %d points wider than the screen", where, wide)
+	}
+}
+
+// opened demands that the prize is told to eyes and ears.
+func (b *tab) opened(t *testing.T, points int) {
+	t.Helper()
+	b.do(t, "waiting for the prize", chromedp.WaitVisible("#after"), chromedp.WaitVisible("#prize"))
+	if text := ask(t, b, chromedp.Text("#prize")); !strings.Contains(text, fmt.Sprint(points)) {
+		t.Errorf("the prize says %q", text)
+	}
+	if hidden := ask(t, b, chromedp.Evaluate[bool](`document.getElementById('prize').hasAttribute('aria-hidden')`)); hidden {
+		t.Error("a screen reader is not told the prize")
+	}
+}
+
+const typedPhone = "13800138000"
+
+const points = 777
+
+// scan opens a card's page, which knows no prize.
+func (b *tab) scan(t *testing.T, address string) {
+	t.Helper()
+	b.do(t, "scanning", chromedp.Navigate(address), chromedp.WaitVisible("#phone"))
+	if page := ask(t, b, chromedp.OuterHTML("html")); strings.Contains(page, fmt.Sprint(points)) {
+		t.Error("the page holds the prize before it is drawn")
+	}
+}
+
+func touch(kind input.DispatchTouchEventType, at ...*input.TouchPoint) chromedp.Action[chromedp.Void] {
+	if at == nil {
+		at = []*input.TouchPoint{}
+	}
+	return command(input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: kind, TouchPoints: at})
+}
+
+// rub goes over the whole stage with one finger.
+func (b *tab) rub(t *testing.T) {
+	t.Helper()
+	b.do(t, "waiting for the cover", chromedp.WaitVisible("#cover"), chromedp.ScrollIntoView("#stage"))
+	box := ask(t, b, chromedp.Evaluate[[]float64](`(() => { const r = document.getElementById('stage').getBoundingClientRect(); return [r.left, r.top, r.width, r.height]; })()`))
+	at := func(x, y float64) *input.TouchPoint { return &input.TouchPoint{X: box[0] + x, Y: box[1] + y} }
+	steps := []chromedp.Action[chromedp.Void]{touch(input.DispatchTouchEventTypeTouchStart, at(4, 10))}
+	for y := 10.0; y < box[3]; y += 24 {
+		for step := range 9 {
+			steps = append(steps, touch(input.DispatchTouchEventTypeTouchMove, at(4+(box[2]-8)*float64(step)/8, y)))
+		}
+	}
+	b.do(t, "scratching", append(steps, touch(input.DispatchTouchEventTypeTouchEnd))...)
+}
+
+func TestScanToPrizeByTouch(t *testing.T) {
+	shop := open(t)
+	for _, form := range []string{"scratch", "reveal", "plain"} {
+		t.Run(form, func(t *testing.T) {
+			b := newTab(t, true)
+			b.scan(t, shop.cards(t, form, 1, points)[0])
+			b.fits(t, "the form")
+			b.shoot(t, form+"-form")
+			b.do(t, "filling in",
+				chromedp.Tap("#phone"), chromedp.KeyEvent(typedPhone), chromedp.Tap("#consent-membership"),
+				chromedp.ScrollIntoView("#submit"), chromedp.Tap("#submit"), chromedp.WaitVisible("#stage"))
+			b.shoot(t, form+"-closed")
+			switch form {
+			case "scratch":
+				if ask(t, b, chromedp.Evaluate[bool](`document.getElementById('prize').getAttribute('aria-hidden') !== 'true'`)) {
+					t.Error("the prize is told before it is scratched")
+				}
+				b.rub(t)
+			case "reveal":
+				b.do(t, "opening", chromedp.Tap("#lid"))
+			}
+			b.opened(t, points)
+			b.fits(t, "the prize")
+			b.shoot(t, form+"-prize")
+			b.stayed(t, shop.address)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			t.Logf("%s: form and prize weigh %.0f bytes in %d requests", form, b.weight, len(b.requests))
+			if b.weight == 0 || b.weight > largestPage {
+				t.Errorf("the pages weigh %.0f bytes, at most %d are allowed", b.weight, largestPage)
+			}
+		})
+	}
+}
+
+// tabTo presses the Tab key until the element has the focus.
+func (b *tab) tabTo(t *testing.T, id string) {
+	t.Helper()
+	for range 30 {
+		b.do(t, "pressing Tab", chromedp.KeyEvent("\t"))
+		if ask(t, b, chromedp.Evaluate[string](`document.activeElement ? document.activeElement.id : ''`)) == id {
+			return
+		}
+	}
+	t.Fatalf("the Tab key does not reach %s", id)
+}
+
+func TestScanToPrizeByKeyboard(t *testing.T) {
+	shop := open(t)
+	for form, opener := range map[string]string{"scratch": "show", "reveal": "lid", "plain": ""} {
+		t.Run(form, func(t *testing.T) {
+			b := newTab(t, false)
+			b.scan(t, shop.cards(t, form, 1, points)[0])
+			b.tabTo(t, "phone")
+			b.do(t, "typing", chromedp.KeyEvent(typedPhone))
+			b.tabTo(t, "consent-membership")
+			b.do(t, "agreeing", chromedp.KeyEvent(" "))
+			b.tabTo(t, "submit")
+			b.do(t, "sending", chromedp.KeyEvent("\r"), chromedp.WaitVisible("#stage"))
+			if opener != "" {
+				b.tabTo(t, opener)
+				b.do(t, "opening", chromedp.KeyEvent("\r"))
+			}
+			b.opened(t, points)
+			b.stayed(t, shop.address)
+		})
+	}
+}
+
+func TestScanToPrizeWithoutJavaScript(t *testing.T) {
+	shop := open(t)
+	for _, form := range []string{"scratch", "reveal", "plain"} {
+		t.Run(form, func(t *testing.T) {
+			b := newTab(t, true)
+			b.do(t, "switching scripts off", command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
+			b.scan(t, shop.cards(t, form, 1, points)[0])
+			b.do(t, "sending nothing", chromedp.ScrollIntoView("#submit"), chromedp.Tap("#submit"), chromedp.WaitVisible("#phone-error"), chromedp.WaitVisible("#consent-error"))
+			b.fits(t, "the form with what is wrong")
+			b.do(t, "filling in", chromedp.Tap("#phone"), chromedp.KeyEvent(typedPhone), chromedp.Tap("#consent-membership"),
+				chromedp.ScrollIntoView("#submit"), chromedp.Tap("#submit"), chromedp.WaitVisible("#stage"))
+			b.opened(t, points)
+			b.shoot(t, form+"-without-javascript")
+			b.stayedButForStatus(t, shop.address)
+		})
+	}
+}
+
+// stayedButForStatus is stayed where the page was answered 400 on purpose,
+// which the browser tells as an error.
+func (b *tab) stayedButForStatus(t *testing.T, origin string) {
+	t.Helper()
+	b.mu.Lock()
+	kept := b.troubles[:0]
+	for _, trouble := range b.troubles {
+		if !strings.Contains(trouble, "400") {
+			kept = append(kept, trouble)
+		}
+	}
+	b.troubles = kept
+	b.mu.Unlock()
+	b.stayed(t, origin)
+}
+
+func TestConsoleShowsTheDemoBrand(t *testing.T) {
+	shop := open(t)
+	for name, phone := range map[string]bool{"desk": false, "phone": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newTab(t, phone)
+			b.do(t, "opening the console", chromedp.Navigate(shop.address+"/console"), chromedp.WaitVisible("#token"),
+				chromedp.SendKeys("#token", "not-a-token"), chromedp.Click("#sign-in-submit"), chromedp.WaitVisible("#sign-in-error:not(:empty)"))
+			if ask(t, b, chromedp.Evaluate[bool](`!document.getElementById('nav').hidden`)) {
+				t.Error("a wrong token signs in")
+			}
+			b.do(t, "signing in", chromedp.Clear("#token"), chromedp.SendKeys("#token", shop.token+"\r"), chromedp.WaitVisible("#nav"))
+			b.shoot(t, "console-"+name)
+			for view, shown := range map[string]string{"cards": "新客包裹卡", "campaigns": "周三周五奶粉日"} {
+				b.do(t, "showing "+view, chromedp.Click("#nav-"+view),
+					chromedp.WaitVisible(fmt.Sprintf(`//*[@id="view"]//*[contains(text(), %q)]`, shown)))
+				b.fits(t, view)
+				b.shoot(t, "console-"+name+"-"+view)
+			}
+			b.stayed(t, shop.address)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			t.Logf("the console weighs %.0f bytes in %d requests", b.weight, len(b.requests))
+		})
+	}
+}
