@@ -29,8 +29,11 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long one test may take on a busy machine.
-const patience = 90 * time.Second
+// patience is how long one tab may take on a busy machine.
+const (
+	patience = 90 * time.Second
+	stepTime = 20 * time.Second // for a few actions; what takes longer will not come
+)
 
 // largestPage bounds what a card's page costs a customer, in bytes over the
 // network with headers and everything that it loads.
@@ -183,7 +186,7 @@ func newTab(t *testing.T, phone bool) *tab {
 	if err := os.MkdirAll(b.shots, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(t)), chromedp.DisableGPU)
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(t)), chromedp.DisableGPU, chromedp.Flag("accept-lang", "zh-CN"))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // chromium refuses its sandbox to root
 	}
@@ -194,11 +197,14 @@ func newTab(t *testing.T, phone bool) *tab {
 	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithListener(b.listen))
 	t.Cleanup(cancel)
 	b.ctx = ctx
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("the browser does not start: %v", err)
+	}
 	size := chromedp.EmulateViewport(1280, 800)
 	if phone {
 		size = chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2), chromedp.EmulateMobile, chromedp.EmulateTouch)
 	}
-	b.do(t, "opening the browser", size, command(network.Enable, network.EnableParams{}), command(log.Enable, log.EnableParams{}))
+	b.do(t, "opening the browser", size, command(network.Enable, network.EnableParams{}), command(log.Enable, cdp.Empty{}))
 	return b
 }
 
@@ -228,7 +234,9 @@ func (b *tab) listen(event any) {
 
 func (b *tab) do(t *testing.T, what string, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	if err := chromedp.Do(b.ctx, steps...); err != nil {
+	ctx, cancel := context.WithTimeout(b.ctx, stepTime)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
 		b.shoot(t, "failed-"+strings.ReplaceAll(t.Name(), "/", "-"))
 		t.Fatalf("%s: %v", what, err)
 	}
@@ -444,7 +452,8 @@ func TestConsoleShowsTheDemoBrand(t *testing.T) {
 			if ask(t, b, chromedp.Evaluate[bool](`!document.getElementById('nav').hidden`)) {
 				t.Error("a wrong token signs in")
 			}
-			b.do(t, "signing in", chromedp.Clear("#token"), chromedp.SendKeys("#token", shop.token+"\r"), chromedp.WaitVisible("#nav"))
+			b.do(t, "giving the right token", chromedp.SetValue("#token", shop.token))
+			b.do(t, "signing in", chromedp.Click("#sign-in-submit"), chromedp.WaitVisible("#nav"))
 			b.shoot(t, "console-"+name)
 			for view, shown := range map[string]string{"cards": "新客包裹卡", "campaigns": "周三周五奶粉日"} {
 				b.do(t, "showing "+view, chromedp.Click("#nav-"+view),

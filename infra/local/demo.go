@@ -18,6 +18,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/qr"
 )
 
@@ -34,8 +35,8 @@ const demoFile = "demo.json"
 
 // shown is what the greeting needs of the demo brand.
 type shown struct {
-	CardURL string `json:"card_url"`
-	Batch   string `json:"batch"`
+	CardToken string `json:"card_token"` // without an address, which may be another at the next start
+	Batch     string `json:"batch"`
 }
 
 // openDemo loads the demo brand into a new folder, once.
@@ -196,7 +197,8 @@ func (d demo) cards(ctx context.Context, operators [2]string) (shown, error) {
 	if err != nil || len(rows) != 2 {
 		return shown{}, errors.New("the batch has no codes")
 	}
-	return shown{CardURL: rows[1][1], Batch: made.ID}, nil
+	address := rows[1][1]
+	return shown{CardToken: address[strings.LastIndexByte(address, '/')+1:], Batch: made.ID}, nil
 }
 
 // call sends JSON and reads JSON, or text into a *string.
@@ -263,17 +265,21 @@ func greet(ctx context.Context, c config, s secrets, address string, out io.Writ
 			return err
 		}
 	}
+	card := ""
+	if brand.CardToken != "" {
+		card = cards.URL(address, brand.CardToken)
+	}
 	fmt.Fprintf(out, "huitou 回头 is up; its data is in %s\n\n", c.folder)
-	if brand.CardURL != "" {
-		fmt.Fprintf(out, "  page      %s   (one card of the demo brand)\n", brand.CardURL)
+	if card != "" {
+		fmt.Fprintf(out, "  page      %s   (one card of the demo brand)\n", card)
 	}
 	fmt.Fprintf(out, "  console   %s/console\n", address)
 	fmt.Fprintf(out, "  API       %s/v1   (described in %s/openapi.json)\n", address, address)
 	fmt.Fprintf(out, "  local     %s/_local   (schedules, clock, outbox)\n\n", address)
 	fmt.Fprintf(out, "  operator token   %s\n", s.OperatorToken)
 	fmt.Fprintf(out, "  webhook secret   %s\n\n", s.WebhookSecret)
-	if brand.CardURL != "" {
-		symbol, err := qr.Encode(brand.CardURL)
+	if card != "" {
+		symbol, err := qr.Encode(card)
 		if err != nil {
 			return err
 		}

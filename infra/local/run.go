@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/huitou/huitou"
@@ -101,10 +102,22 @@ func closeEngines(engines []*embedded.Engine) error {
 	return errors.Join(errs...)
 }
 
-// localHandler puts what only this process has in front of the stack.
+// localHandler puts what only this process has in front of the stack. A mux
+// tidies paths up and redirects, which API Gateway does not, so the stack stands
+// beside it.
 func localHandler(s *stack.Stack, sent outbox.Outbox) http.Handler {
+	local := localMux(s, sent)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/_local" || strings.HasPrefix(r.URL.Path, "/_local/") {
+			local.ServeHTTP(w, r)
+			return
+		}
+		s.ServeHTTP(w, r)
+	})
+}
+
+func localMux(s *stack.Stack, sent outbox.Outbox) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("/", s)
 	mux.Handle("/_local", s.Control())
 	mux.Handle("/_local/", s.Control())
 	mux.HandleFunc("GET /_local/outbox", func(w http.ResponseWriter, r *http.Request) {
@@ -128,6 +141,10 @@ func localHandler(s *stack.Stack, sent outbox.Outbox) http.Handler {
 			page["next_cursor"] = next
 		}
 		_ = json.NewEncoder(w).Encode(page) // a reader who went away needs no answer
+	})
+	mux.HandleFunc("/_local/outbox", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", "GET, HEAD")
+		problem.Write(w, r, loyalty.Refuse(loyalty.KindNotAllowed, "method_not_allowed", "only GET is taken here"))
 	})
 	return mux
 }

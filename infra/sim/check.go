@@ -1,0 +1,374 @@
+package sim
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/huitou/huitou/shared/campaign"
+	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/coupons"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/notify"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// checker holds the invariants to every commit. It folds what is written by
+// itself, so that it agrees with the functions only where they are right.
+type checker struct {
+	s *simulation
+
+	balance  map[loyalty.MemberID]points.Balance // sums over all entries seen
+	spent    map[loyalty.MemberID]loyalty.Points // of these, by the simulation itself
+	entries  map[string]bool                     // their ids
+	facts    map[table.Key]string                // documents of facts and of redeemed cards
+	logs     map[loyalty.OrderKey]*logged
+	owners   map[table.Key]loyalty.MemberID
+	given    map[cards.Award]int // prizes of cards
+	codes    map[string]bool     // of coupons
+	issued   int64               // coupons of the campaign
+	budget   coupons.Given
+	coupons  map[table.Key]bool
+	optedOut map[loyalty.MemberID]int // commit of the withdrawal
+	bought   map[[2]string]bought
+	sent     map[string]int // messages by id
+	sentAt   map[loyalty.MemberID][]time.Time
+	lastTry  map[string]time.Time // when a reminder's message was delivered last
+	account  map[loyalty.MemberID]store.Account
+}
+
+// bought is a member's last purchase of a category: when it was, and when the
+// account learnt of it.
+type bought struct {
+	last   time.Time
+	commit int
+	at     time.Time
+}
+
+func newChecker(s *simulation) *checker {
+	return &checker{
+		s: s, balance: map[loyalty.MemberID]points.Balance{}, spent: map[loyalty.MemberID]loyalty.Points{}, entries: map[string]bool{}, facts: map[table.Key]string{},
+		logs: map[loyalty.OrderKey]*logged{}, owners: map[table.Key]loyalty.MemberID{}, given: map[cards.Award]int{},
+		codes: map[string]bool{}, coupons: map[table.Key]bool{}, optedOut: map[loyalty.MemberID]int{},
+		bought: map[[2]string]bought{}, sent: map[string]int{}, sentAt: map[loyalty.MemberID][]time.Time{}, lastTry: map[string]time.Time{},
+		account: map[loyalty.MemberID]store.Account{},
+	}
+}
+
+// redeemed is what the checker reads of a redeemed card.
+type redeemed struct {
+	points.Fact
+	Batch    string           `json:"batch"`
+	Card     int              `json:"card"`
+	Award    cards.Award      `json:"award"`
+	Identity loyalty.Identity `json:"identity"`
+}
+
+// commit is called after every write with what it left behind.
+func (c *checker) commit(by *invocation, keys []table.Key, after []*table.Item) {
+	for i, key := range keys {
+		switch kindOf(key) {
+		case factItem:
+			c.fact(key, after[i])
+		case cardItem:
+			c.card(key, after[i])
+		case couponItem:
+			c.coupon(key, after[i])
+		case budgetItem:
+			if after[i] != nil {
+				c.budgeted(after[i])
+			}
+		}
+	}
+	for i, key := range keys {
+		if member, ok := table.MemberOfAccount(key); ok {
+			c.member(member, after[i])
+		}
+	}
+	if c.issued > c.budget.Quantity {
+		c.s.violate("I16", "%d coupons of the campaign, but only %d taken from the budget", c.issued, c.budget.Quantity)
+	}
+}
+
+// document decodes an item's document.
+func document[T any](s *simulation, item *table.Item) T {
+	var read T
+	if err := json.Unmarshal([]byte(item.Text("doc")), &read); err != nil {
+		s.violate("I2", "an item does not decode: %v", err)
+	}
+	return read
+}
+
+func (c *checker) credit(member loyalty.MemberID, entries []points.Entry) {
+	for _, entry := range entries {
+		if c.entries[entry.ID] {
+			c.s.violate("I3", "entry %s is written twice", entry.ID)
+		}
+		c.entries[entry.ID] = true
+		c.balance[member] = c.balance[member].Plus(entry)
+	}
+}
+
+// fact holds I2 (facts are only appended), I3 and I4 (an order's points are
+// those of what was paid and not refunded).
+func (c *checker) fact(key table.Key, item *table.Item) {
+	if item == nil {
+		c.s.violate("I2", "a fact is gone: %s %s", key.PK, key.SK)
+		return
+	}
+	text := item.Text("doc")
+	if was, known := c.facts[key]; known {
+		if was != text {
+			c.s.violate("I2", "a fact has changed: %s %s", key.PK, key.SK)
+		}
+		return
+	}
+	c.facts[key] = text
+	record := document[store.Record](c.s, item)
+	c.credit(record.Member, record.Entries)
+	log := c.logs[record.Order]
+	if log == nil {
+		log = newLogged()
+		c.logs[record.Order] = log
+	}
+	log.add(record.Fact)
+	if record.Seq != log.facts {
+		c.s.violate("I2", "fact %d of %s is written as number %d", log.facts, record.Order.Order, record.Seq)
+	}
+	if log.member == "" {
+		if len(record.Entries) > 0 {
+			c.s.violate("I3", "order %s of nobody is credited", record.Order.Order)
+		}
+		return
+	}
+	if want := log.points(c.s.plan.rules.Points.Rate); log.held != want {
+		c.s.violate("I4", "order %s holds %d points, and %d are due", record.Order.Order, log.held, want)
+	}
+}
+
+// card holds I9 (one redemption, one owner), I10 and I15 (prizes as drawn).
+func (c *checker) card(key table.Key, item *table.Item) {
+	if item == nil {
+		c.s.violate("I9", "a redeemed card is gone")
+		return
+	}
+	card := document[redeemed](c.s, item)
+	owner, known := c.owners[key]
+	if !known {
+		c.given[card.Award]++
+		if got, stock := c.given[card.Award], c.s.stock(card.Award); got > stock {
+			c.s.violate("I15", "%d prizes %v given of %d", got, card.Award, stock)
+		}
+		if want := c.s.draws.Award(card.Card); card.Award != want {
+			c.s.violate("I15", "card %d gives %v, and %v is drawn", card.Card, card.Award, want)
+		}
+		if early := card.At.Before(c.s.plan.batch.ValidFrom); early || !card.At.Before(c.s.plan.batch.ValidTo) {
+			c.s.violate("I11", "card %d is redeemed outside its window", card.Card)
+		}
+	}
+	if known && owner != "" && owner != card.Member {
+		c.s.violate("I9", "card %d passes from %s to %s", card.Card, owner, card.Member)
+	}
+	if known && c.facts[key] != "" && owner == card.Member && c.facts[key] != item.Text("doc") {
+		c.s.violate("I9", "card %d is redeemed again", card.Card)
+	}
+	c.facts[key], c.owners[key] = item.Text("doc"), card.Member
+	if owner == "" && card.Member != "" {
+		c.credit(card.Member, card.Entries)
+	}
+}
+
+// coupon holds I18 (one for a member and trigger, never taken back) and I20.
+func (c *checker) coupon(key table.Key, item *table.Item) {
+	if item == nil {
+		c.s.violate("I18", "a coupon is gone")
+		return
+	}
+	coupon := document[coupons.Coupon](c.s, item)
+	if c.coupons[key] {
+		c.s.violate("I18", "%s gets another coupon for %s", coupon.Member, coupon.Trigger)
+		return
+	}
+	c.coupons[key] = true
+	if c.codes[coupon.Code] {
+		c.s.violate("I20", "a coupon's code is there twice")
+	}
+	c.codes[coupon.Code] = true
+	if coupon.Template == c.s.plan.template.ID {
+		c.issued++
+		if campaign.HeldOut(c.s.plan.campaign.ID, coupon.Member, c.s.plan.campaign.Holdout) {
+			c.s.violate("I18", "%s is held out and gets a coupon", coupon.Member)
+		}
+	}
+}
+
+// budgeted holds I16: what is taken from a budget grows only within it.
+func (c *checker) budgeted(item *table.Item) {
+	is := coupons.Given{Quantity: item.Int("issued"), Amount: loyalty.Fen(item.Int("spent"))}
+	if is.Quantity < 0 || is.Amount < 0 {
+		c.s.violate("I16", "a budget's counter is below zero: %+v", is)
+	}
+	if is.Quantity > c.budget.Quantity || is.Amount > c.budget.Amount {
+		template, _, err := c.s.raw().Template(c.s.ctx, c.s.plan.template.ID)
+		if err != nil {
+			c.s.violate("I16", "the template is gone: %v", err)
+			return
+		}
+		if most := template.Budget.Quantity; most > 0 && is.Quantity > most {
+			c.s.violate("I16", "%d coupons taken of a budget of %d", is.Quantity, most)
+		}
+		if most := template.Budget.Amount; most > 0 && is.Amount > most {
+			c.s.violate("I16", "%d fen taken of a budget of %d", is.Amount, most)
+		}
+	}
+	c.budget = is
+}
+
+// member holds I1: an account's counters are the sums of the member's entries,
+// and none is negative; and what I24 asks of a reminder's record.
+func (c *checker) member(member loyalty.MemberID, item *table.Item) {
+	if item == nil {
+		c.s.violate("I1", "the account of %s is gone", member)
+		return
+	}
+	account, err := store.ReadAccount(member, *item)
+	if err != nil {
+		c.s.violate("I1", "the account of %s does not decode: %v", member, err)
+		return
+	}
+	if is := loyalty.Points(item.Int(spent)); is != c.spent[member] {
+		sum := c.balance[member]
+		sum.Available -= is - c.spent[member]
+		c.balance[member], c.spent[member] = sum, is
+	}
+	if sum := c.balance[member]; account.Balance != sum {
+		c.s.violate("I1", "%s has %+v, and his entries sum to %+v", member, account.Balance, sum)
+	}
+	if b := account.Balance; b.Available < 0 || b.Pending < 0 || b.Debt < 0 {
+		c.s.violate("I1", "%s has a negative balance %+v", member, b)
+	}
+	was := c.account[member]
+	if _, given := account.Consents[loyalty.ConsentMarketing]; given {
+		delete(c.optedOut, member)
+	} else if _, gone := c.optedOut[member]; !gone {
+		c.optedOut[member] = c.s.commits
+	}
+	for _, category := range slices.Sorted(maps.Keys(account.Bought)) {
+		is := account.Bought[category]
+		if key := [2]string{string(member), category}; !is.Last.Equal(c.bought[key].last) {
+			if is.Last.Before(c.bought[key].last) {
+				c.s.violate("I24", "the last purchase of %s goes back", member)
+			}
+			c.bought[key] = bought{is.Last, c.s.commits, c.s.now()}
+		}
+	}
+	for _, category := range slices.Sorted(maps.Keys(account.Reminded)) {
+		is := account.Reminded[category]
+		if is == was.Reminded[category] || is.Outcome != store.OutcomeSent {
+			continue
+		}
+		switch before := was.Reminded[category]; {
+		case before.Bought.Equal(is.Bought) && before.Outcome != store.OutcomePostponed:
+			c.s.violate("I24", "a second reminder to %s for one purchase", member)
+		case !account.Bought[category].Last.Equal(is.Bought):
+			c.s.violate("I24", "%s is reminded, but has bought again", member)
+		}
+		if _, out := c.optedOut[member]; out {
+			c.s.violate("I24", "%s is reminded after he opted out", member)
+		}
+		due, _ := c.s.plan.rules.Repurchase.DueAt(category, is.Bought, zone)
+		if is.At.Before(due) {
+			c.s.violate("I24", "%s is reminded before it is due", member)
+		}
+	}
+	c.account[member] = account
+}
+
+// handedOver holds I24 to a message that leaves.
+func (c *checker) handedOver(by *invocation, message notify.Message) {
+	rules := c.s.plan.rules.Repurchase
+	account := c.account[message.Member]
+	category := message.Category
+	recorded := account.Reminded[category]
+	look, looked := by.looks[message.Member]
+	switch {
+	case !looked:
+		c.s.violate("I24", "a message to %s leaves without a look at him", message.Member)
+	case notify.ReminderID(message.Member, category, recorded.Bought) != message.ID && !recorded.Bought.After(account.Bought[category].Last):
+		c.s.violate("I24", "a message to %s leaves without a record: %s", message.Member, message.ID)
+	case recorded.Outcome != store.OutcomeSent && recorded.Outcome != store.OutcomePostponed:
+		c.s.violate("I24", "a message to %s leaves, recorded as %q", message.Member, recorded.Outcome)
+	}
+	if out, gone := c.optedOut[message.Member]; gone && out <= look {
+		c.s.violate("I24", "a message to %s leaves after he opted out", message.Member)
+	}
+	if last := c.bought[[2]string{string(message.Member), category}]; last.commit <= look && last.last.After(recorded.Bought) {
+		c.s.violate("I24", "a message to %s leaves after he bought again", message.Member)
+	}
+	// An invocation decides by its own clock and may be frozen up to its
+	// timeout after that.
+	if rules.Quiet(message.At, zone) || rules.Quiet(c.s.now(), zone) && rules.Quiet(c.s.now().Add(-4*time.Minute), zone) && rules.Quiet(c.s.now().Add(4*time.Minute), zone) {
+		c.s.violate("I24", "a message to %s leaves in quiet hours", message.Member)
+	}
+	c.sent[message.ID]++
+	if c.sent[message.ID] > 1 {
+		return
+	}
+	times := append(c.sentAt[message.Member], recorded.At)
+	c.sentAt[message.Member] = times
+	recent := 0
+	for _, at := range times {
+		if at.After(recorded.At.AddDate(0, 0, -rules.Cap.Days)) {
+			recent++
+		}
+	}
+	if recent > rules.Cap.Messages {
+		c.s.violate("I24", "%s gets %d messages in %d days", message.Member, recent, rules.Cap.Days)
+	}
+}
+
+// answered holds I12 and I13 to a final answer about a card.
+func (c *checker) answered(a *ask, status int, body string, sentAt time.Time) {
+	a.final = true
+	var answer struct {
+		Prize cards.Award `json:"prize"`
+		State string      `json:"state"`
+	}
+	batch := c.s.plan.batch
+	switch status {
+	case http.StatusOK:
+		if err := json.Unmarshal([]byte(body), &answer); err != nil {
+			c.s.violate("I12", "the answer about card %d does not decode: %v", a.card, err)
+		}
+		if want := c.s.draws.Award(a.card); answer.Prize != want {
+			c.s.violate("I12", "card %d gives %v, and %v is drawn", a.card, answer.Prize, want)
+		}
+	case http.StatusConflict:
+	case http.StatusNotFound:
+		over := !c.s.now().Add(2 * time.Minute).Before(batch.ValidTo)
+		if !over && !c.s.frozen {
+			c.s.violate("I12", "card %d is not found at %s", a.card, sentAt.In(zone))
+		}
+	default:
+		c.s.violate("I37", "the answer about card %d is %d %s", a.card, status, body)
+	}
+	a.told = append(a.told, told{status, string(answer.Prize.Kind), answer.State})
+}
+
+// delivered remembers when a reminder's message was last handed to its
+// function.
+func (c *checker) delivered(m *message) {
+	if reminder, err := notify.DecodeReminder([]byte(m.body)); err == nil {
+		c.lastTry[reminder.ID] = c.s.now()
+	}
+}
+
+// delayed tells whether a message was so late that it was not handed over any
+// more: a dead letter, or one delivered again a day after its record.
+func (c *checker) delayed(id string, recorded time.Time) bool {
+	return c.lastTry[id].After(recorded.Add(23*time.Hour)) || c.lastTry[id].IsZero()
+}

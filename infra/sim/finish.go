@@ -1,0 +1,257 @@
+package sim
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/huitou/huitou/shared/campaign"
+	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/coupons"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/notify"
+	"github.com/huitou/huitou/shared/orders"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// finish holds a world at rest to what must have become of its plan.
+func (s *simulation) finish() {
+	if s.violation != nil {
+		return
+	}
+	if s.running != 0 || !s.orders.idle() || !s.coupons.idle() || !s.messages.idle() {
+		s.violate("I37", "%d invocations do not end", s.running)
+	}
+	members := s.members()
+	totals := map[loyalty.MemberID]loyalty.Points{}
+	for _, o := range s.plan.orders {
+		s.finishOrder(o, members, totals)
+	}
+	s.finishCards(members, totals)
+	for _, member := range slices.Sorted(maps.Keys(s.check.account)) {
+		account := s.check.account[member]
+		b := account.Balance
+		if got := b.Available + b.Pending - b.Debt + s.check.spent[member]; got != totals[member] {
+			s.violate("I7", "%s ends with %d points, and %d are due", member, got, totals[member])
+		}
+		if b.Pending != 0 {
+			s.violate("I37", "%d points of %s stay pending", b.Pending, member)
+		}
+		s.finishReminders(account)
+	}
+	s.finishCampaign(members)
+}
+
+// finishOrder holds I3, I5 and I26: all news of the order is applied, or
+// refused for good and among the dead letters.
+func (s *simulation) finishOrder(o *order, members map[*person]loyalty.MemberID, totals map[loyalty.MemberID]loyalty.Points) {
+	rate := s.plan.rules.Points.Rate
+	log := s.check.logs[o.key]
+	if log == nil {
+		s.violate("I26", "nothing is known of %s", o.key.Order)
+		return
+	}
+	for _, n := range o.news {
+		switch {
+		case !n.accepted:
+			s.violate("I37", "an event of %s was never accepted", o.key.Order)
+		case log.knows(n):
+		case n.event.Type != orders.TypeRefunded || !log.refusable(n):
+			s.violate("I26", "an accepted %s of %s is not applied", n.event.Type, o.key.Order)
+		case !slices.ContainsFunc(s.orders.dead, func(m *message) bool { return sameNews(m, n) }):
+			s.violate("I26", "a refused refund of %s is not among the dead letters", o.key.Order)
+		}
+	}
+	var owner loyalty.MemberID
+	if o.buyer != nil {
+		owner = members[o.buyer]
+		if o.buyer.stranger {
+			owner = "" // he joined by another identity, if at all
+		}
+	}
+	if log.member != owner {
+		s.violate("I3", "%s belongs to %q, and should to %q", o.key.Order, log.member, owner)
+	}
+	if owner == "" {
+		return
+	}
+	want, exact := o.expected()
+	if exact && log.held != want.points(rate) {
+		s.violate("I4", "%s ends with %d points, and %d are due", o.key.Order, log.held, want.points(rate))
+	}
+	if log.held != log.points(rate) {
+		s.violate("I4", "%s ends with %d points of %d", o.key.Order, log.held, log.points(rate))
+	}
+	totals[owner] += log.held
+}
+
+// sameNews tells whether a dead letter is the news.
+func sameNews(m *message, n *news) bool {
+	event, err := orders.DecodeQueued([]byte(m.body))
+	return err == nil && event.Key() == n.of.key && event.Type == n.event.Type && event.RefundID == n.event.RefundID
+}
+
+// finishCards holds I12 (whoever was told "yes" owns it) and I13 (nobody told
+// "no" does), and adds the prizes up.
+func (s *simulation) finishCards(members map[*person]loyalty.MemberID, totals map[loyalty.MemberID]loyalty.Points) {
+	for card := range s.plan.batch.Count {
+		items, err := s.engine.Get(s.ctx, table.Strong, table.CardKey(s.plan.batch.ID(), int64(card)))
+		s.must(err)
+		if items[0] == nil {
+			continue
+		}
+		if r := document[redeemed](s, items[0]); r.Member != "" && r.Award.Kind == cards.PrizePoints {
+			totals[r.Member] += loyalty.Points(r.Award.Amount)
+		}
+	}
+	for _, a := range s.plan.asks {
+		if !a.final {
+			s.violate("I37", "nobody ever answered about card %d", a.card)
+			return
+		}
+		if len(a.told) == 0 {
+			continue
+		}
+		items, err := s.engine.Get(s.ctx, table.Strong, table.CardKey(s.plan.batch.ID(), int64(a.card)))
+		s.must(err)
+		last := a.told[len(a.told)-1].status
+		switch {
+		case last == 404:
+			// "Not now" is told without a write that would close the card, so a
+			// late write, or an instance with a slower clock, can still make him
+			// its owner. It is counted, not forbidden: see Result.LateGifts.
+			if items[0] != nil && a.way == byOpenID && document[redeemed](s, items[0]).Identity == a.by.openID {
+				s.lateGifts++
+			}
+		case items[0] == nil:
+			s.violate("I12", "card %d was given, and is not", a.card)
+		default:
+			r := document[redeemed](s, items[0])
+			member, known := members[a.by]
+			mine := known && r.Member == member
+			if a.way == byPhone {
+				mine = mine || r.Identity.Kind == loyalty.IdentityPhone && r.Identity == a.by.identities()[2].Identity
+			}
+			if last == 200 && !mine {
+				s.violate("I12", "%s was told yes about card %d, and %s has it", a.by.name, a.card, r.Member)
+			}
+			// A prize that was reserved for a typed phone is everybody else's
+			// "no" until its owner proves himself by a member token.
+			reserved := r.Identity.Kind == loyalty.IdentityPhone
+			if last == 409 && a.way != byPhone && !reserved && mine {
+				s.violate("I13", "%s was told no about card %d, and has it", a.by.name, a.card)
+			}
+		}
+	}
+}
+
+// finishReminders holds I25: every reminder that fell due was sent or has a
+// reason on record.
+func (s *simulation) finishReminders(account store.Account) {
+	for _, category := range slices.Sorted(maps.Keys(account.Bought)) {
+		bought := account.Bought[category]
+		due, cycles := s.due(category, bought.Last)
+		if !cycles || due.After(s.now()) {
+			continue
+		}
+		// An old history that is learnt late is nothing to remind of.
+		learnt := s.check.bought[[2]string{string(account.Member), category}].at
+		if s.plan.rules.Repurchase.TooLate(category, bought.Last, learnt.Add(-2*time.Minute), zone) || s.plan.rules.Repurchase.TooLate(category, bought.Last, learnt.Add(2*time.Minute), zone) {
+			continue
+		}
+		reminded := account.Reminded[category]
+		if !reminded.Bought.Equal(bought.Last) {
+			s.violate("I25", "the reminder of %s to %s for %s has no outcome", category, account.Member, bought.Last)
+			continue
+		}
+		id := notify.ReminderID(account.Member, category, bought.Last)
+		if reminded.Outcome == store.OutcomePostponed {
+			s.violate("I25", "the reminder of %s to %s stays postponed", category, account.Member)
+		}
+		if reminded.Outcome == store.OutcomeSent && s.check.sent[id] == 0 && !s.excused(account, category, reminded) {
+			s.violate("I25", "the reminder of %s to %s is recorded as sent, and nothing left", category, account.Member)
+		}
+	}
+}
+
+// excused tells why a message that was recorded may not have left: it was still
+// on its way when it stopped being right.
+func (s *simulation) excused(account store.Account, category string, reminded store.Reminded) bool {
+	if _, out := s.check.optedOut[account.Member]; out {
+		return true
+	}
+	if s.returnedAll(account.Bought[category].LastOrder, category) {
+		return true
+	}
+	// After a day the message is no longer handed over.
+	return s.check.delayed(notify.ReminderID(account.Member, category, reminded.Bought), reminded.At)
+}
+
+// finishCampaign holds what remains of I16 and I18 at rest: no lease is open,
+// what was taken is what was given, and where the budget suffices for everybody
+// nobody is left out.
+func (s *simulation) finishCampaign(members map[*person]loyalty.MemberID) {
+	key := table.BudgetKey(s.plan.template.ID)
+	query := table.Query{PK: key.PK, Limit: 1000, Consistency: table.Strong}
+	page, err := s.engine.Query(s.ctx, query)
+	s.must(err)
+	for _, item := range page.Items {
+		if kindOf(item.Key) == leaseItem && item.Text("state") != "closed" {
+			s.violate("I16", "a lease stays open: %s", item.Key.SK)
+		}
+	}
+	if s.check.issued != s.check.budget.Quantity {
+		s.violate("I16", "%d coupons issued, and %d taken from the budget", s.check.issued, s.check.budget.Quantity)
+	}
+	result, err := s.raw().CampaignResult(s.ctx, s.plan.campaign.ID)
+	s.must(err)
+	edited := s.faults.counts[CampaignEdited] > 0 // paused for ever, perhaps
+	if result.Issued != s.check.issued {
+		s.violate("I26", "the runs count %d coupons, and there are %d", result.Issued, s.check.issued)
+	}
+	last := s.plan.runs[len(s.plan.runs)-1]
+	items, err := s.engine.Get(s.ctx, table.Strong, table.RunKey(s.plan.campaign.ID, s.occurrence(last)))
+	s.must(err)
+	if !edited && (items[0] == nil || items[0].Int("shards") < table.RosterShards) {
+		s.violate("I26", "the campaign's run of %s did not reach everybody", last.In(zone))
+	}
+	quiet := !edited && s.faults.counts[BudgetLowered] == 0
+	everybody := s.plan.audience == "true" && s.plan.campaign.Holdout == 0
+	budget := s.plan.template.Budget
+	wanted := int64(len(s.check.account) * len(s.plan.runs))
+	if !quiet || !everybody || budget.Grant(coupons.Given{}, s.plan.template.Discount, wanted) < wanted || len(s.plan.runs) > 1 {
+		return
+	}
+	for _, who := range s.plan.people {
+		if who.stranger || !who.joins.IsZero() {
+			continue
+		}
+		member := members[who]
+		if !s.check.coupons[table.CouponKey(member, campaign.Trigger(s.plan.campaign.ID, campaign.Once))] {
+			s.violate("I18", "%s gets no coupon, though the budget suffices", member)
+		}
+	}
+}
+
+// occurrence is the id of the campaign's occurrence at the time.
+func (s *simulation) occurrence(at time.Time) string {
+	if s.plan.campaign.Schedule.Cron == "" {
+		return campaign.Once
+	}
+	return at.UTC().Format(time.RFC3339)
+}
+
+// returnedAll tells whether all that an order holds of a category was given back.
+func (s *simulation) returnedAll(key loyalty.OrderKey, category string) bool {
+	log := s.check.logs[key]
+	if log.cancelled {
+		return true
+	}
+	for _, line := range s.plan.found(key).lines {
+		if line.Category == category && log.back(line.LineID) < line.Paid {
+			return false
+		}
+	}
+	return true
+}
