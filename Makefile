@@ -40,8 +40,7 @@ bench-check: ## compares counts and ratios with the committed bounds
 	$(GO) run ./infra/bench -check
 
 sim: ## 2,000 seeds of the simulator, then its mutants
-	$(GO) run ./infra/sim/run -seeds 2000
-	$(GO) run ./infra/sim/run -mutants
+	$(GO) run ./infra/sim/run -seeds 2000 -mutants
 
 e2e: ## the pages in a real browser (chromium)
 	$(GO) test -tags e2e -count=1 -v ./infra/e2e

@@ -82,64 +82,67 @@ func redemption(who identity) []byte {
 
 var asJSON = map[string]string{"Content-Type": "application/json"}
 
+// Card after card, so that the members' connections stand and their requests
+// really meet.
 func TestSixtyFourMembersRedeemOneCard(t *testing.T) {
 	p := shared(t)
 	now := time.Now()
-	batch := p.batch(t, "sixty-four", 3, 50, now.Add(-time.Hour), now.Add(24*time.Hour))
+	const crowd, rounds = 64, 12
+	batch := p.batch(t, "sixty-four", rounds, 50, now.Add(-time.Hour), now.Add(24*time.Hour))
 	p.activate(t, batch)
-	card := p.codes(t, batch)[0] + "/redemption"
-	const crowd = 64
-	members := make([]string, crowd)
+	who := func(i int) []byte { return redemption(openID(fmt.Sprint("crowd-", i))) }
+	members, won := make([]string, crowd), make([]int, crowd)
 	for i := range members {
 		members[i] = p.member(t, openID(fmt.Sprint("crowd-", i)))
 	}
-	answers := make([]answer, crowd)
-	ready := make(chan struct{})
-	var group sync.WaitGroup
-	for i := range crowd {
-		group.Go(func() {
-			<-ready
-			var err error
-			if answers[i], err = p.call(http.MethodPost, card, asJSON, redemption(openID(fmt.Sprint("crowd-", i)))); err != nil {
-				t.Error(err)
+	for _, address := range p.codes(t, batch) {
+		card := address + "/redemption"
+		answers := make([]answer, crowd)
+		ready := make(chan struct{})
+		var group sync.WaitGroup
+		for i := range crowd {
+			group.Go(func() {
+				<-ready
+				var err error
+				if answers[i], err = p.call(http.MethodPost, card, asJSON, who(i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		close(ready)
+		group.Wait()
+		statuses, winner := map[int]int{}, -1
+		for i, a := range answers {
+			statuses[a.status]++
+			if a.status == http.StatusOK {
+				winner = i
 			}
-		})
-	}
-	close(ready)
-	group.Wait()
-	statuses, winner := map[int]int{}, -1
-	for i, a := range answers {
-		statuses[a.status]++
-		if a.status == http.StatusOK {
-			winner = i
+		}
+		if diff := cmp.Diff(map[int]int{http.StatusOK: 1, http.StatusConflict: crowd - 1}, statuses); diff != "" {
+			t.Fatalf("the answers (-want +got):\n%s", diff)
+		}
+		won[winner]++
+		var told prize
+		answers[winner].read(t, http.StatusOK, &told)
+		if told.Prize.Kind != "points" || told.Prize.Value != 50 {
+			t.Errorf("the prize is %+v", told)
+		}
+		// The winner is told the same again, and nothing more is given.
+		again := p.do(t, http.MethodPost, card, asJSON, who(winner))
+		if again.status != http.StatusOK || string(again.body) != string(answers[winner].body) {
+			t.Errorf("the winner's repeat: %d %s, first %s", again.status, again.body, answers[winner].body)
 		}
 	}
-	if diff := cmp.Diff(map[int]int{http.StatusOK: 1, http.StatusConflict: crowd - 1}, statuses); diff != "" {
-		t.Fatalf("the answers (-want +got):\n%s", diff)
-	}
-	var won prize
-	answers[winner].read(t, http.StatusOK, &won)
-	if won.Prize.Kind != "points" || won.Prize.Value != 50 {
-		t.Errorf("the prize is %+v", won)
-	}
-	entries := 0
 	for i, member := range members {
 		ledger := p.ledger(t, member)
-		entries += len(ledger)
-		if len(ledger) > 0 && (i != winner || ledger[0].Kind != "prize" || ledger[0].Available != 50) {
-			t.Errorf("member %d has %+v, the winner is %d", i, ledger, winner)
+		for _, e := range ledger {
+			if e.Kind != "prize" || e.Available != 50 {
+				t.Errorf("member %d has %+v", i, e)
+			}
 		}
-	}
-	if entries != 1 {
-		t.Errorf("%d ledger entries, want 1", entries)
-	}
-	// The winner is told the same again, and nothing more is given.
-	again := p.do(t, http.MethodPost, card, asJSON, redemption(openID(fmt.Sprint("crowd-", winner))))
-	if again.status != http.StatusOK || string(again.body) != string(answers[winner].body) {
-		t.Errorf("the winner's repeat: %d %s, first %s", again.status, again.body, answers[winner].body)
-	}
-	if ledger := p.ledger(t, members[winner]); len(ledger) != 1 {
-		t.Errorf("the repeat made %+v", ledger)
+		if len(ledger) != won[i] || p.balance(t, member) != (balance{Available: int64(50 * won[i])}) {
+			t.Errorf("member %d won %d cards and has %+v", i, won[i], ledger)
+		}
 	}
 }
 

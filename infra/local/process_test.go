@@ -174,25 +174,47 @@ var discard = slog.New(slog.DiscardHandler)
 var empty = map[string]string{"HUITOU_DEMO": "0"}
 
 // common is one process for the tests that do not move its clock; each works
-// on members, orders and cards of its own.
+// on members, orders and cards of its own. A test that comes again (-count)
+// gets a new one, where its names are free.
 var common struct {
-	once    sync.Once
 	process *process
 	folder  string
-	err     error
+	used    map[string]bool // by the names of tests
 }
 
 func shared(t *testing.T) *process {
 	t.Helper()
-	common.once.Do(func() {
-		if common.folder, common.err = os.MkdirTemp("", "huitou-local-"); common.err == nil {
-			common.process, common.err = launch(common.folder, nil)
+	if common.used[t.Name()] {
+		if err := closeCommon(); err != nil {
+			t.Error(err)
 		}
-	})
-	if common.err != nil {
-		t.Fatal(common.err)
 	}
+	if common.process == nil {
+		var err error
+		if common.folder, err = os.MkdirTemp("", "huitou-local-"); err != nil {
+			t.Fatal(err)
+		}
+		if common.process, err = launch(common.folder, nil); err != nil {
+			t.Fatal(err)
+		}
+		common.used = map[string]bool{}
+	}
+	common.used[t.Name()] = true
 	return common.process
+}
+
+// closeCommon ends the shared process and looks at how it went.
+func closeCommon() error {
+	p := common.process
+	if p == nil {
+		return nil
+	}
+	err := p.stop()
+	if faults := p.faults(); len(faults) > 0 {
+		err = errors.Join(err, fmt.Errorf("the shared process met faults of its own:\n%s", strings.Join(faults, "")))
+	}
+	common.process = nil
+	return errors.Join(err, os.RemoveAll(common.folder))
 }
 
 func TestMain(m *testing.M) {
@@ -201,18 +223,9 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := m.Run()
-	if p := common.process; p != nil {
-		if err := p.stop(); err != nil {
-			fmt.Println("the shared process ended with", err)
-			code = 1
-		}
-		if faults := p.faults(); len(faults) > 0 {
-			fmt.Printf("the shared process met faults of its own:\n%s", strings.Join(faults, ""))
-			code = 1
-		}
-	}
-	if common.folder != "" {
-		_ = os.RemoveAll(common.folder)
+	if err := closeCommon(); err != nil {
+		fmt.Println(err)
+		code = 1
 	}
 	os.Exit(code)
 }

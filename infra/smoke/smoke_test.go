@@ -461,6 +461,7 @@ var notMissed = map[string]string{
 	"Members PHONE_KEY_PARAMETER":      "for claims of orders, which it does not take yet",
 	"Operate COUPONS_QUEUE_URL":        "operators see the queues that are named",
 	"Operate MESSAGES_QUEUE_URL":       "operators see the queues that are named",
+	"Operate PUBLIC_URL":               "empty until a first deployment has told the API's address; printing cards is refused until then",
 	"Operate SCHEDULES_DEAD_QUEUE_URL": "failed firings, which operators do not see yet",
 	"RedeemCard PUBLIC_URL":            "nothing on the page needs it yet",
 }
