@@ -18,6 +18,7 @@ import (
 
 	"github.com/huitou/huitou/functions/operate"
 	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/queue"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
@@ -404,6 +405,49 @@ func TestNoCodeIsPrintedForAnAddressNobodyKnows(t *testing.T) {
 		if status != http.StatusConflict || !strings.Contains(answer, "public_url_unset") {
 			t.Errorf("%s: %d %s", path, status, answer)
 		}
+	}
+}
+
+func TestPointsAreReservedCommittedAndCancelled(t *testing.T) {
+	b := open(t)
+	_, joined := b.post("/v1/members", "m", joining)
+	id := field(t, joined, "member_id")
+	if err := b.engine.Write(t.Context(), store.UpdateAccount(loyalty.MemberID(id), []table.Change{table.Add("available", 100)})); err != nil {
+		t.Fatal(err)
+	}
+	reservations := "/v1/members/" + id + "/points/reservations"
+	status, first := b.post(reservations, "r1", `{"points":60,"reason":"order 1001"}`)
+	if status != http.StatusCreated || field(t, first, "state") != "reserved" {
+		t.Fatalf("%d %s", status, first)
+	}
+	if _, again := b.post(reservations, "r1", `{"points":60,"reason":"order 1001"}`); again != first {
+		t.Errorf("the repeat answered %s", again)
+	}
+	if status, answer := b.post(reservations, "r2", `{"points":41,"reason":"order 1002"}`); status != http.StatusConflict || !strings.Contains(answer, "points_insufficient") {
+		t.Errorf("more than there is: %d %s", status, answer)
+	}
+	for _, amount := range []string{"0", "-1", "1.5", "9223372036854775808"} {
+		if status, answer := b.post(reservations, "bad"+amount, `{"points":`+amount+`,"reason":"x"}`); status != http.StatusBadRequest {
+			t.Errorf("%s points: %d %s", amount, status, answer)
+		}
+	}
+	one := reservations + "/" + field(t, first, "id")
+	if status, answer := b.post(one+"/commit", "c1", ""); status != http.StatusOK || field(t, answer, "state") != "committed" {
+		t.Errorf("%d %s", status, answer)
+	}
+	if status, answer := b.post(one+"/cancel", "c2", ""); status != http.StatusConflict || !strings.Contains(answer, "reservation_committed") {
+		t.Errorf("cancel after commit: %d %s", status, answer)
+	}
+	status, other := b.post("/v1/members", "m2", strings.Replace(joining, "b-1", "b-2", 1))
+	if status != http.StatusCreated {
+		t.Fatal(other)
+	}
+	if status, _ := b.post(strings.Replace(one, id, field(t, other, "member_id"), 1)+"/commit", "c3", ""); status != http.StatusNotFound {
+		t.Errorf("another member's reservation: %d", status)
+	}
+	_, ledger, _ := b.call(request{method: "GET", path: "/v1/members/" + id + "/points/ledger", token: adminToken})
+	if strings.Count(ledger, `"kind":"spend"`) != 1 || !strings.Contains(ledger, `"available":-60`) {
+		t.Errorf("ledger %s", ledger)
 	}
 }
 

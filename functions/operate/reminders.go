@@ -51,7 +51,7 @@ func (f Function) reminders(ctx context.Context, in *struct {
 	}
 	answer := rest.List[statement.Reminder]{Items: []statement.Reminder{}}
 	for ; shard < table.WakeShards && len(answer.Items) < in.Limit; shard++ {
-		members, next, err := f.Store.Due(ctx, store.WakeRemind, shard, in.DueBefore, cursor)
+		members, _, next, err := f.Store.Due(ctx, store.WakeRemind, shard, in.DueBefore, cursor)
 		if err != nil {
 			return nil, err
 		}

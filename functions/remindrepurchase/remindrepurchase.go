@@ -47,7 +47,7 @@ func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
 	if run.rules.Quiet(run.now, run.zone) {
 		return nil
 	}
-	err = f.Store.EachDue(ctx, store.WakeRemind, run.now, run.accounts)
+	err = f.Store.EachDue(ctx, store.WakeRemind, run.now, run.accounts, nil)
 	f.Log.InfoContext(ctx, "reminders planned", slog.Int("looked_at", run.looked), slog.Int("asked_for", run.asked), slog.Bool("failed", err != nil))
 	return err
 }

@@ -47,8 +47,9 @@ func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
 		return err
 	}
 	run := run{Function: f, versions: versions, now: tick.Time}
-	err = f.Store.EachDue(ctx, store.WakeSettle, run.now, run.accounts)
-	f.Log.InfoContext(ctx, "points settled", slog.Int("looked_at", run.looked), slog.Int("orders", run.settled), slog.Bool("failed", err != nil))
+	err = f.Store.EachDue(ctx, store.WakeSettle, run.now, run.accounts, run.reservation)
+	f.Log.InfoContext(ctx, "points settled", slog.Int("looked_at", run.looked), slog.Int("orders", run.settled),
+		slog.Int("reservations", run.expired), slog.Bool("failed", err != nil))
 	return err
 }
 
@@ -58,7 +59,16 @@ type run struct {
 	versions []program.Program
 	now      time.Time
 
-	looked, settled int
+	looked, settled, expired int
+}
+
+// reservation gives back points that were set aside and not spent in time.
+func (r *run) reservation(ctx context.Context, key table.Key) error {
+	expired, err := ledger.Expire(ctx, r.Store, key, r.now)
+	if expired {
+		r.expired++
+	}
+	return err
 }
 
 // accounts deals with one page.

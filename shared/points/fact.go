@@ -18,7 +18,10 @@ const (
 	FactCancelled FactKind = "cancelled"
 	FactClaimed   FactKind = "claimed" // the order got an owner
 	FactSettled   FactKind = "settled" // the return window closed
-	FactPrize     FactKind = "prize"   // not of an order: a package card gave it
+	// Not of an order:
+	FactPrize    FactKind = "prize"    // a package card gave it
+	FactReserved FactKind = "reserved" // points were set aside to be spent
+	FactReturned FactKind = "returned" // and given back
 )
 
 // Fact is one line of an order's log. It is written once and never changed.
@@ -60,6 +63,8 @@ const (
 	EntryClaw   EntryKind = "claw" // taken back for a refund (退款扣回)
 	EntrySettle EntryKind = "settle"
 	EntryPrize  EntryKind = "prize"
+	EntrySpend  EntryKind = "spend"  // set aside by a reservation (预扣)
+	EntryReturn EntryKind = "return" // given back by one that was cancelled or ran out
 )
 
 // Entry is one line of a member's ledger (积分流水). A member's counters always

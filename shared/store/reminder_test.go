@@ -94,7 +94,7 @@ func TestAnswer(t *testing.T) {
 			}
 			due := func() int {
 				t.Helper()
-				members, _, err := s.Due(t.Context(), wake, wakeShard(t), at(28), "")
+				members, _, _, err := s.Due(t.Context(), wake, wakeShard(t), at(28), "")
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -79,6 +79,10 @@ func Refused(err error) bool {
 	return refused
 }
 
+func conditionError(err error) (*table.ConditionError, bool) {
+	return errors.AsType[*table.ConditionError](err)
+}
+
 // refusedBy tells whether a write of one action was refused by its condition,
 // and the item that refused it.
 func refusedBy(err error) (bool, *table.Item) {

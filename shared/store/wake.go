@@ -75,36 +75,46 @@ func (w Wake) standing(account Account) (at time.Time, asked int64) {
 	return account.RemindAt, account.RemindAsked
 }
 
-// Due is one page of the members whom the call wakes at or before now, out of
-// one shard of table.WakeShards. The index may be behind.
-func (s Store) Due(ctx context.Context, wake Wake, shard int, now time.Time, cursor string) ([]loyalty.MemberID, string, error) {
+// Due is one page of what the call wakes for at or before now, out of one shard
+// of table.WakeShards: members, and keys of items that have a call of their own.
+// The index may be behind.
+func (s Store) Due(ctx context.Context, wake Wake, shard int, now time.Time, cursor string) (members []loyalty.MemberID, others []table.Key, next string, err error) {
 	page, err := s.Table.Query(ctx, table.Query{
 		Index: wake.index, PK: table.ShardPK(shard), To: table.Instant(now), Limit: 100, Cursor: cursor,
 	})
 	if err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
-	members := make([]loyalty.MemberID, 0, len(page.Items))
 	for _, item := range page.Items {
 		if member, ok := table.MemberOfAccount(item.Key); ok {
 			members = append(members, member)
+		} else {
+			others = append(others, item.Key)
 		}
 	}
-	return members, page.Next, nil
+	return members, others, page.Next, nil
 }
 
 // EachDue visits the accounts that the call wakes at or before now, a page at a
 // time, as a strong read has them. A page that fails does not keep the others
-// from their turn; all errors come back together.
-func (s Store) EachDue(ctx context.Context, wake Wake, now time.Time, visit func(context.Context, []Account) error) error {
+// from their turn; all errors come back together. Items with a call of their
+// own go to visitOther; it may be nil where there are none.
+func (s Store) EachDue(ctx context.Context, wake Wake, now time.Time,
+	visit func(context.Context, []Account) error, visitOther func(context.Context, table.Key) error,
+) error {
 	var failed []error
 	for shard := range table.WakeShards {
 		cursor := ""
 		for {
-			members, next, err := s.Due(ctx, wake, shard, now, cursor)
+			members, others, next, err := s.Due(ctx, wake, shard, now, cursor)
 			if err != nil {
 				failed = append(failed, err)
 				break
+			}
+			for _, key := range others {
+				if err := visitOther(ctx, key); err != nil {
+					failed = append(failed, err)
+				}
 			}
 			if err := s.visitDue(ctx, wake, now, members, visit); err != nil {
 				failed = append(failed, err)

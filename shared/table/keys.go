@@ -56,6 +56,27 @@ const WakeShards = 16
 // AccountKey is the member's account: counters, consents, what he last bought.
 func AccountKey(member loyalty.MemberID) Key { return Key{join("M", string(member)), "A"} }
 
+// ReservationKey is points that a member set aside to spend.
+func ReservationKey(member loyalty.MemberID, id string) Key {
+	return Key{join("M", string(member)), join("V", id)}
+}
+
+// ReturnKey is the fact that a reservation's points were given back.
+func ReturnKey(member loyalty.MemberID, id string) Key {
+	return Key{join("M", string(member)), join("V", id, "R")}
+}
+
+// ReservationOf reads whose reservation a key is, and its id; false for the
+// key of anything else.
+func ReservationOf(key Key) (member loyalty.MemberID, id string, ok bool) {
+	owner, isMember := strings.CutPrefix(key.PK, "M#")
+	name, isReservation := strings.CutPrefix(key.SK, "V#")
+	if !isMember || !isReservation || strings.Contains(name, "#") {
+		return "", "", false
+	}
+	return loyalty.MemberID(unescaper.Replace(owner)), unescaper.Replace(name), true
+}
+
 // MemberOfAccount reads the member out of an account's key; false for the key
 // of anything else.
 func MemberOfAccount(key Key) (loyalty.MemberID, bool) {

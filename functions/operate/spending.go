@@ -1,0 +1,85 @@
+package operate
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/huitou/huitou/shared/ledger"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/rest"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/token"
+)
+
+type reservationBody struct {
+	Points         loyalty.Points `json:"points" minimum:"1" maximum:"1000000000" doc:"to set aside"`
+	Reason         string         `json:"reason" minLength:"1" maxLength:"200" doc:"what they are for: an order's number, a draw, an exchange"`
+	ExpiresSeconds int            `json:"expires_seconds,omitempty" minimum:"60" maximum:"604800" default:"1800" doc:"after so many seconds the points are given back unless they were spent"`
+}
+
+type reservationAnswer struct {
+	ID        string                 `json:"id"`
+	MemberID  loyalty.MemberID       `json:"member_id"`
+	Points    loyalty.Points         `json:"points"`
+	Reason    string                 `json:"reason"`
+	State     store.ReservationState `json:"state" enum:"reserved,committed,cancelled"`
+	At        time.Time              `json:"at"`
+	ExpiresAt time.Time              `json:"expires_at"`
+}
+
+// ReservationPath names a reservation of a member.
+type ReservationPath struct {
+	MemberPath
+	RID string `path:"rid" maxLength:"64"`
+}
+
+func (f Function) registerSpending(api huma.API) {
+	spenders := []token.Role{token.RoleIntegration}
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodPost, Path: "/v1/members/{id}/points/reservations", ID: "reserve-points", Tag: "spending",
+		Roles: spenders, Status: http.StatusCreated, Summary: "Set points aside to be spent (积分抵扣、兑换、抽奖、秒杀)",
+	}, f.reserve)
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodGet, Path: "/v1/members/{id}/points/reservations/{rid}", ID: "reservation", Tag: "spending",
+		Roles: readers, Summary: "One reservation",
+	}, func(ctx context.Context, in *ReservationPath) (*rest.Body[reservationAnswer], error) {
+		return shownReservation(f.Store.Reservation(ctx, in.member(), in.RID))
+	})
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodPost, Path: "/v1/members/{id}/points/reservations/{rid}/commit", ID: "commit-points", Tag: "spending",
+		Roles: spenders, Summary: "Spend what a reservation set aside",
+	}, func(ctx context.Context, in *ReservationPath) (*rest.Body[reservationAnswer], error) {
+		return shownReservation(ledger.Commit(ctx, f.Store, in.member(), in.RID, f.Clock()))
+	})
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodPost, Path: "/v1/members/{id}/points/reservations/{rid}/cancel", ID: "cancel-points", Tag: "spending",
+		Roles: spenders, Summary: "Give back what a reservation set aside",
+	}, func(ctx context.Context, in *ReservationPath) (*rest.Body[reservationAnswer], error) {
+		return shownReservation(ledger.Cancel(ctx, f.Store, in.member(), in.RID, f.Clock()))
+	})
+}
+
+func (f Function) reserve(ctx context.Context, in *struct {
+	MemberPath
+	Body reservationBody
+},
+) (*rest.Body[reservationAnswer], error) {
+	now := f.Clock().UTC().Truncate(time.Second)
+	return shownReservation(ledger.Reserve(ctx, f.Store, store.Reservation{
+		Fact: points.Fact{At: now, Member: in.member()}, ID: derivedID(ctx, "reservation"),
+		Points: in.Body.Points, Reason: in.Body.Reason, ExpiresAt: now.Add(time.Duration(in.Body.ExpiresSeconds) * time.Second),
+	}))
+}
+
+func shownReservation(r store.Reservation, err error) (*rest.Body[reservationAnswer], error) {
+	if err != nil {
+		return nil, err
+	}
+	return rest.Answer(reservationAnswer{
+		ID: r.ID, MemberID: r.Member, Points: r.Points, Reason: r.Reason, State: r.State, At: r.At, ExpiresAt: r.ExpiresAt,
+	}), nil
+}

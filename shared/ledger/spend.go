@@ -1,0 +1,109 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// Reserve sets points aside under an id that comes from the request, so that
+// its repeat finds the same reservation. It fails with KindConflict code
+// "points_insufficient" when the member has fewer, and with KindNotFound code
+// "member_unknown"; then nothing has changed.
+func Reserve(ctx context.Context, s store.Store, wanted store.Reservation) (store.Reservation, error) {
+	wanted.Kind = points.FactReserved
+	wanted.Entries = []points.Entry{points.Spend(wanted.ID, wanted.Points)}
+	wanted.State = store.ReservationReserved
+	changes, conditions := store.Credit(wanted.Entries, points.Balance{})
+	err := s.Table.Write(ctx, store.Reserve(wanted), store.UpdateAccount(wanted.Member, changes, conditions...))
+	if !store.Refused(err) {
+		return wanted, err
+	}
+	if known, ok := store.ReservationRefused(err, 0); ok {
+		return known, nil
+	}
+	if _, err := s.Account(ctx, wanted.Member); err != nil {
+		return store.Reservation{}, err
+	}
+	return store.Reservation{}, loyalty.Refuse(loyalty.KindConflict, "points_insufficient", "the member has fewer points available than that")
+}
+
+// Commit spends what a reservation set aside. A repeat gives the same answer.
+// It fails with KindConflict code "reservation_closed" when the points were
+// given back, or the reservation's time is over at now.
+func Commit(ctx context.Context, s store.Store, member loyalty.MemberID, id string, now time.Time) (store.Reservation, error) {
+	reservation, err := s.Reservation(ctx, member, id)
+	if err != nil || reservation.State == store.ReservationCommitted {
+		return reservation, err
+	}
+	closed := loyalty.Refuse(loyalty.KindConflict, "reservation_closed", "the reservation was cancelled or ran out; its points are available again")
+	if reservation.State != store.ReservationReserved || !now.Before(reservation.ExpiresAt) {
+		return store.Reservation{}, closed
+	}
+	err = s.Table.Write(ctx, store.CloseReservation(reservation, store.ReservationCommitted))
+	if store.Refused(err) { // somebody closed it meanwhile
+		reservation, err = s.Reservation(ctx, member, id)
+		if err == nil && reservation.State != store.ReservationCommitted {
+			return store.Reservation{}, closed
+		}
+		return reservation, err
+	}
+	reservation.State = store.ReservationCommitted
+	return reservation, err
+}
+
+// Cancel gives back what a reservation set aside. A repeat gives the same
+// answer. It fails with KindConflict code "reservation_committed" when the
+// points are spent.
+func Cancel(ctx context.Context, s store.Store, member loyalty.MemberID, id string, now time.Time) (store.Reservation, error) {
+	for range attempts {
+		reservation, err := s.Reservation(ctx, member, id)
+		if err != nil || reservation.State == store.ReservationCancelled {
+			return reservation, err
+		}
+		if reservation.State == store.ReservationCommitted {
+			return store.Reservation{}, loyalty.Refuse(loyalty.KindConflict, "reservation_committed", "the points of this reservation are spent")
+		}
+		account, err := s.Account(ctx, member)
+		if err != nil {
+			return store.Reservation{}, err
+		}
+		fact := points.Fact{
+			Kind: points.FactReturned, At: now, Member: member,
+			Entries: []points.Entry{points.Return(id, reservation.Points, account.Balance)},
+		}
+		changes, conditions := store.Credit(fact.Entries, account.Balance)
+		err = s.Table.Write(ctx,
+			store.CloseReservation(reservation, store.ReservationCancelled),
+			store.ReturnPoints(reservation, fact),
+			store.UpdateAccount(member, changes, conditions...))
+		if store.Refused(err) {
+			continue
+		}
+		reservation.State = store.ReservationCancelled
+		return reservation, err
+	}
+	return store.Reservation{}, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the member's points at the same time")
+}
+
+// Expire cancels a reservation whose time is over at now; one that was closed
+// meanwhile is left as it is.
+func Expire(ctx context.Context, s store.Store, key table.Key, now time.Time) (bool, error) {
+	member, id, ok := table.ReservationOf(key)
+	if !ok {
+		return false, nil
+	}
+	reservation, err := s.Reservation(ctx, member, id)
+	if err != nil || reservation.State != store.ReservationReserved || now.Before(reservation.ExpiresAt) {
+		return false, err
+	}
+	_, err = Cancel(ctx, s, member, id, now)
+	if loyalty.KindOf(err) == loyalty.KindConflict {
+		return false, nil // spent at the last moment
+	}
+	return err == nil, err
+}
