@@ -29,8 +29,8 @@ const MaxBody = 200 << 10
 
 // Handle makes a Lambda handler of h. It answers by itself, as RFC 9457:
 // 413 body_too_large for a body over MaxBody, 400 bad_base64 for one that is
-// not the base64 it is said to be, 400 bad_request_target for a path that
-// begins with no slash, and 500 without a text when h panics. The returned error is
+// not the base64 it is said to be, 400 bad_request_target for a target that
+// is no URL, and 500 without a text when h panics. The returned error is
 // always nil, because API Gateway turns one into an answer of its own.
 //
 // Headers keep what the gateway sent; the caller's address is SourceIP and
@@ -78,8 +78,8 @@ func newRequest(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*htt
 	}
 	// The gateway decodes the path before it hands it over.
 	address := &url.URL{Path: event.RawPath, RawQuery: event.RawQueryString}
-	if !strings.HasPrefix(address.Path, "/") {
-		return nil, loyalty.Refuse(loyalty.KindInvalid, "bad_request_target", "the path does not begin with a slash")
+	if _, err := url.ParseRequestURI(address.RequestURI()); err != nil || !strings.HasPrefix(address.Path, "/") {
+		return nil, &loyalty.Error{Kind: loyalty.KindInvalid, Code: "bad_request_target", Detail: "the path or the query is not a valid URL", Cause: err}
 	}
 	request, err := http.NewRequestWithContext(ctx, event.RequestContext.HTTP.Method, "/", bytes.NewReader(body))
 	if err != nil {
