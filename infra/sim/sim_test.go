@@ -19,7 +19,7 @@ var (
 )
 
 // underRace is how many seeds are run with the race detector.
-const underRace = 40
+const underRace = 8
 
 func TestSeeds(t *testing.T) {
 	many := *seeds
