@@ -78,6 +78,7 @@ func (f Function) Register(api huma.API) {
 	f.registerCards(api)
 	f.registerCampaigns(api)
 	f.registerSpending(api)
+	f.registerAdjustments(api)
 	f.registerReminders(api)
 	f.registerQueues(api)
 	rest.Register(api, f.Log, rest.Operation{

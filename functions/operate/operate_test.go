@@ -451,6 +451,36 @@ func TestPointsAreReservedCommittedAndCancelled(t *testing.T) {
 	}
 }
 
+func TestACorrectionAboveTheLimitTakesTwoOperators(t *testing.T) {
+	b := open(t)
+	_, joined := b.post("/v1/members", "m", joining)
+	adjustments := "/v1/members/" + field(t, joined, "member_id") + "/points/adjustments"
+	if status, answer := b.post(adjustments, "a1", `{"points":1000,"reason":"late parcel"}`); status != http.StatusOK || field(t, answer, "state") != "made" {
+		t.Errorf("%d %s", status, answer)
+	}
+	status, waiting := b.post(adjustments, "a2", `{"points":1001,"reason":"late parcel"}`)
+	if status != http.StatusAccepted || field(t, waiting, "state") != "waiting" {
+		t.Fatalf("%d %s", status, waiting)
+	}
+	approval := adjustments + "/" + field(t, waiting, "id") + "/approval"
+	if status, answer := b.post(approval, "a3", ""); status != http.StatusForbidden || !strings.Contains(answer, "second_operator") {
+		t.Errorf("the proposer approved: %d %s", status, answer)
+	}
+	_, li := b.post("/v1/operators", "li", `{"name":"li","role":"operator"}`)
+	if status, answer, _ := b.call(request{method: "POST", path: approval, token: field(t, li, "token"), key: "a4"}); status != http.StatusOK || field(t, answer, "state") != "made" {
+		t.Errorf("%d %s", status, answer)
+	}
+	for key, body := range map[string]string{"zero": `{"points":0,"reason":"nothing"}`, "no reason": `{"points":1}`, "more than there is": `{"points":-999,"reason":"late parcel","x":1}`} {
+		if status, answer := b.post(adjustments, "bad-"+strings.ReplaceAll(key, " ", "-"), body); status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", key, status, answer)
+		}
+	}
+	_, ledger, _ := b.call(request{method: "GET", path: strings.TrimSuffix(adjustments, "adjustments") + "ledger", token: adminToken})
+	if strings.Count(ledger, `"kind":"adjust"`) != 2 {
+		t.Errorf("ledger %s", ledger)
+	}
+}
+
 func TestAPreviewCountsWhoMatches(t *testing.T) {
 	b := open(t)
 	for i := range 150 {

@@ -87,7 +87,7 @@ func Cancel(ctx context.Context, s store.Store, member loyalty.MemberID, id stri
 		reservation.State = store.ReservationCancelled
 		return reservation, err
 	}
-	return store.Reservation{}, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the member's points at the same time")
+	return store.Reservation{}, lostRace()
 }
 
 // Expire cancels a reservation whose time is over at now; one that was closed

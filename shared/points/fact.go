@@ -22,6 +22,7 @@ const (
 	FactPrize    FactKind = "prize"    // a package card gave it
 	FactReserved FactKind = "reserved" // points were set aside to be spent
 	FactReturned FactKind = "returned" // and given back
+	FactAdjusted FactKind = "adjusted" // an operator corrected the balance
 )
 
 // Fact is one line of an order's log. It is written once and never changed.
@@ -65,6 +66,7 @@ const (
 	EntryPrize  EntryKind = "prize"
 	EntrySpend  EntryKind = "spend"  // set aside by a reservation (预扣)
 	EntryReturn EntryKind = "return" // given back by one that was cancelled or ran out
+	EntryAdjust EntryKind = "adjust" // by an operator, with a reason (人工调整)
 )
 
 // Entry is one line of a member's ledger (积分流水). A member's counters always

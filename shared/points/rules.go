@@ -45,6 +45,8 @@ type Rules struct {
 	Rate     Rate                       `json:"rate"`
 	Window   Window                     `json:"window" doc:"the return window of every channel that has none of its own"`
 	Channels map[loyalty.Channel]Window `json:"channels,omitempty" doc:"return windows by channel"`
+	// AdjustmentLimit is the largest correction that one operator makes alone.
+	AdjustmentLimit loyalty.Points `json:"adjustment_limit,omitempty" minimum:"0" maximum:"1000000000" doc:"a manual correction above so many points needs a second operator; 0 means every one does"`
 }
 
 // WindowOf is the return window of a channel.
@@ -63,6 +65,9 @@ func (r Rules) Validate(pointer string) error {
 	}
 	if r.Rate.PerFen < 1 || r.Rate.PerFen > 1_000_000_000 {
 		return loyalty.Invalid(pointer+"/rate/per_fen", "out_of_range", "the amount that earns points must be 1 to 1000000000 fen")
+	}
+	if r.AdjustmentLimit < 0 || r.AdjustmentLimit > MaxSpend {
+		return loyalty.Invalid(pointer+"/adjustment_limit", "out_of_range", "the limit must be 0 to 1000000000 points")
 	}
 	check := func(w Window, at string) error {
 		if w.AfterCompletionDays < 0 || w.AfterCompletionDays > 365 || w.AfterPaymentDays < 0 || w.AfterPaymentDays > 365 {

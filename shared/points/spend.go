@@ -12,6 +12,17 @@ func Spend(id string, amount loyalty.Points) Entry {
 	return Entry{ID: "spend:" + id, Kind: EntrySpend, Available: -amount}
 }
 
+// Adjust is the entry of an operator's correction (人工调整): a credit pays debt
+// first, a debit takes what is available and never more.
+func Adjust(id string, amount loyalty.Points, balance Balance) Entry {
+	entry := Entry{ID: "adjust:" + id, Kind: EntryAdjust, Available: amount}
+	if amount > 0 {
+		paid := min(balance.Debt, amount)
+		entry.Available, entry.Debt = amount-paid, -paid
+	}
+	return entry
+}
+
 // Return is the entry of points that were set aside and not spent. Like every
 // credit they pay debt first.
 func Return(id string, amount loyalty.Points, balance Balance) Entry {

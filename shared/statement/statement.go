@@ -38,7 +38,7 @@ func OfPoints(account store.Account) Points {
 // Entry is one line of the ledger (积分流水).
 type Entry struct {
 	ID        string           `json:"id"`
-	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,prize,spend,return"`
+	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,prize,spend,return,adjust"`
 	At        time.Time        `json:"at"`
 	Available loyalty.Points   `json:"available"`
 	Pending   loyalty.Points   `json:"pending"`

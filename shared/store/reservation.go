@@ -83,14 +83,10 @@ func ReturnPoints(reservation Reservation, fact points.Fact) table.Action {
 // ReservationRefused reads the reservation that stood in the way of Reserve at
 // the position of a write that was refused; false when something else did.
 func ReservationRefused(err error, action int) (Reservation, bool) {
-	refused, ok := conditionError(err)
-	if !ok {
+	old := refusedAt(err, action)
+	if old == nil {
 		return Reservation{}, false
 	}
-	failure := refused.FailedAt(action)
-	if failure == nil || failure.Old == nil {
-		return Reservation{}, false
-	}
-	reservation, err := readReservation(*failure.Old)
+	reservation, err := readReservation(*old)
 	return reservation, err == nil
 }

@@ -79,8 +79,18 @@ func Refused(err error) bool {
 	return refused
 }
 
-func conditionError(err error) (*table.ConditionError, bool) {
-	return errors.AsType[*table.ConditionError](err)
+// refusedAt is the item that refused the action at a position of a write; nil
+// when that action was not refused, or by no item.
+func refusedAt(err error, action int) *table.Item {
+	refused, ok := errors.AsType[*table.ConditionError](err)
+	if !ok {
+		return nil
+	}
+	failure := refused.FailedAt(action)
+	if failure == nil {
+		return nil
+	}
+	return failure.Old
 }
 
 // refusedBy tells whether a write of one action was refused by its condition,

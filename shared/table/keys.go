@@ -61,6 +61,12 @@ func ReservationKey(member loyalty.MemberID, id string) Key {
 	return Key{join("M", string(member)), join("V", id)}
 }
 
+// AdjustmentKey is an operator's correction of a member's points, proposed or
+// made.
+func AdjustmentKey(member loyalty.MemberID, id string) Key {
+	return Key{join("M", string(member)), join("J", id)}
+}
+
 // ReturnKey is the fact that a reservation's points were given back.
 func ReturnKey(member loyalty.MemberID, id string) Key {
 	return Key{join("M", string(member)), join("V", id, "R")}

@@ -1,0 +1,89 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/store"
+)
+
+// Adjust proposes an operator's correction and, up to limit points either way,
+// makes it at once; a larger one waits for Approve. A repeat under the same id
+// finds what the first did. It fails with KindConflict code
+// "points_insufficient" when it takes more than is available, and with
+// KindNotFound code "member_unknown".
+func Adjust(ctx context.Context, s store.Store, wanted store.Adjustment, limit loyalty.Points) (store.Adjustment, error) {
+	wanted.Kind = points.FactAdjusted
+	for range attempts {
+		account, err := s.Account(ctx, wanted.Member)
+		if err != nil {
+			return store.Adjustment{}, err
+		}
+		if max(wanted.Points, -wanted.Points) > limit {
+			err := s.Table.Write(ctx, store.ProposeAdjustment(wanted))
+			if known, ok := store.AdjustmentRefused(err, 0); ok {
+				return known, nil
+			}
+			return wanted, err
+		}
+		made, err := takeEffect(wanted, account, wanted.Proposed.At)
+		if err != nil {
+			return store.Adjustment{}, err
+		}
+		changes, conditions := store.Credit(made.Entries, account.Balance)
+		err = s.Table.Write(ctx, store.ProposeAdjustment(made), store.UpdateAccount(wanted.Member, changes, conditions...))
+		if known, ok := store.AdjustmentRefused(err, 0); ok {
+			return known, nil
+		}
+		if !store.Refused(err) {
+			return made, err
+		}
+	}
+	return store.Adjustment{}, lostRace()
+}
+
+// Approve makes a correction that waits, by a second operator. It fails with
+// KindForbidden code "second_operator" for the one who proposed it. A repeat
+// gives the same answer.
+func Approve(ctx context.Context, s store.Store, member loyalty.MemberID, id string, by store.Hand) (store.Adjustment, error) {
+	for range attempts {
+		waiting, err := s.Adjustment(ctx, member, id)
+		if err != nil || waiting.Made() {
+			return waiting, err
+		}
+		if waiting.Proposed.Operator == by.Operator {
+			return store.Adjustment{}, loyalty.Refuse(loyalty.KindForbidden, "second_operator", "whoever proposed a correction cannot approve it")
+		}
+		account, err := s.Account(ctx, member)
+		if err != nil {
+			return store.Adjustment{}, err
+		}
+		made, err := takeEffect(waiting, account, by.At)
+		if err != nil {
+			return store.Adjustment{}, err
+		}
+		made.Approved = &by
+		changes, conditions := store.Credit(made.Entries, account.Balance)
+		err = s.Table.Write(ctx, store.MakeAdjustment(waiting, made), store.UpdateAccount(member, changes, conditions...))
+		if !store.Refused(err) {
+			return made, err
+		}
+	}
+	return store.Adjustment{}, lostRace()
+}
+
+// takeEffect completes a correction with its entry.
+func takeEffect(a store.Adjustment, account store.Account, at time.Time) (store.Adjustment, error) {
+	if a.Points < 0 && account.Balance.Available < -a.Points {
+		return a, loyalty.Refuse(loyalty.KindConflict, "points_insufficient", "the member has fewer points available than that")
+	}
+	a.At = at
+	a.Entries = []points.Entry{points.Adjust(a.ID, a.Points, account.Balance)}
+	return a, nil
+}
+
+func lostRace() error {
+	return loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the member's points at the same time")
+}
