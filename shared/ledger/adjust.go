@@ -17,14 +17,19 @@ import (
 func Adjust(ctx context.Context, s store.Store, wanted store.Adjustment, limit loyalty.Points) (store.Adjustment, error) {
 	wanted.Kind = points.FactAdjusted
 	for range attempts {
+		// A repeat must not be refused for what its first try has taken.
+		known, err := s.Adjustment(ctx, wanted.Member, wanted.ID)
+		if err == nil || loyalty.KindOf(err) != loyalty.KindNotFound {
+			return known, err
+		}
 		account, err := s.Account(ctx, wanted.Member)
 		if err != nil {
 			return store.Adjustment{}, err
 		}
 		if max(wanted.Points, -wanted.Points) > limit {
 			err := s.Table.Write(ctx, store.ProposeAdjustment(wanted))
-			if known, ok := store.AdjustmentRefused(err, 0); ok {
-				return known, nil
+			if store.Refused(err) {
+				continue
 			}
 			return wanted, err
 		}
@@ -34,9 +39,6 @@ func Adjust(ctx context.Context, s store.Store, wanted store.Adjustment, limit l
 		}
 		changes, conditions := store.Credit(made.Entries, account.Balance)
 		err = s.Table.Write(ctx, store.ProposeAdjustment(made), store.UpdateAccount(wanted.Member, changes, conditions...))
-		if known, ok := store.AdjustmentRefused(err, 0); ok {
-			return known, nil
-		}
 		if !store.Refused(err) {
 			return made, err
 		}

@@ -92,6 +92,11 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		actions = p.commit(order, fact, nil)
+	default:
+		// A repeat may know the buyer by another name than the first telling.
+		for _, identity := range waitFor {
+			actions = append(actions, store.Wait(identity, p.news.Order)...)
+		}
 	}
 	for _, identity := range p.news.Release {
 		actions = append(actions, store.StopWaiting(identity, p.news.Order))

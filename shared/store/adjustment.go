@@ -53,14 +53,3 @@ func adjustmentItem(adjustment Adjustment) table.Item {
 	}
 	return item
 }
-
-// AdjustmentRefused reads the adjustment that has the id already; false when a
-// write was refused for another reason.
-func AdjustmentRefused(err error, action int) (Adjustment, bool) {
-	old := refusedAt(err, action)
-	if old == nil {
-		return Adjustment{}, false
-	}
-	adjustment, err := decode[Adjustment](*old)
-	return adjustment, err == nil
-}
