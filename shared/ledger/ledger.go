@@ -6,7 +6,7 @@ package ledger
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
@@ -36,23 +36,33 @@ type News struct {
 // fails with KindUnavailable when it lost every race, and with KindInvalid when
 // a refund takes more than was paid; then nothing has changed.
 func Post(ctx context.Context, s store.Store, versions []program.Program, news News, now time.Time) (bool, error) {
-	var known *store.Account
+	var changed bool
+	err := settle(ctx, posting{store: s, versions: versions, news: news, now: now}, func(p *posting) (err error) {
+		changed, err = p.try(ctx)
+		return err
+	})
+	return changed && err == nil, err
+}
+
+// settle decides and commits until no race is lost, each time on what is known
+// then.
+func settle(ctx context.Context, start posting, try func(*posting) error) error {
 	for range attempts {
-		p := posting{store: s, versions: versions, news: news, now: now, account: known}
-		changed, err := p.try(ctx)
-		if _, lost := errors.AsType[*table.ConditionError](err); !lost {
-			return changed, err
+		p := start
+		err := try(&p)
+		if !store.Refused(err) {
+			return err
 		}
-		known = nil
+		start.account = nil
 		if p.member != "" {
-			account, err := s.Account(ctx, p.member)
+			account, err := p.store.Account(ctx, p.member)
 			if err != nil {
-				return false, err
+				return err
 			}
-			known = &account
+			start.account = &account
 		}
 	}
-	return false, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the same order at the same time")
+	return loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the same order at the same time")
 }
 
 // posting is one attempt.
@@ -85,13 +95,24 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 	switch {
 	case fresh:
 		actions = p.commit(order, fact, waitFor)
-	case order.Member == "" && p.member != "":
+	case order.Member == "" && p.member != "" && !byHand(p.news.Fact.Kind):
 		// The log knows the news but not the owner, who joined in between.
 		fact, _, err = order.Decide(points.Fact{Kind: points.FactClaimed, At: p.now, Member: p.member}, p.balance())
 		if err != nil {
 			return false, err
 		}
 		actions = p.commit(order, fact, nil)
+	case p.news.Fact.Proof != nil:
+		// The log knows the news but not all that it tells of the buyer, by
+		// which the order may be claimed.
+		told := points.Fact{Kind: points.FactTold, At: p.news.Fact.At, Proof: p.news.Fact.Proof}
+		fact, adds, err := order.Decide(told, p.balance())
+		if err != nil {
+			return false, err
+		}
+		if adds {
+			actions = p.commit(order, fact, waitFor)
+		}
 	}
 	for _, identity := range p.news.Release {
 		actions = append(actions, store.StopWaiting(identity, p.news.Order))
@@ -101,6 +122,10 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 	}
 	return fresh, p.store.Table.Write(ctx, actions...)
 }
+
+// byHand tells the facts that come from an operator, who means this owner and
+// no other.
+func byHand(kind points.FactKind) bool { return kind == points.FactBound || kind == points.FactUnbound }
 
 // load reads the order and finds its owner; waitFor are the identities that
 // nobody owns when the order has no owner.
@@ -122,6 +147,9 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 	}
 	if p.member == "" {
 		p.member = p.news.Fact.Member
+	}
+	if p.member == "" {
+		p.member = order.Claimant(p.news.Fact.Proof, p.now)
 	}
 	if p.member == "" {
 		waitFor = p.news.Identities
@@ -198,8 +226,13 @@ func (p *posting) count(before, after *points.Order) (changes []table.Change, co
 		orders = 1
 		changes = append(changes, store.Home(p.news.Order.Channel))
 	}
+	if was.lines > 0 && is.lines == 0 {
+		orders = -1 // it left the member; when he bought last stays
+	}
 	changes = append(changes, store.CountOrder(orders, is.paid-was.paid, is.refunded-was.refunded)...)
-	for _, category := range is.categories {
+	categories := slices.Concat(is.categories, was.categories)
+	slices.Sort(categories)
+	for _, category := range slices.Compact(categories) {
 		now, then := is.bought[category], was.bought[category]
 		if now != then {
 			changes = append(changes, store.CountPurchase(category, now.count-then.count, now.quantity-then.quantity)...)
