@@ -77,6 +77,7 @@ func (f Function) Register(api huma.API) {
 	f.registerProgram(api)
 	f.registerCards(api)
 	f.registerCampaigns(api)
+	f.registerBindings(api)
 	f.registerReminders(api)
 	f.registerQueues(api)
 	rest.Register(api, f.Log, rest.Operation{
