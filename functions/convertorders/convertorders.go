@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/huitou/huitou/shared/batch"
+	"github.com/huitou/huitou/shared/claim"
 	"github.com/huitou/huitou/shared/enrolment"
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
@@ -36,7 +37,10 @@ func (f Function) Handle(ctx context.Context, event events.SQSEvent) (events.SQS
 	}
 	return batch.Each(ctx, event, f.Log, func(ctx context.Context, body []byte, _ time.Time) error {
 		if identity, ok := enrolment.ReadJoined(body); ok {
-			return f.claim(ctx, versions, identity)
+			return f.join(ctx, versions, identity)
+		}
+		if claimed, ok := claim.Read(body); ok {
+			return ledger.Claim(ctx, f.Store, versions, claimed, f.Clock())
 		}
 		return f.convert(ctx, versions, body)
 	})
@@ -59,10 +63,10 @@ func (f Function) convert(ctx context.Context, versions []program.Program, body 
 	return err
 }
 
-// claim credits the orders that wait for an identity to whom it belongs now.
+// join credits the orders that wait for an identity to whom it belongs now.
 // Each is committed by itself and its mark removed with it, so that a repeat
 // goes on where the last try stopped.
-func (f Function) claim(ctx context.Context, versions []program.Program, identity loyalty.Identity) error {
+func (f Function) join(ctx context.Context, versions []program.Program, identity loyalty.Identity) error {
 	owners, err := f.Store.Owners(ctx, identity)
 	if err != nil || owners[0] == "" {
 		return err
@@ -92,7 +96,7 @@ func (f Function) claim(ctx context.Context, versions []program.Program, identit
 
 // fact says an order event in the words of the points rules.
 func fact(event orders.Event) points.Fact {
-	fact := points.Fact{At: event.OccurredAt}
+	fact := points.Fact{At: event.OccurredAt, Proof: proof(event)}
 	switch event.Type {
 	case orders.TypePaid:
 		fact.Kind = points.FactPaid
@@ -116,4 +120,17 @@ func fact(event orders.Event) points.Fact {
 		}
 	}
 	return fact
+}
+
+// proof is what the event tells of the buyer by which the order can be claimed;
+// nil for nothing.
+func proof(event orders.Event) *points.Proof {
+	proof := points.Proof{PhoneLast4: event.Buyer.PhoneLast4}
+	if event.Buyer.ID != "" {
+		proof.Buyer = points.ProveBuyer(event.Key(), event.Buyer.ID)
+	}
+	if proof == (points.Proof{}) {
+		return nil
+	}
+	return &proof
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/problem"
 	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/queue"
 	"github.com/huitou/huitou/shared/rest"
 	"github.com/huitou/huitou/shared/statement"
 	"github.com/huitou/huitou/shared/store"
@@ -27,6 +28,7 @@ import (
 // Function is members and what it needs.
 type Function struct {
 	Store    store.Store
+	Orders   queue.Sender // told of claims
 	TokenKey []byte
 	Clock    func() time.Time
 	Log      *slog.Logger
@@ -93,6 +95,7 @@ func (f Function) Register(api huma.API) {
 	})
 	registerList(f, api, "/v1/me/points/ledger", "my-ledger", "My ledger, newest first", statement.Ledger)
 	registerList(f, api, "/v1/me/orders", "my-orders", "My orders, newest first", statement.Orders)
+	f.registerClaims(api)
 	registerList(f, api, "/v1/me/coupons", "my-coupons", "My coupons", func(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string) ([]statement.Coupon, string, error) {
 		held, next, err := s.Coupons(ctx, member, limit, cursor)
 		return statement.OfCoupons(held, f.Clock()), next, err
@@ -117,10 +120,7 @@ type consentPath struct {
 func register[I, O any](f Function, api huma.API, method, path, id, summary string, answer func(context.Context, store.Account, *I) (O, error)) {
 	rest.Register(api, f.Log, rest.Operation{Method: method, Path: path, ID: id, Tag: "me", Summary: summary, Security: "member"},
 		func(ctx context.Context, in *I) (*rest.Body[O], error) {
-			account, err := f.Store.Account(ctx, caller(ctx))
-			if loyalty.KindOf(err) == loyalty.KindNotFound {
-				return nil, loyalty.Refuse(loyalty.KindUnauthenticated, "token_invalid", "the member of this token is gone")
-			}
+			account, err := f.account(ctx)
 			if err != nil {
 				return nil, err
 			}
@@ -130,6 +130,15 @@ func register[I, O any](f Function, api huma.API, method, path, id, summary stri
 			}
 			return rest.Answer(output), nil
 		})
+}
+
+// account is the caller's. A good token of a member who is gone opens nothing.
+func (f Function) account(ctx context.Context) (store.Account, error) {
+	account, err := f.Store.Account(ctx, caller(ctx))
+	if loyalty.KindOf(err) == loyalty.KindNotFound {
+		return account, loyalty.Refuse(loyalty.KindUnauthenticated, "token_invalid", "the member of this token is gone")
+	}
+	return account, err
 }
 
 func registerList[T any](f Function, api huma.API, path, id, summary string,

@@ -35,15 +35,30 @@ var (
 type brand struct {
 	t     *testing.T
 	store store.Store
+	queue *sent
 	http.Handler
+}
+
+// sent keeps what was put on the orders queue.
+type sent struct {
+	bodies [][]byte
+	fails  bool
+}
+
+func (s *sent) Send(_ context.Context, bodies ...[]byte) error {
+	if s.fails {
+		return loyalty.Refuse(loyalty.KindUnavailable, "queue_unavailable", "")
+	}
+	s.bodies = append(s.bodies, bodies...)
+	return nil
 }
 
 func open(t *testing.T) brand {
 	engine := embedded.Memory()
 	t.Cleanup(func() { engine.Close() })
-	b := brand{t: t, store: store.Store{Table: engine}}
+	b := brand{t: t, store: store.Store{Table: engine}, queue: &sent{}}
 	b.Handler = members.Function{
-		Store: b.store, TokenKey: key, Clock: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Store: b.store, Orders: b.queue, TokenKey: key, Clock: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}.Handler()
 	return b
 }

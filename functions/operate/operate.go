@@ -79,6 +79,7 @@ func (f Function) Register(api huma.API) {
 	f.registerCampaigns(api)
 	f.registerSpending(api)
 	f.registerAdjustments(api)
+	f.registerBindings(api)
 	f.registerReminders(api)
 	f.registerQueues(api)
 	rest.Register(api, f.Log, rest.Operation{

@@ -72,7 +72,7 @@ func newHook() *hook {
 		PhoneKey:  phoneKey,
 		Clock:     func() time.Time { return now },
 		RealClock: func() time.Time { return now },
-		Log:       slog.New(slog.NewJSONHandler(h.log, nil)),
+		Log:       slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{ReplaceAttr: withoutTime})),
 	}
 	return h
 }
@@ -521,6 +521,14 @@ func TestMissingPhoneKeyIsOurFault(t *testing.T) {
 	h := newHook()
 	h.PhoneKey = nil
 	h.refused(t, h.send(t, sample(t, "generic.json")), 500, "internal")
+}
+
+// withoutTime drops a line's time, whose digits may spell a canary.
+func withoutTime(_ []string, attr slog.Attr) slog.Attr {
+	if attr.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return attr
 }
 
 func TestNothingPersonalIsLogged(t *testing.T) {

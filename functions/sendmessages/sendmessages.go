@@ -109,7 +109,11 @@ func (f Function) refunded(ctx context.Context, account store.Account, category 
 	if err != nil {
 		return false, err
 	}
-	bought := slices.DeleteFunc(points.Replay(key, log).Purchases(), func(p points.Purchase) bool { return p.Category != category })
+	order := points.Replay(key, log)
+	if order.Facts > 0 && order.Member != account.Member {
+		return true, nil // it was another's after all
+	}
+	bought := slices.DeleteFunc(order.Purchases(), func(p points.Purchase) bool { return p.Category != category })
 	kept := slices.ContainsFunc(bought, func(p points.Purchase) bool { return p.Refunded < p.Paid })
 	return len(bought) > 0 && !kept, nil
 }

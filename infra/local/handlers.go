@@ -72,8 +72,8 @@ func handlers(d deps) map[string]stack.Builder {
 				Clock: env.Clock, Random: rand.Reader, Log: d.log,
 			}).Handle)
 		}),
-		"Members": plain(func(env stack.Environment) stack.Handler {
-			return stack.Call(members.Function{Store: d.storeOf(env), TokenKey: d.secrets.TokenKey, Clock: env.Clock, Log: d.log}.Handle())
+		"Members": with("ORDERS_QUEUE_URL", func(env stack.Environment, orders queue.Sender) stack.Handler {
+			return stack.Call(members.Function{Store: d.storeOf(env), Orders: orders, TokenKey: d.secrets.TokenKey, Clock: env.Clock, Log: d.log}.Handle())
 		}),
 		"Operate": with("ORDERS_QUEUE_URL", func(env stack.Environment, orders queue.Sender) stack.Handler {
 			return stack.Call(operate.Function{

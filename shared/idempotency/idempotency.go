@@ -97,7 +97,8 @@ func (o once) serve(w http.ResponseWriter, r *http.Request, next http.Handler) e
 // carries a secret is never kept: the handler makes it again from the cause.
 func (o once) remember(ctx context.Context, begun store.Request, answer *recorded, secret bool) error {
 	switch {
-	case answer.status >= 500, answer.status == http.StatusUnauthorized, answer.status == http.StatusForbidden, secret:
+	case answer.status >= 500, answer.status == http.StatusUnauthorized, answer.status == http.StatusForbidden,
+		answer.status == http.StatusTooManyRequests, secret:
 		return o.store.ForgetRequest(ctx, o.caller, o.key, begun)
 	}
 	done := store.Request{

@@ -17,7 +17,7 @@ const limit = 1_000
 
 func (p purse) adjust(id string, n loyalty.Points) (store.Adjustment, error) {
 	return ledger.Adjust(p.ctx, p.store, store.Adjustment{
-		Fact: points.Fact{Member: "m"}, ID: id, Points: n, Reason: "goodwill", Proposed: store.Hand{Operator: "zhang", At: day0},
+		Fact: points.Fact{Member: "m"}, ID: id, Points: n, Reason: "goodwill", Proposed: store.Hand{Operator: "zhang", At: noon},
 	}, limit)
 }
 
@@ -34,7 +34,7 @@ func TestASmallCorrectionIsMadeOnce(t *testing.T) {
 		"pending stands": {points.Balance{Available: 10, Pending: 90}, -10, points.Balance{Pending: 90}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := open(t, t.Context(), test.has)
+			p := openPurse(t, t.Context(), test.has)
 			for range 2 {
 				made, err := p.adjust("a", test.by)
 				if err != nil || !made.Made() || p.balance() != test.want {
@@ -46,7 +46,7 @@ func TestASmallCorrectionIsMadeOnce(t *testing.T) {
 }
 
 func TestACorrectionTakesNoMoreThanIsAvailable(t *testing.T) {
-	p := open(t, t.Context(), points.Balance{Available: 10, Pending: 90})
+	p := openPurse(t, t.Context(), points.Balance{Available: 10, Pending: 90})
 	before := p.everything()
 	if _, err := p.adjust("a", -11); code(err) != "points_insufficient" {
 		t.Errorf("took 11 of 10: %v", err)
@@ -57,14 +57,14 @@ func TestACorrectionTakesNoMoreThanIsAvailable(t *testing.T) {
 }
 
 func TestALargeCorrectionTakesTwoOperators(t *testing.T) {
-	p := open(t, t.Context(), points.Balance{})
+	p := openPurse(t, t.Context(), points.Balance{})
 	for range 2 {
 		waiting, err := p.adjust("a", 1_001)
 		if err != nil || waiting.Made() || p.balance() != (points.Balance{}) {
 			t.Fatalf("%+v, %v, balance %+v", waiting, err, p.balance())
 		}
 	}
-	if _, err := ledger.Approve(p.ctx, p.store, "m", "a", store.Hand{Operator: "zhang", At: day0}); code(err) != "second_operator" {
+	if _, err := ledger.Approve(p.ctx, p.store, "m", "a", store.Hand{Operator: "zhang", At: noon}); code(err) != "second_operator" {
 		t.Errorf("the first operator approved: %v", err)
 	}
 	history, _, err := p.store.History(p.ctx, "m", 10, "")
@@ -74,7 +74,7 @@ func TestALargeCorrectionTakesTwoOperators(t *testing.T) {
 	var wait sync.WaitGroup
 	for _, operator := range []string{"li", "wang", "li", "wang"} {
 		wait.Go(func() {
-			made, err := ledger.Approve(p.ctx, p.store, "m", "a", store.Hand{Operator: operator, At: day0.Add(time.Hour)})
+			made, err := ledger.Approve(p.ctx, p.store, "m", "a", store.Hand{Operator: operator, At: noon.Add(time.Hour)})
 			if err != nil || !made.Made() {
 				t.Errorf("%+v, %v", made, err)
 			}

@@ -6,7 +6,7 @@ package ledger
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
@@ -36,23 +36,33 @@ type News struct {
 // fails with KindUnavailable when it lost every race, and with KindInvalid when
 // a refund takes more than was paid; then nothing has changed.
 func Post(ctx context.Context, s store.Store, versions []program.Program, news News, now time.Time) (bool, error) {
-	var known *store.Account
+	var changed bool
+	err := settle(ctx, posting{store: s, versions: versions, news: news, now: now}, func(p *posting) (err error) {
+		changed, err = p.try(ctx)
+		return err
+	})
+	return changed && err == nil, err
+}
+
+// settle decides and commits until no race is lost, each time on what is known
+// then.
+func settle(ctx context.Context, start posting, try func(*posting) error) error {
 	for range attempts {
-		p := posting{store: s, versions: versions, news: news, now: now, account: known}
-		changed, err := p.try(ctx)
-		if _, lost := errors.AsType[*table.ConditionError](err); !lost {
-			return changed, err
+		p := start
+		err := try(&p)
+		if !store.Refused(err) {
+			return err
 		}
-		known = nil
+		start.account = nil
 		if p.member != "" {
-			account, err := s.Account(ctx, p.member)
+			account, err := p.store.Account(ctx, p.member)
 			if err != nil {
-				return false, err
+				return err
 			}
-			known = &account
+			start.account = &account
 		}
 	}
-	return false, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the same order at the same time")
+	return loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the same order at the same time")
 }
 
 // posting is one attempt.
@@ -85,7 +95,7 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 	switch {
 	case fresh:
 		actions = p.commit(order, fact, waitFor)
-	case order.Member == "" && p.member != "":
+	case order.Member == "" && p.member != "" && !byHand(p.news.Fact.Kind):
 		// The log knows the news but not the owner, who joined in between.
 		fact, _, err = order.Decide(points.Fact{Kind: points.FactClaimed, At: p.now, Member: p.member}, p.balance())
 		if err != nil {
@@ -93,9 +103,8 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 		}
 		actions = p.commit(order, fact, nil)
 	default:
-		// A repeat may know the buyer by another name than the first telling.
-		for _, identity := range waitFor {
-			actions = append(actions, store.Wait(identity, p.news.Order)...)
+		if actions, err = p.tellMore(order, waitFor); err != nil {
+			return false, err
 		}
 	}
 	for _, identity := range p.news.Release {
@@ -105,6 +114,29 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	return fresh, p.store.Table.Write(ctx, actions...)
+}
+
+// byHand tells the facts that come from an operator, who means this owner and
+// no other.
+func byHand(kind points.FactKind) bool { return kind == points.FactBound || kind == points.FactUnbound }
+
+// tellMore is what a repeat knows beyond the log: more of the buyer, by which
+// the order may be claimed, and names that the first telling did not have.
+func (p *posting) tellMore(order *points.Order, waitFor []loyalty.Identity) ([]table.Action, error) {
+	if p.news.Fact.Proof != nil {
+		fact, adds, err := order.Decide(points.Fact{Kind: points.FactTold, At: p.news.Fact.At, Proof: p.news.Fact.Proof}, p.balance())
+		if err != nil {
+			return nil, err
+		}
+		if adds {
+			return p.commit(order, fact, waitFor), nil
+		}
+	}
+	var actions []table.Action
+	for _, identity := range waitFor {
+		actions = append(actions, store.Wait(identity, p.news.Order)...)
+	}
+	return actions, nil
 }
 
 // load reads the order and finds its owner; waitFor are the identities that
@@ -127,6 +159,9 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 	}
 	if p.member == "" {
 		p.member = p.news.Fact.Member
+	}
+	if p.member == "" {
+		p.member = order.Claimant(p.news.Fact.Proof, p.now)
 	}
 	if p.member == "" {
 		waitFor = p.news.Identities
@@ -203,8 +238,13 @@ func (p *posting) count(before, after *points.Order) (changes []table.Change, co
 		orders = 1
 		changes = append(changes, store.Home(p.news.Order.Channel))
 	}
+	if was.lines > 0 && is.lines == 0 {
+		orders = -1 // it left the member; when he bought last stays
+	}
 	changes = append(changes, store.CountOrder(orders, is.paid-was.paid, is.refunded-was.refunded)...)
-	for _, category := range is.categories {
+	categories := slices.Concat(is.categories, was.categories)
+	slices.Sort(categories)
+	for _, category := range slices.Compact(categories) {
 		now, then := is.bought[category], was.bought[category]
 		if now != then {
 			changes = append(changes, store.CountPurchase(category, now.count-then.count, now.quantity-then.quantity)...)

@@ -24,7 +24,7 @@ import (
 	"github.com/huitou/huitou/shared/table/embedded"
 )
 
-var day0 = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+var noon = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 
 type fataler interface {
 	Helper()
@@ -38,10 +38,10 @@ type purse struct {
 	store store.Store
 }
 
-func open(t fataler, ctx context.Context, has points.Balance) purse {
+func openPurse(t fataler, ctx context.Context, has points.Balance) purse {
 	t.Helper()
 	p := purse{t, ctx, store.Store{Table: embedded.Memory()}}
-	if err := p.store.Table.Write(ctx, store.CreateAccount("m", store.Profile{}, nil, day0)...); err != nil {
+	if err := p.store.Table.Write(ctx, store.CreateAccount("m", store.Profile{}, nil, noon)...); err != nil {
 		t.Fatalf("%v", err)
 	}
 	p.give(has)
@@ -70,7 +70,7 @@ func (p purse) balance() points.Balance {
 
 func (p purse) reserve(id string, n loyalty.Points) (store.Reservation, error) {
 	return ledger.Reserve(p.ctx, p.store, store.Reservation{
-		Fact: points.Fact{At: day0, Member: "m"}, ID: id, Points: n, Reason: "order 1", ExpiresAt: day0.Add(30 * time.Minute),
+		Fact: points.Fact{At: noon, Member: "m"}, ID: id, Points: n, Reason: "order 1", ExpiresAt: noon.Add(30 * time.Minute),
 	})
 }
 
@@ -83,7 +83,7 @@ func code(err error) string {
 }
 
 func TestPointsAreSpentInTwoSteps(t *testing.T) {
-	p := open(t, t.Context(), points.Balance{Available: 100})
+	p := openPurse(t, t.Context(), points.Balance{Available: 100})
 	for range 2 { // each step's repeat gives the same answer
 		reservation, err := p.reserve("a", 60)
 		if err != nil || reservation.State != store.ReservationReserved || p.balance() != (points.Balance{Available: 40}) {
@@ -94,12 +94,12 @@ func TestPointsAreSpentInTwoSteps(t *testing.T) {
 		t.Errorf("more than there is: %v", err)
 	}
 	for range 2 {
-		reservation, err := ledger.Commit(p.ctx, p.store, "m", "a", day0)
+		reservation, err := ledger.Commit(p.ctx, p.store, "m", "a", noon)
 		if err != nil || reservation.State != store.ReservationCommitted {
 			t.Errorf("%+v, %v", reservation, err)
 		}
 	}
-	if _, err := ledger.Cancel(p.ctx, p.store, "m", "a", day0); code(err) != "reservation_committed" {
+	if _, err := ledger.Cancel(p.ctx, p.store, "m", "a", noon); code(err) != "reservation_committed" {
 		t.Errorf("spent points came back: %v", err)
 	}
 	if p.balance() != (points.Balance{Available: 40}) {
@@ -108,32 +108,32 @@ func TestPointsAreSpentInTwoSteps(t *testing.T) {
 }
 
 func TestCancelledPointsComeBackAndPayDebtFirst(t *testing.T) {
-	p := open(t, t.Context(), points.Balance{Available: 100})
+	p := openPurse(t, t.Context(), points.Balance{Available: 100})
 	if _, err := p.reserve("a", 100); err != nil {
 		t.Fatal(err)
 	}
 	p.give(points.Balance{Debt: 30}) // a refund came meanwhile
 	for range 2 {
-		if _, err := ledger.Cancel(p.ctx, p.store, "m", "a", day0); err != nil {
+		if _, err := ledger.Cancel(p.ctx, p.store, "m", "a", noon); err != nil {
 			t.Fatal(err)
 		}
 		if p.balance() != (points.Balance{Available: 70}) {
 			t.Errorf("balance %+v, want 70 available and no debt", p.balance())
 		}
 	}
-	if _, err := ledger.Commit(p.ctx, p.store, "m", "a", day0); code(err) != "reservation_closed" {
+	if _, err := ledger.Commit(p.ctx, p.store, "m", "a", noon); code(err) != "reservation_closed" {
 		t.Errorf("a cancelled reservation was spent: %v", err)
 	}
 }
 
 func TestAForgottenReservationRunsOut(t *testing.T) {
-	p := open(t, t.Context(), points.Balance{Available: 100})
+	p := openPurse(t, t.Context(), points.Balance{Available: 100})
 	for _, id := range []string{"forgotten", "spent"} {
 		if _, err := p.reserve(id, 50); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := ledger.Commit(p.ctx, p.store, "m", "spent", day0); err != nil {
+	if _, err := ledger.Commit(p.ctx, p.store, "m", "spent", noon); err != nil {
 		t.Fatal(err)
 	}
 	settle := settlepoints.Function{Store: p.store, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
@@ -141,25 +141,25 @@ func TestAForgottenReservationRunsOut(t *testing.T) {
 		at   time.Duration
 		want loyalty.Points
 	}{{29 * time.Minute, 0}, {30 * time.Minute, 50}, {time.Hour, 50}} {
-		if err := settle.Handle(p.ctx, schedule.Tick{Time: day0.Add(test.at)}); err != nil {
+		if err := settle.Handle(p.ctx, schedule.Tick{Time: noon.Add(test.at)}); err != nil {
 			t.Fatal(err)
 		}
 		if got := p.balance().Available; got != test.want {
 			t.Errorf("after %s: %d available, want %d", test.at, got, test.want)
 		}
 	}
-	if _, err := ledger.Commit(p.ctx, p.store, "m", "forgotten", day0.Add(31*time.Minute)); code(err) != "reservation_closed" {
+	if _, err := ledger.Commit(p.ctx, p.store, "m", "forgotten", noon.Add(31*time.Minute)); code(err) != "reservation_closed" {
 		t.Errorf("spent after its time: %v", err)
 	}
 }
 
 // The sweeper is late as a rule; the clock decides.
 func TestTimeOverIsOverBeforeAnybodySweeps(t *testing.T) {
-	p := open(t, t.Context(), points.Balance{Available: 100})
+	p := openPurse(t, t.Context(), points.Balance{Available: 100})
 	if _, err := p.reserve("a", 50); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ledger.Commit(p.ctx, p.store, "m", "a", day0.Add(30*time.Minute)); code(err) != "reservation_closed" {
+	if _, err := ledger.Commit(p.ctx, p.store, "m", "a", noon.Add(30*time.Minute)); code(err) != "reservation_closed" {
 		t.Errorf("spent after its time: %v", err)
 	}
 	if p.balance() != (points.Balance{Available: 50}) {
@@ -168,15 +168,15 @@ func TestTimeOverIsOverBeforeAnybodySweeps(t *testing.T) {
 }
 
 func TestRefusalsOfSpendingChangeNothing(t *testing.T) {
-	p := open(t, t.Context(), points.Balance{Available: 10, Pending: 90})
+	p := openPurse(t, t.Context(), points.Balance{Available: 10, Pending: 90})
 	before := p.everything()
 	for name, err := range map[string]error{
 		"more than is available": second(p.reserve("a", 11)),
 		"unknown member": second(ledger.Reserve(p.ctx, p.store, store.Reservation{
-			Fact: points.Fact{At: day0, Member: "nobody"}, ID: "a", Points: 1, ExpiresAt: day0.Add(time.Hour),
+			Fact: points.Fact{At: noon, Member: "nobody"}, ID: "a", Points: 1, ExpiresAt: noon.Add(time.Hour),
 		})),
-		"unknown commit": second(ledger.Commit(p.ctx, p.store, "m", "x", day0)),
-		"unknown cancel": second(ledger.Cancel(p.ctx, p.store, "m", "x", day0)),
+		"unknown commit": second(ledger.Commit(p.ctx, p.store, "m", "x", noon)),
+		"unknown cancel": second(ledger.Cancel(p.ctx, p.store, "m", "x", noon)),
 	} {
 		if err == nil {
 			t.Errorf("%s was not refused", name)
@@ -200,7 +200,7 @@ func (p purse) everything() string {
 // Two thousand at once, on one member: nobody spends what another spends.
 func TestParallelSpendingNeverGoesBelowZero(t *testing.T) {
 	const has, each, spenders = 10_000, 10, 2_000
-	p := open(t, t.Context(), points.Balance{Available: has})
+	p := openPurse(t, t.Context(), points.Balance{Available: has})
 	var spent, refused, busy atomic.Int64
 	var wait sync.WaitGroup
 	start := make(chan struct{})
@@ -216,7 +216,7 @@ func TestParallelSpendingNeverGoesBelowZero(t *testing.T) {
 				}
 				return
 			}
-			if _, err := ledger.Commit(p.ctx, p.store, "m", id, day0); err != nil {
+			if _, err := ledger.Commit(p.ctx, p.store, "m", id, noon); err != nil {
 				t.Errorf("commit: %v", err)
 			}
 			spent.Add(each)
@@ -235,10 +235,10 @@ func TestParallelSpendingNeverGoesBelowZero(t *testing.T) {
 func TestAnySpendingAddsUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ctx := context.Background()
-		p := open(t, ctx, points.Balance{})
+		p := openPurse(t, ctx, points.Balance{})
 		available, debt := loyalty.Points(0), loyalty.Points(0)
 		held := map[string]loyalty.Points{}
-		now := day0
+		now := noon
 		back := func(id string) {
 			paid := min(debt, held[id])
 			debt, available = debt-paid, available+held[id]-paid
@@ -317,14 +317,14 @@ func TestAnySpendingAddsUp(t *testing.T) {
 }
 
 func TestUnitsOfASpend(t *testing.T) {
-	p := open(t, t.Context(), points.Balance{Available: 100})
+	p := openPurse(t, t.Context(), points.Balance{Available: 100})
 	for _, step := range []struct {
 		name  string
 		do    func(purse) error
 		write float64
 	}{
 		{"reserve", func(p purse) error { return second(p.reserve("a", 60)) }, 6},
-		{"commit", func(p purse) error { return second(ledger.Commit(p.ctx, p.store, "m", "a", day0)) }, 3},
+		{"commit", func(p purse) error { return second(ledger.Commit(p.ctx, p.store, "m", "a", noon)) }, 3},
 	} {
 		var usage table.Usage
 		metered := purse{t, table.WithUsage(t.Context(), &usage), p.store}

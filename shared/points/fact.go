@@ -9,14 +9,18 @@ import (
 // FactKind says what happened to an order.
 type FactKind string
 
-// The kinds of fact. FactClaimed and FactSettled come from huitou itself, the
-// others from the platform.
+// The kinds of fact. The last six come from huitou itself, the others from the
+// platform.
 const (
 	FactPaid      FactKind = "paid"
 	FactCompleted FactKind = "completed"
 	FactRefunded  FactKind = "refunded"
 	FactCancelled FactKind = "cancelled"
+	FactTold      FactKind = "told"    // an event said nothing new but who the buyer is
 	FactClaimed   FactKind = "claimed" // the order got an owner
+	FactAsked     FactKind = "asked"   // a member claims the order, and nothing told of the buyer decides yet
+	FactBound     FactKind = "bound"   // an operator gave the order an owner (人工绑定)
+	FactUnbound   FactKind = "unbound" // an operator took it back: nobody owns the order
 	FactSettled   FactKind = "settled" // the return window closed
 	// Not of an order:
 	FactPrize    FactKind = "prize"    // a package card gave it
@@ -31,10 +35,18 @@ type Fact struct {
 	At      time.Time        `json:"at"`
 	Program int64            `json:"program,omitempty"` // version of the rules it was decided by
 	Member  loyalty.MemberID `json:"member,omitempty"`
-	Window  *Window          `json:"window,omitempty"` // FactPaid: frozen with the rate
-	Lines   []Line           `json:"lines,omitempty"`  // FactPaid: the lines not known before
-	Refunds []Refund         `json:"refunds,omitempty"`
-	Entries []Entry          `json:"entries,omitempty"`
+	// Claimant is the member of FactAsked, who owns nothing by it.
+	Claimant loyalty.MemberID `json:"claimant,omitempty"`
+	// Proof is what the event told of the buyer, kept only while nobody owns
+	// the order; of FactAsked it is what the claimant said.
+	Proof *Proof `json:"proof,omitempty"`
+	// Operator and Reason are who changed the owner by hand, and why.
+	Operator string   `json:"operator,omitempty"`
+	Reason   string   `json:"reason,omitempty"`
+	Window   *Window  `json:"window,omitempty"` // FactPaid: frozen with the rate
+	Lines    []Line   `json:"lines,omitempty"`  // FactPaid: the lines not known before
+	Refunds  []Refund `json:"refunds,omitempty"`
+	Entries  []Entry  `json:"entries,omitempty"`
 }
 
 // Line is one paid order line.
@@ -63,6 +75,7 @@ const (
 	EntryEarn   EntryKind = "earn"
 	EntryClaw   EntryKind = "claw" // taken back for a refund (退款扣回)
 	EntrySettle EntryKind = "settle"
+	EntryUnbind EntryKind = "unbind" // left the member with his order
 	EntryPrize  EntryKind = "prize"
 	EntrySpend  EntryKind = "spend"  // set aside by a reservation (预扣)
 	EntryReturn EntryKind = "return" // given back by one that was cancelled or ran out

@@ -12,6 +12,9 @@ import (
 type Order struct {
 	Key    loyalty.OrderKey
 	Member loyalty.MemberID // "" while nobody owns it
+	Since  int              // which fact gave it to him, from 1
+	// Binding is set while the owner is one whom an operator gave.
+	Binding *Binding
 
 	PaidAt, CompletedAt time.Time
 	Cancelled, Settled  bool
@@ -21,6 +24,10 @@ type Order struct {
 	refunds map[[2]string]loyalty.Fen // by refund id and line
 	totals  map[string]loyalty.Fen    // by line
 	Facts   int                       // how many facts the log holds
+
+	told    []Proof // of the buyer, by events
+	asked   []asked // claims, oldest first
+	unbound int     // how often it was taken back from an owner
 }
 
 type lineState struct {
@@ -96,8 +103,16 @@ func (o *Order) Decide(news Fact, balance Balance) (Fact, bool, error) {
 			return Fact{}, false, err
 		}
 	}
+	if fact.Kind == FactUnbound {
+		fact.Member = o.Member
+		fact.Entries = o.clone().leave(balance)
+		return fact, true, nil
+	}
 	fact.Member = next.Member
 	if next.Member != "" {
+		if fact.Kind != FactAsked {
+			fact.Proof = nil // of no use, and the less is kept the better
+		}
 		fact.Entries = next.entries(fact, balance)
 	}
 	return fact, true, nil
@@ -124,6 +139,15 @@ func (o *Order) fresh(news Fact) (Fact, bool) {
 		return news, len(news.Refunds) > 0
 	case FactClaimed:
 		return news, o.Member == "" && news.Member != ""
+	case FactBound:
+		return news, o.Member == "" && news.Member != "" && o.Known()
+	case FactUnbound:
+		return news, o.Binding != nil && o.Member == news.Member
+	case FactTold:
+		return news, o.Member == "" && news.Proof != nil && o.adds(*news.Proof)
+	case FactAsked:
+		fresh := news.Proof != nil && news.Claimant != "" && o.Judge(news.Claimant, *news.Proof, news.At) == ClaimWaiting
+		return news, fresh && !o.hasAsked(news.Claimant, *news.Proof, news.At)
 	case FactSettled:
 		at := o.SettleAt()
 		return news, !at.IsZero() && !news.At.Before(at)
@@ -133,9 +157,7 @@ func (o *Order) fresh(news Fact) (Fact, bool) {
 
 func (o *Order) apply(fact Fact) {
 	o.Facts++
-	if o.Member == "" {
-		o.Member = fact.Member
-	}
+	o.own(fact)
 	switch fact.Kind {
 	case FactPaid:
 		for _, line := range fact.Lines {
@@ -161,6 +183,10 @@ func (o *Order) apply(fact Fact) {
 		}
 	case FactSettled:
 		o.Settled = true
+	case FactUnbound:
+		for _, line := range o.lines {
+			line.earned = false
+		}
 	}
 }
 
@@ -207,6 +233,17 @@ func (o *Order) entries(fact Fact, balance Balance) []Entry {
 				Pending: -line.held, Available: line.held - paid, Debt: -paid,
 			}
 			entries, balance = append(entries, entry), balance.Plus(entry)
+		}
+	}
+	return entries
+}
+
+// leave takes from the owner what he holds for the order, where it is.
+func (o *Order) leave(balance Balance) []Entry {
+	var entries []Entry
+	for _, line := range o.lines {
+		if line.held != 0 {
+			entries, balance = o.move(entries, balance, line, EntryUnbind, -line.held)
 		}
 	}
 	return entries
@@ -265,7 +302,12 @@ func (o *Order) withinPaid(refunds []Refund) error {
 	return nil
 }
 
+// entryID names an entry by its cause. An owner after the first, whom an
+// operator may have given the order, has entries of his own: "earn.2:…".
 func (o *Order) entryID(kind, line string) string {
+	if o.unbound > 0 {
+		kind = fmt.Sprintf("%s.%d", kind, o.unbound+1)
+	}
 	return fmt.Sprintf("%s:%s:%s:%s:%s", kind, o.Key.Channel, o.Key.Shop, o.Key.Order, line)
 }
 

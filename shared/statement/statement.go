@@ -38,7 +38,7 @@ func OfPoints(account store.Account) Points {
 // Entry is one line of the ledger (积分流水).
 type Entry struct {
 	ID        string           `json:"id"`
-	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,prize,spend,return,adjust"`
+	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,unbind,prize,spend,return,adjust"`
 	At        time.Time        `json:"at"`
 	Available loyalty.Points   `json:"available"`
 	Pending   loyalty.Points   `json:"pending"`
@@ -112,7 +112,11 @@ func Orders(ctx context.Context, s store.Store, member loyalty.MemberID, limit i
 		if err != nil {
 			return nil, "", err
 		}
-		shown = append(shown, ofOrder(points.Replay(record.Order, log)))
+		order := points.Replay(record.Order, log)
+		if order.Member != member || record.Seq < order.Since {
+			continue // it left him since, and may have come back
+		}
+		shown = append(shown, ofOrder(order))
 	}
 	return shown, next, nil
 }
@@ -136,6 +140,39 @@ func optional(at time.Time) *time.Time {
 		return nil
 	}
 	return &at
+}
+
+// Claim is an order that a member claimed (凭单号认领), and what became of it.
+type Claim struct {
+	Channel loyalty.Channel `json:"channel"`
+	Shop    string          `json:"shop"`
+	OrderID string          `json:"order_id"`
+	At      time.Time       `json:"at" doc:"when he claimed it last"`
+	State   points.Claim    `json:"state" enum:"credited,waiting,refused" doc:"waiting: until the order comes, 90 days at most; refused: the proof is wrong, the order another's or the time over, it is not said which"`
+}
+
+// Claims is one page of a member's claims. The order's log, not what stood when
+// the claim was looked at, says how each stands now.
+func Claims(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string, now time.Time) ([]Claim, string, error) {
+	claims, next, err := s.Claims(ctx, member, limit, cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	shown := make([]Claim, len(claims))
+	for i, claim := range claims {
+		log, err := s.Log(ctx, claim.Order)
+		if err != nil {
+			return nil, "", err
+		}
+		shown[i] = Claim{
+			Channel: claim.Order.Channel, Shop: claim.Order.Shop, OrderID: claim.Order.Order, At: claim.At,
+			State: points.Replay(claim.Order, log).ClaimOf(member, claim.At, now),
+		}
+		if shown[i].State == points.ClaimWaiting && claim.State != points.ClaimWaiting {
+			shown[i].State = points.ClaimRefused
+		}
+	}
+	return shown, next, nil
 }
 
 // Coupon is one coupon as its owner sees it.

@@ -262,6 +262,10 @@ func Credit(entries []points.Entry, decidedOn points.Balance) ([]table.Change, [
 		conditions = append(conditions, table.MissingOrEquals(accountDebt, table.Number(0)))
 	}
 	switch {
+	case taken && split && decidedOn.Available == 0:
+		// Points that the same entries brought are taken again; an account that
+		// never had any has no counter.
+		conditions = append(conditions, table.MissingOrEquals(accountAvailable, table.Number(0)))
 	case taken && split:
 		conditions = append(conditions, table.Equals(accountAvailable, table.Number(int64(decidedOn.Available))))
 	case taken:

@@ -99,6 +99,19 @@ func CouponKey(member loyalty.MemberID, trigger string) Key {
 // CouponPrefix begins the sort keys of a member's coupons.
 const CouponPrefix = "C#"
 
+// ClaimKey is a member's claim of an order.
+func ClaimKey(member loyalty.MemberID, order loyalty.OrderKey) Key {
+	return Key{join("M", string(member)), join("O", string(order.Channel), order.Shop, order.Order)}
+}
+
+// ClaimPrefix begins the sort keys of a member's claims.
+const ClaimPrefix = "O#"
+
+// FailuresKey counts a member's claims that were refused in one UTC hour.
+func FailuresKey(member loyalty.MemberID, at time.Time) Key {
+	return Key{join("M", string(member)), join("L", at.UTC().Format("2006-01-02T15"))}
+}
+
 // FactKey is the nth fact of an order's log, from 1. Facts are only ever
 // appended, each under the condition that its number is free: that makes the
 // log of one order a queue with one writer at a time.

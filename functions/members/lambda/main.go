@@ -8,6 +8,7 @@ import (
 
 	"github.com/huitou/huitou/functions/members"
 	"github.com/huitou/huitou/shared/boot"
+	"github.com/huitou/huitou/shared/boot/bootqueue"
 	"github.com/huitou/huitou/shared/boot/bootsecret"
 	"github.com/huitou/huitou/shared/boot/boottable"
 )
@@ -15,7 +16,8 @@ import (
 func main() {
 	env := boot.New("members")
 	f := members.Function{
-		Store: boottable.Store(env), TokenKey: bootsecret.Key(env, "TOKEN_KEY_PARAMETER"), Clock: time.Now, Log: env.Log,
+		Store: boottable.Store(env), Orders: bootqueue.Sender(env, "ORDERS_QUEUE_URL"),
+		TokenKey: bootsecret.Key(env, "TOKEN_KEY_PARAMETER"), Clock: time.Now, Log: env.Log,
 	}
 	lambda.Start(f.Handle())
 }
