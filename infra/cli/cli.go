@@ -31,8 +31,11 @@ type CLI struct {
 }
 
 type ordersCommands struct {
-	Import ImportCommand     `cmd:"" help:"Import orders from files that Tmall or Douyin export."`
-	Send   OrdersSendCommand `cmd:"" help:"Send canonical order events from JSON files."`
+	Import ImportCommand       `cmd:"" help:"Import orders from files that Tmall or Douyin export."`
+	Send   OrdersSendCommand   `cmd:"" help:"Send canonical order events from JSON files."`
+	Owner  OrdersOwnerCommand  `cmd:"" help:"Who owns an order, and how it came to that."`
+	Bind   OrdersBindCommand   `cmd:"" help:"Give an order that nobody owns to a member (人工绑定)."`
+	Unbind OrdersUnbindCommand `cmd:"" help:"Take back an order that an operator gave."`
 }
 
 // Console is where a command speaks: results to Out, everything else to Err.

@@ -63,6 +63,9 @@ func TestABindingMovesTheOrderAndItsUndoTakesItBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if rebound := log[len(log)-1].Entries; len(rebound) == 0 || rebound[0].ID != "earn.2:tmall:flagship:1001:1" || rebound[0].Available+rebound[0].Pending != 100 {
+				t.Errorf("the second owner earned %+v", rebound)
+			}
 			byHand := 0
 			for _, fact := range log {
 				if fact.Operator == "wang" && fact.Reason != "" {
@@ -101,6 +104,25 @@ func TestOnlyABindingIsUndone(t *testing.T) {
 	b.post(bound(points.FactUnbound, member), day0)
 	if b.order().Member != member || b.order().Facts != before {
 		t.Error("a claim of the member's own was undone")
+	}
+}
+
+// An operator's decision ends the claims that waited: undoing it gives the order
+// to nobody.
+func TestAClaimThatWaitedIsOverOnceTheOrderWasBound(t *testing.T) {
+	b := open(t)
+	claimant, owner := b.member("a"), b.member("b")
+	b.claim(b.take(claimant, "6065", day0), day0)
+	b.post(paid(""), day0)
+	b.post(bound(points.FactBound, owner), day0)
+	b.post(bound(points.FactUnbound, owner), day0)
+	b.post(points.Fact{Kind: points.FactCompleted, At: day0, Proof: &points.Proof{PhoneLast4: "6065"}}, day0)
+	if got := b.order(); got.Member != "" || got.ClaimOf(claimant, day0, day0) != points.ClaimRefused {
+		t.Errorf("owner %q, the claim is %s", got.Member, got.ClaimOf(claimant, day0, day0))
+	}
+	b.claim(b.take(claimant, "6065", day0.Add(time.Hour)), day0.Add(time.Hour))
+	if got := b.order().Member; got != claimant {
+		t.Errorf("claimed again, the order is %q's", got)
 	}
 }
 
