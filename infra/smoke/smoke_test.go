@@ -457,8 +457,6 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // notMissed are variables without which a function starts, and why.
 var notMissed = map[string]string{
-	"Members ORDERS_QUEUE_URL":         "for claims of orders, which it does not take yet",
-	"Members PHONE_KEY_PARAMETER":      "for claims of orders, which it does not take yet",
 	"Operate COUPONS_QUEUE_URL":        "operators see the queues that are named",
 	"Operate MESSAGES_QUEUE_URL":       "operators see the queues that are named",
 	"Operate PUBLIC_URL":               "empty until a first deployment has told the API's address; printing cards is refused until then",
