@@ -618,7 +618,7 @@ func TestAnyHistory(t *testing.T) {
 					}
 				}
 				if len(open) == 0 {
-					t.Skip("nothing to refund")
+					return // nothing to refund
 				}
 				excuse()
 				slices.SortFunc(open, func(a, b loyalty.OrderKey) int { return strings.Compare(a.Order, b.Order) })
@@ -640,7 +640,7 @@ func TestAnyHistory(t *testing.T) {
 			"tick": func(t *rapid.T) { w.tick(w.now) },
 			"deliver": func(t *rapid.T) {
 				if len(w.queue) == 0 {
-					t.Skip("nothing queued")
+					return // nothing queued
 				}
 				i := rapid.IntRange(0, len(w.queue)-1).Draw(t, "message")
 				failed := w.failed(w.queue[i])
