@@ -314,19 +314,6 @@ func LastPurchase(category string, at time.Time, order loyalty.OrderKey) ([]tabl
 	}, table.MissingOrAtMost(accountLast+category, instant)
 }
 
-// Roster is one page of all members, out of one shard of table.RosterShards.
-func (s Store) Roster(ctx context.Context, shard, limit int, cursor string) ([]loyalty.MemberID, string, error) {
-	page, err := s.Table.Query(ctx, table.Query{PK: table.RosterPK(shard), Limit: limit, Cursor: cursor, Consistency: table.Strong})
-	if err != nil {
-		return nil, "", err
-	}
-	members := make([]loyalty.MemberID, len(page.Items))
-	for i, item := range page.Items {
-		members[i] = loyalty.MemberID(item.Key.SK)
-	}
-	return members, page.Next, nil
-}
-
 func malformed(entity string, cause error) error {
 	return &loyalty.Error{Kind: loyalty.KindInternal, Code: "item_malformed", Cause: fmt.Errorf("%s: %w", entity, cause)}
 }

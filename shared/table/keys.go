@@ -207,14 +207,6 @@ func TokenKey(hash string) Key { return Key{join("T", hash), "A"} }
 // RequestKey remembers the answer to an Idempotency-Key of one caller.
 func RequestKey(caller, key string) Key { return Key{join("X", caller, key), "A"} }
 
-// AuditKey is one act of an operator, listed by day.
-func AuditKey(at time.Time, id string) Key {
-	return Key{AuditPK(at), join(at.UTC().Format("15:04:05.000000000"), id)}
-}
-
-// AuditPK lists the acts of one UTC day.
-func AuditPK(at time.Time) string { return join("U", at.UTC().Format(time.DateOnly)) }
-
 var escaper = strings.NewReplacer("%", "%25", "#", "%23")
 
 var unescaper = strings.NewReplacer("%25", "%", "%23", "#")
