@@ -98,6 +98,7 @@ func FuzzCursor(f *testing.F) {
 	query := table.Query{Index: table.IndexMember, PK: "M#1", Limit: 10}
 	f.Add(query.CursorAt(table.Position{Key: table.Key{PK: "a", SK: "b"}, IndexSK: "c"}))
 	f.Add("AAAA")
+	f.Add("\n" + query.CursorAt(table.Position{Key: table.Key{PK: "a", SK: "b"}, IndexSK: "c"}))
 	f.Fuzz(func(t *testing.T, cursor string) {
 		query.Cursor = cursor
 		position, err := query.Position()
