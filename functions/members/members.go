@@ -82,7 +82,7 @@ type me struct {
 // Register adds every call to an API.
 func (f Function) Register(api huma.API) {
 	register(f, api, http.MethodGet, "/v1/me", "me", "Who I am and what I have", func(_ context.Context, account store.Account, _ *struct{}) (me, error) {
-		shown := me{MemberID: account.Member, JoinedAt: account.JoinedAt, Consents: []loyalty.Consent{}, Points: statement.OfPoints(account)}
+		shown := me{MemberID: account.Member, JoinedAt: account.JoinedAt, Consents: []loyalty.Consent{}, Points: statement.OfPoints(account, f.Clock())}
 		for _, consent := range []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarketing, loyalty.ConsentPersonalisation} {
 			if _, given := account.Consents[consent]; given {
 				shown.Consents = append(shown.Consents, consent)
@@ -91,7 +91,7 @@ func (f Function) Register(api huma.API) {
 		return shown, nil
 	})
 	register(f, api, http.MethodGet, "/v1/me/points", "my-points", "My points", func(_ context.Context, account store.Account, _ *struct{}) (statement.Points, error) {
-		return statement.OfPoints(account), nil
+		return statement.OfPoints(account, f.Clock()), nil
 	})
 	registerList(f, api, "/v1/me/points/ledger", "my-ledger", "My ledger, newest first", statement.Ledger)
 	registerList(f, api, "/v1/me/orders", "my-orders", "My orders, newest first", statement.Orders)

@@ -69,7 +69,7 @@ func (f Function) registerMembers(api huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		return rest.Answer(shownMember(account)), nil
+		return rest.Answer(shownMember(account, f.Clock())), nil
 	})
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/members/{id}/points", ID: "member-points", Tag: "members", Roles: readers,
@@ -79,7 +79,7 @@ func (f Function) registerMembers(api huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		return rest.Answer(statement.OfPoints(account)), nil
+		return rest.Answer(statement.OfPoints(account, f.Clock())), nil
 	})
 	registerHistory(f, api, "points/ledger", "member-ledger", "A member's ledger, newest first", statement.Ledger)
 	registerHistory(f, api, "orders", "member-orders", "A member's orders, newest first", statement.Orders)
@@ -169,7 +169,7 @@ func (f Function) enrol(ctx context.Context, in *rest.Body[enrolBody]) (*struct 
 	answer := &struct {
 		Status int
 		Body   member
-	}{http.StatusOK, shownMember(account)}
+	}{http.StatusOK, shownMember(account, f.Clock())}
 	if created {
 		answer.Status = http.StatusCreated
 	}
@@ -207,13 +207,13 @@ func (f Function) readIdentity(pointer string, in identityBody) (enrolment.Ident
 	return enrolment.Identity{Identity: loyalty.Identity{Kind: in.Kind, Channel: in.Channel, Value: in.Value}}, nil
 }
 
-func shownMember(account store.Account) member {
+func shownMember(account store.Account, now time.Time) member {
 	m := member{
 		MemberID: account.Member, JoinedAt: account.JoinedAt, Home: account.Home,
 		Identities: []shownIdentity{}, Consents: []loyalty.Consent{},
 		Birthday: account.Profile.Birthday, Facts: account.Profile.Facts,
 		Orders: account.Orders, Paid: account.Paid, Refunded: account.Refunded,
-		Points: statement.OfPoints(account),
+		Points: statement.OfPoints(account, now),
 	}
 	for _, identity := range account.Profile.Identities {
 		shown := shownIdentity{identity.Kind, identity.Channel, identity.Value}

@@ -44,23 +44,28 @@ func (f *Function) redeem(ctx context.Context, raw string, who claimant) (draw, 
 	if err != nil {
 		return draw{}, err
 	}
+	var known store.Account // as a refusal showed it
 	for range attempts {
-		result, err := f.try(ctx, code, who)
-		if _, lost := errors.AsType[*table.ConditionError](err); !lost {
+		result, err := f.try(ctx, code, who, known)
+		refusal, lost := errors.AsType[*table.ConditionError](err)
+		if !lost {
 			return result, err
+		}
+		if known, err = refused(refusal); err != nil {
+			return draw{}, err
 		}
 	}
 	return draw{}, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others redeemed at the same time; try again")
 }
 
-func (f *Function) try(ctx context.Context, code cards.Code, who claimant) (draw, error) {
+func (f *Function) try(ctx context.Context, code cards.Code, who claimant, known store.Account) (draw, error) {
 	now := f.Clock().UTC().Truncate(time.Second)
 	found, err := f.open(ctx, code, who)
 	if err != nil {
 		return draw{}, err
 	}
 	if found.Redemption != nil {
-		return f.again(ctx, code, found, who, now)
+		return f.again(ctx, code, found, who, known, now)
 	}
 	if err := found.Batch.Redeemable(code.Card, now); err != nil {
 		return draw{}, err
@@ -75,7 +80,7 @@ func (f *Function) try(ctx context.Context, code cards.Code, who claimant) (draw
 		Fact: points.Fact{Kind: points.FactPrize, At: now, Member: found.Owner},
 	}
 	card.Joined = found.Owner == "" && !who.unproved()
-	actions, err := f.give(ctx, &card, now)
+	actions, err := f.give(ctx, &card, known, now)
 	if err != nil {
 		return draw{}, err
 	}
@@ -109,7 +114,7 @@ func (f *Function) open(ctx context.Context, code cards.Code, who claimant) (sto
 // again answers for a card that was redeemed before. Whoever won it gets the
 // first answer, even when the batch is over by now; a reserved prize becomes
 // the member's who owns the phone; everybody else learns the date at most.
-func (f *Function) again(ctx context.Context, code cards.Code, found store.CardLook, who claimant, now time.Time) (draw, error) {
+func (f *Function) again(ctx context.Context, code cards.Code, found store.CardLook, who claimant, known store.Account, now time.Time) (draw, error) {
 	card := *found.Redemption
 	if wonBy(card, who, found.Owner) {
 		return drawOf(card, *found.Batch, who, true), f.announce(ctx, card)
@@ -120,7 +125,7 @@ func (f *Function) again(ctx context.Context, code cards.Code, found store.CardL
 			return draw{}, err
 		}
 		if owners[0] == who.member {
-			return f.claim(ctx, code, card, *found.Batch, who, now)
+			return f.claim(ctx, code, card, *found.Batch, who, known, now)
 		}
 	}
 	if err := found.Batch.Redeemable(code.Card, now); err != nil {
@@ -148,10 +153,10 @@ func (e *takenError) Unwrap() error { return e.refusal }
 
 // claim gives a reserved prize to the member who turned out to own the phone.
 // The date and the prize stay those of the first answer.
-func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Redemption, batch cards.Batch, who claimant, now time.Time) (draw, error) {
+func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Redemption, batch cards.Batch, who claimant, known store.Account, now time.Time) (draw, error) {
 	card := reserved
 	card.Member = who.member
-	actions, err := f.give(ctx, &card, now)
+	actions, err := f.give(ctx, &card, known, now)
 	if err != nil {
 		return draw{}, err
 	}
@@ -163,21 +168,39 @@ func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Re
 }
 
 // write commits a redemption, whose first action is the card's. When only the
-// credit was refused, the member's account is gone, and trying again would not
-// bring it back; a new member's identity may merely have been given away.
+// credit was refused and there is no account, the member is gone, and trying
+// again would not bring him back; a new member's identity may merely have been
+// given away.
 func (f *Function) write(ctx context.Context, actions []table.Action) error {
 	err := f.Store.Table.Write(ctx, actions...)
 	refusal, ok := errors.AsType[*table.ConditionError](err)
-	if ok && refusal.FailedAt(0) == nil && len(actions) > 1 && actions[1].Op == table.OpUpdate && refusal.FailedAt(1) != nil {
+	if !ok || refusal.FailedAt(0) != nil || len(actions) < 2 || actions[1].Op != table.OpUpdate {
+		return err
+	}
+	if failed := refusal.FailedAt(1); failed != nil && failed.Old == nil {
 		return loyalty.Refuse(loyalty.KindUnauthenticated, "member_unknown", "the member does not exist any more")
 	}
 	return err
 }
 
+// refused is the account that stood in the way of a credit, if it was one.
+func refused(refusal *table.ConditionError) (store.Account, error) {
+	failed := refusal.FailedAt(1)
+	if failed == nil || failed.Old == nil {
+		return store.Account{}, nil
+	}
+	member, ok := table.MemberOfAccount(failed.Old.Key)
+	if !ok {
+		return store.Account{}, nil
+	}
+	return store.ReadAccount(member, *failed.Old)
+}
+
 // give is what a prize does beside being noted on the card, and makes the
 // member who does not exist yet. A reserved prize does nothing. It completes
-// the card with the member and his ledger entry.
-func (f *Function) give(ctx context.Context, card *store.Redemption, now time.Time) ([]table.Action, error) {
+// the card with the member and his ledger entry. known is his account where it
+// had to be looked at.
+func (f *Function) give(ctx context.Context, card *store.Redemption, known store.Account, now time.Time) ([]table.Action, error) {
 	if card.Member == "" && !card.Joined {
 		return nil, nil
 	}
@@ -188,12 +211,19 @@ func (f *Function) give(ctx context.Context, card *store.Redemption, now time.Ti
 		}
 		card.Member = member
 	}
-	if card.Award.Kind == cards.PrizePoints {
-		card.Entries = []points.Entry{{
-			ID: "prize:" + card.Trigger(), Kind: points.EntryPrize, Available: loyalty.Points(card.Award.Amount),
-		}}
+	account := store.Account{Member: card.Member}
+	if known.Member == card.Member {
+		account = known
 	}
-	credit, held := store.Credit(card.Entries, points.Balance{})
+	if card.Award.Kind == cards.PrizePoints {
+		rules, err := f.rules(ctx)
+		if err != nil {
+			return nil, err
+		}
+		card.Program, card.Until = rules.Version, rules.Points.Expiry.Until(now, rules.Zone())
+		card.Entries = []points.Entry{points.Prize(card.Trigger(), loyalty.Points(card.Award.Amount), card.Until, account.Points(now))}
+	}
+	credit, held := store.Credit(card.Entries, account)
 	var actions []table.Action
 	switch {
 	case card.Joined:

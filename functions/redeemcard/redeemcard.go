@@ -36,10 +36,10 @@ type Function struct {
 	Random   io.Reader // for the ids of new members and the codes of coupons
 	Log      *slog.Logger
 
-	mu      sync.Mutex
-	program program.Program // in force at programReadAt
-	// programReadAt is when the program was read; zero for never.
-	programReadAt time.Time
+	mu       sync.Mutex
+	programs []program.Program // as they were at programsReadAt
+	// programsReadAt is zero for never.
+	programsReadAt time.Time
 }
 
 // Handle answers one request as API Gateway delivers it:
@@ -109,24 +109,23 @@ func (f *Function) report(r *http.Request, err error) {
 	}
 }
 
-// programLife is how old the program may be on a page. A brand's colour may
-// show a minute late; rules of points take no part here.
+// programLife is how old the list of versions may be. A version that was
+// announced a minute before it takes effect is in time.
 const programLife = time.Minute
 
-// rules is the program in force, read at most once a minute.
+// rules is the program in force; the versions are read at most once a minute.
 func (f *Function) rules(ctx context.Context) (program.Program, error) {
 	now := f.Clock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if age := now.Sub(f.programReadAt); !f.programReadAt.IsZero() && age >= 0 && age < programLife {
-		return f.program, nil
+	if age := now.Sub(f.programsReadAt); f.programsReadAt.IsZero() || age < 0 || age >= programLife {
+		versions, err := f.Store.Programs(ctx)
+		if err != nil {
+			return program.Program{}, err
+		}
+		f.programs, f.programsReadAt = versions, now
 	}
-	versions, err := f.Store.Programs(ctx)
-	if err != nil {
-		return program.Program{}, err
-	}
-	f.program, f.programReadAt = program.At(versions, now), now
-	return f.program, nil
+	return program.At(f.programs, now), nil
 }
 
 // refusalCode is the code of a refusal, "" of anything else.

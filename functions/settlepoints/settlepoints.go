@@ -49,7 +49,7 @@ func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
 	run := run{Function: f, versions: versions, now: tick.Time}
 	err = f.Store.EachDue(ctx, store.WakeSettle, run.now, run.accounts, run.reservation)
 	f.Log.InfoContext(ctx, "points settled", slog.Int("looked_at", run.looked), slog.Int("orders", run.settled),
-		slog.Int("reservations", run.expired), slog.Bool("failed", err != nil))
+		slog.Int("reservations", run.expired), slog.Int64("points_ended", run.ended), slog.Bool("failed", err != nil))
 	return err
 }
 
@@ -60,6 +60,7 @@ type run struct {
 	now      time.Time
 
 	looked, settled, expired int
+	ended                    int64 // points
 }
 
 // reservation gives back points that were set aside and not spent in time.
@@ -83,27 +84,38 @@ func (r *run) accounts(ctx context.Context, accounts []store.Account) error {
 	return errors.Join(failed...)
 }
 
-// member settles what is due of one member and moves his wake-up call. A call
-// that could not be moved, because something was asked for meanwhile, stands:
-// the next tick looks again.
+// member settles what is due of one member, lets go of the lots that ended and
+// moves his wake-up call, with the last fact that this takes. A call that could
+// not be moved, because something was asked for meanwhile, stands: the next
+// tick looks again.
 func (r *run) member(ctx context.Context, account store.Account) error {
 	pending, left, err := r.pending(ctx, account)
 	if err != nil {
 		return err
 	}
-	balance := account.Balance.Pending
+	var due []*points.Order
 	var next time.Time
 	for _, order := range pending {
 		at := order.SettleAt()
-		if at.After(r.now) {
-			if next.IsZero() || at.Before(next) {
-				next = at
-			}
-			continue
+		switch {
+		case !at.After(r.now):
+			due = append(due, order)
+		case next.IsZero() || at.Before(next):
+			next = at
 		}
-		settled, err := ledger.Post(ctx, r.Store, r.versions, ledger.News{
-			Order: order.Key, Fact: points.Fact{Kind: points.FactSettled, At: r.now},
-		}, r.now)
+	}
+	if left != 0 {
+		next = r.now.Add(retryAfter)
+	}
+	ends := account.Points(r.now).Ends()
+	ended := !ends.IsZero() && !ends.After(r.now)
+	balance := account.Balance.Pending
+	for i, order := range due {
+		news := ledger.News{Order: order.Key, Fact: points.Fact{Kind: points.FactSettled, At: r.now}}
+		if i == len(due)-1 && !ended {
+			news.Rest = &ledger.Rest{Looked: account, Until: next, Pending: balance}
+		}
+		settled, err := ledger.Post(ctx, r.Store, r.versions, news, r.now)
 		if err != nil {
 			return err
 		}
@@ -112,15 +124,28 @@ func (r *run) member(ctx context.Context, account store.Account) error {
 		}
 		balance -= held(order)
 	}
-	if left != 0 {
-		next = r.now.Add(retryAfter)
-	}
-	changes, conditions := store.WakeSettle.Answer(account, next)
-	conditions = append(conditions, store.PendingStands(balance))
-	err = r.Store.Table.Write(ctx, store.UpdateAccount(account.Member, changes, conditions...))
-	if _, lost := errors.AsType[*table.ConditionError](err); lost {
+	switch {
+	case ended:
+		return r.endLots(ctx, account.Member, next)
+	case len(due) > 0:
 		return nil
 	}
+	changes, conditions := store.CreditAndRest(nil, account, next)
+	conditions = append(conditions, store.PendingStands(balance))
+	err = r.Store.Table.Write(ctx, store.UpdateAccount(account.Member, changes, conditions...))
+	if store.Refused(err) {
+		return nil
+	}
+	return err
+}
+
+func (r *run) endLots(ctx context.Context, member loyalty.MemberID, next time.Time) error {
+	account, err := r.Store.Account(ctx, member)
+	if err != nil {
+		return err
+	}
+	ended, err := ledger.EndLots(ctx, r.Store, account, next, r.now)
+	r.ended += int64(ended)
 	return err
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/huitou/huitou/functions/settlepoints"
@@ -43,6 +45,7 @@ type brand struct {
 	T
 	store store.Store
 	known []loyalty.OrderKey
+	rules []program.Program // beside the program that ships with huitou
 }
 
 func open(t T) *brand {
@@ -64,7 +67,7 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 		return err
 	}
 	calm := store.Store{Table: a.Table}
-	sums := map[loyalty.MemberID]points.Balance{}
+	sums := map[loyalty.MemberID]points.Account{}
 	for _, key := range a.known {
 		log, err := calm.Log(context.Background(), key)
 		a.must(err)
@@ -75,10 +78,28 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 		}
 	}
 	for member, sum := range sums {
+		for cursor := ""; ; {
+			records, next, err := calm.History(context.Background(), member, 100, cursor)
+			a.must(err)
+			for _, record := range records {
+				for _, entry := range record.Entries {
+					if record.Order == (loyalty.OrderKey{}) {
+						sum = sum.Plus(entry)
+					}
+				}
+			}
+			if cursor = next; cursor == "" {
+				break
+			}
+		}
 		account, err := calm.Account(context.Background(), member)
 		a.must(err)
-		if account.Balance != sum {
-			a.Fatalf("the counters of %s are %+v, his entries add up to %+v", member, account.Balance, sum)
+		if account.Balance != sum.Balance {
+			a.Fatalf("the counters of %s are %+v, his entries add up to %+v", member, account.Balance, sum.Balance)
+		}
+		sum.Lots = slices.DeleteFunc(sum.Lots, func(lot points.Lot) bool { return lot.Left == 0 && lot.Expired == 0 })
+		if diff := cmp.Diff(sum.Lots, account.Lots, cmpopts.EquateEmpty()); diff != "" {
+			a.Fatalf("the lots of %s (+) are not what his entries add up to (-):\n%s", member, diff)
 		}
 		if sum.Available < 0 || sum.Pending < 0 || sum.Debt < 0 {
 			a.Fatalf("%s has %+v", member, sum)
@@ -109,7 +130,7 @@ func (b *brand) try(order string, fact points.Fact) error {
 	if !slices.Contains(b.known, key) && len(b.known) <= 50 {
 		b.known = append(b.known, key)
 	}
-	_, err := ledger.Post(context.Background(), b.store, nil, ledger.News{Order: key, Fact: fact}, fact.At)
+	_, err := ledger.Post(context.Background(), b.store, b.rules, ledger.News{Order: key, Fact: fact}, fact.At)
 	return err
 }
 

@@ -377,6 +377,11 @@ func (s *shop) redeemed(buyer, status int) (Units, error) {
 		RawPath: "/c/" + code + "/redemption", Headers: map[string]string{"content-type": "application/json"},
 		Body: fmt.Sprintf(`{"identity":{"kind":"buyer","channel":"tmall","value":%q}}`, identity(buyer).Value),
 	}
+	page := events.APIGatewayV2HTTPRequest{RawPath: "/c/" + code}
+	page.RequestContext.HTTP.Method = http.MethodGet
+	if _, err := f.Handle(s.ctx, page); err != nil { // what every customer does first
+		return Units{}, err
+	}
 	request.RequestContext.HTTP.Method = http.MethodPost
 	return s.metered(1, func(ctx context.Context) error {
 		answer, err := f.Handle(ctx, request)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 )
 
@@ -33,11 +34,11 @@ func Adjust(ctx context.Context, s store.Store, wanted store.Adjustment, limit l
 			}
 			return wanted, err
 		}
-		made, err := takeEffect(wanted, account, wanted.Proposed.At)
+		made, err := takeEffect(ctx, s, wanted, account, wanted.Proposed.At)
 		if err != nil {
 			return store.Adjustment{}, err
 		}
-		changes, conditions := store.Credit(made.Entries, account.Balance)
+		changes, conditions := store.Credit(made.Entries, account)
 		err = s.Table.Write(ctx, store.ProposeAdjustment(made), store.UpdateAccount(wanted.Member, changes, conditions...))
 		if !store.Refused(err) {
 			return made, err
@@ -62,12 +63,12 @@ func Approve(ctx context.Context, s store.Store, member loyalty.MemberID, id str
 		if err != nil {
 			return store.Adjustment{}, err
 		}
-		made, err := takeEffect(waiting, account, by.At)
+		made, err := takeEffect(ctx, s, waiting, account, by.At)
 		if err != nil {
 			return store.Adjustment{}, err
 		}
 		made.Approved = &by
-		changes, conditions := store.Credit(made.Entries, account.Balance)
+		changes, conditions := store.Credit(made.Entries, account)
 		err = s.Table.Write(ctx, store.MakeAdjustment(waiting, made), store.UpdateAccount(member, changes, conditions...))
 		if !store.Refused(err) {
 			return made, err
@@ -77,13 +78,17 @@ func Approve(ctx context.Context, s store.Store, member loyalty.MemberID, id str
 }
 
 // takeEffect completes a correction with its entry.
-func takeEffect(a store.Adjustment, account store.Account, at time.Time) (store.Adjustment, error) {
-	if a.Points < 0 && account.Balance.Available < -a.Points {
-		return a, loyalty.Refuse(loyalty.KindConflict, "points_insufficient", "the member has fewer points available than that")
+func takeEffect(ctx context.Context, s store.Store, a store.Adjustment, account store.Account, at time.Time) (store.Adjustment, error) {
+	versions, err := s.Programs(ctx)
+	if err != nil {
+		return a, err
 	}
-	a.At = at
-	a.Entries = []points.Entry{points.Adjust(a.ID, a.Points, account.Balance)}
-	return a, nil
+	rules := program.At(versions, at)
+	a.At, a.Program = at, rules.Version
+	a.Until = rules.Points.Expiry.Until(at, rules.Zone())
+	entry, err := points.Adjust(a.ID, a.Points, a.Until, account.Points(at))
+	a.Entries = []points.Entry{entry}
+	return a, err
 }
 
 func lostRace() error {

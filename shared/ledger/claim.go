@@ -49,7 +49,7 @@ func (p *posting) claim(ctx context.Context, claim store.Claim) ([]table.Action,
 	case verdict == points.ClaimRefused:
 		return []table.Action{store.DecideClaim(claim, verdict), store.CountFailure(claim)}, nil
 	case verdict == points.ClaimWaiting:
-		fact, fresh, err := order.Decide(points.Fact{Kind: points.FactAsked, At: claim.At, Claimant: claim.Member, Proof: &claim.Proof}, points.Balance{})
+		fact, fresh, err := order.Decide(points.Fact{Kind: points.FactAsked, At: claim.At, Claimant: claim.Member, Proof: &claim.Proof}, points.Account{})
 		if err != nil || !fresh {
 			return nil, err
 		}
@@ -57,7 +57,7 @@ func (p *posting) claim(ctx context.Context, claim store.Claim) ([]table.Action,
 	case order.Member == claim.Member:
 		return []table.Action{store.DecideClaim(claim, verdict)}, nil
 	}
-	fact, _, err := order.Decide(p.news.Fact, p.balance())
+	fact, _, err := order.Decide(p.news.Fact, p.points())
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,18 @@ type News struct {
 	Identities []loyalty.Identity
 	// Release are waiting marks to remove with the commit.
 	Release []loyalty.Identity
+	// Rest is what the schedule that settles knows of the order's owner.
+	Rest *Rest
+}
+
+// Rest says that, with this fact, the schedule has dealt with all that Looked
+// shows and need not look at the account again before Until, or before a lot
+// ends; unless anything was asked for since. Pending is what is pending before
+// the fact.
+type Rest struct {
+	Looked  store.Account
+	Until   time.Time
+	Pending loyalty.Points
 }
 
 // Post records the news once. It reports false when the log knew it all. It
@@ -53,7 +65,7 @@ func settle(ctx context.Context, start posting, try func(*posting) error) error 
 		if !store.Refused(err) {
 			return err
 		}
-		start.account = nil
+		start.account, start.lost = nil, true
 		if p.member != "" {
 			account, err := p.store.Account(ctx, p.member)
 			if err != nil {
@@ -72,6 +84,7 @@ type posting struct {
 	news     News
 	now      time.Time
 	account  *store.Account // nil at the first attempt, which needs no look at it as a rule
+	lost     bool           // an attempt was refused
 
 	member loyalty.MemberID
 	rules  program.Program
@@ -83,11 +96,11 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	news := p.news.Fact
-	p.freeze(&news)
+	p.freeze(order, &news)
 	if news.Member == "" {
 		news.Member = p.member
 	}
-	fact, fresh, err := order.Decide(news, p.balance())
+	fact, fresh, err := order.Decide(news, p.points())
 	if err != nil {
 		return false, err
 	}
@@ -97,7 +110,9 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 		actions = p.commit(order, fact, waitFor)
 	case order.Member == "" && p.member != "" && !byHand(p.news.Fact.Kind):
 		// The log knows the news but not the owner, who joined in between.
-		fact, _, err = order.Decide(points.Fact{Kind: points.FactClaimed, At: p.now, Member: p.member}, p.balance())
+		claimed := points.Fact{Kind: points.FactClaimed, At: p.now, Member: p.member}
+		p.freeze(order, &claimed)
+		fact, _, err = order.Decide(claimed, p.points())
 		if err != nil {
 			return false, err
 		}
@@ -124,7 +139,7 @@ func byHand(kind points.FactKind) bool { return kind == points.FactBound || kind
 // the order may be claimed, and names that the first telling did not have.
 func (p *posting) tellMore(order *points.Order, waitFor []loyalty.Identity) ([]table.Action, error) {
 	if p.news.Fact.Proof != nil {
-		fact, adds, err := order.Decide(points.Fact{Kind: points.FactTold, At: p.news.Fact.At, Proof: p.news.Fact.Proof}, p.balance())
+		fact, adds, err := order.Decide(points.Fact{Kind: points.FactTold, At: p.news.Fact.At, Proof: p.news.Fact.Proof}, p.points())
 		if err != nil {
 			return nil, err
 		}
@@ -186,8 +201,16 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 
 // freeze writes the rules in force into the fact, so that no later change of
 // the program reaches it.
-func (p *posting) freeze(fact *points.Fact) {
+func (p *posting) freeze(order *points.Order, fact *points.Fact) {
 	fact.Program = p.rules.Version
+	switch {
+	case fact.Kind == points.FactSettled && order.SettleAt().Before(order.OwnedAt()):
+		fact.Until = p.rules.Points.Expiry.Until(order.OwnedAt(), p.rules.Zone())
+	case fact.Kind == points.FactSettled: // whenever the schedule fired
+		fact.Until = p.rules.Points.Expiry.Until(order.SettleAt(), p.rules.Zone())
+	case order.Settled:
+		fact.Until = p.rules.Points.Expiry.Until(p.now, p.rules.Zone())
+	}
 	if fact.Kind != points.FactPaid {
 		return
 	}
@@ -202,11 +225,14 @@ func (p *posting) freeze(fact *points.Fact) {
 	fact.Lines = lines
 }
 
-func (p *posting) balance() points.Balance {
+func (p *posting) points() points.Account { return p.known().Points(p.now) }
+
+// known is the member's account as far as it was read.
+func (p *posting) known() store.Account {
 	if p.account == nil {
-		return points.Balance{}
+		return store.Account{Member: p.member}
 	}
-	return p.account.Balance
+	return *p.account
 }
 
 // commit is the one write: the fact, and what follows from it for the member.
@@ -218,7 +244,7 @@ func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalt
 	if fact.Member == "" {
 		return actions
 	}
-	changes, conditions := store.Credit(fact.Entries, p.balance())
+	changes, conditions := p.credit(fact.Entries)
 	counted, held := p.count(order, order.With(fact))
 	changes = append(changes, counted...)
 	conditions = append(conditions, held...)
@@ -226,6 +252,16 @@ func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalt
 		return actions
 	}
 	return append(actions, store.UpdateAccount(fact.Member, changes, conditions...))
+}
+
+func (p *posting) credit(entries []points.Entry) ([]table.Change, []table.Condition) {
+	rest := p.news.Rest
+	if rest == nil || p.lost {
+		return store.Credit(entries, p.known())
+	}
+	// The account may have been read again since; what was asked for must not.
+	changes, conditions := store.CreditAndRest(entries, p.known(), rest.Until)
+	return changes, append(conditions, store.WakeSettle.Unasked(rest.Looked), store.PendingStands(rest.Pending))
 }
 
 // count is what the fact changes in the member's purchase history and in when
@@ -256,15 +292,15 @@ func (p *posting) count(before, after *points.Order) (changes []table.Change, co
 		}
 	}
 	if due := p.remindAt(is, was, after.PaidAt); !due.IsZero() {
-		remind, held := p.wake(store.WakeRemind, due, func(a store.Account) time.Time { return a.RemindAt })
+		remind, held := store.WakeRemind.Ask(p.known(), due)
 		changes = append(changes, remind...)
-		conditions = append(conditions, held...)
+		conditions = append(conditions, held)
 	}
 	// A late line brings new pending points although the date stays the same.
 	if settle := after.SettleAt(); !settle.IsZero() && (!settle.Equal(before.SettleAt()) || is.lines > was.lines) {
-		call, held := p.wake(store.WakeSettle, settle, func(a store.Account) time.Time { return a.SettleAt })
+		call, held := store.WakeSettle.Ask(p.known(), settle)
 		changes = append(changes, call...)
-		conditions = append(conditions, held...)
+		conditions = append(conditions, held)
 	}
 	return changes, conditions
 }
@@ -279,16 +315,6 @@ func (p *posting) bought(category string, at time.Time) ([]table.Change, []table
 	}
 	last, held := store.LastPurchase(category, at, p.news.Order)
 	return append(changes, last...), []table.Condition{held}
-}
-
-func (p *posting) wake(wake store.Wake, at time.Time, standing func(store.Account) time.Time) ([]table.Change, []table.Condition) {
-	change, held := wake.By(p.member, at)
-	if p.account != nil {
-		if was := standing(*p.account); was.After(at.Truncate(time.Second)) {
-			change, held = wake.Move(p.member, was, at)
-		}
-	}
-	return change, []table.Condition{held}
 }
 
 // remindAt is the earliest due date that the new purchases bring; zero when

@@ -2,10 +2,12 @@ package ledger
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 )
@@ -16,20 +18,29 @@ import (
 // "member_unknown"; then nothing has changed.
 func Reserve(ctx context.Context, s store.Store, wanted store.Reservation) (store.Reservation, error) {
 	wanted.Kind = points.FactReserved
-	wanted.Entries = []points.Entry{points.Spend(wanted.ID, wanted.Points)}
 	wanted.State = store.ReservationReserved
-	changes, conditions := store.Credit(wanted.Entries, points.Balance{})
-	err := s.Table.Write(ctx, store.Reserve(wanted), store.UpdateAccount(wanted.Member, changes, conditions...))
-	if !store.Refused(err) {
-		return wanted, err
+	// Most members have points enough and none that end: nothing needs to be looked
+	// at before. Where the bet is lost, the refusal shows the account.
+	account := store.Account{Member: wanted.Member, Balance: points.Balance{Available: wanted.Points}}
+	for range attempts {
+		entry, err := points.Spend(wanted.ID, wanted.Points, account.Points(wanted.At))
+		if err != nil {
+			return store.Reservation{}, err
+		}
+		wanted.Entries = []points.Entry{entry}
+		changes, conditions := store.Credit(wanted.Entries, account)
+		err = s.Table.Write(ctx, store.Reserve(wanted), store.UpdateAccount(wanted.Member, changes, conditions...))
+		if !store.Refused(err) {
+			return wanted, err
+		}
+		if known, ok := store.ReservationRefused(err, 0); ok {
+			return known, nil
+		}
+		if account, err = store.AccountRefused(err, 1, wanted.Member); err != nil {
+			return store.Reservation{}, err
+		}
 	}
-	if known, ok := store.ReservationRefused(err, 0); ok {
-		return known, nil
-	}
-	if _, err := s.Account(ctx, wanted.Member); err != nil {
-		return store.Reservation{}, err
-	}
-	return store.Reservation{}, loyalty.Refuse(loyalty.KindConflict, "points_insufficient", "the member has fewer points available than that")
+	return store.Reservation{}, lostRace()
 }
 
 // Commit spends what a reservation set aside. A repeat gives the same answer.
@@ -72,11 +83,15 @@ func Cancel(ctx context.Context, s store.Store, member loyalty.MemberID, id stri
 		if err != nil {
 			return store.Reservation{}, err
 		}
+		grace, err := graceOf(ctx, s, reservation, now)
+		if err != nil {
+			return store.Reservation{}, err
+		}
 		fact := points.Fact{
 			Kind: points.FactReturned, At: now, Member: member,
-			Entries: []points.Entry{points.Return(id, reservation.Points, account.Balance)},
+			Entries: []points.Entry{points.Return(id, reservation.Entries[0], grace, account.Points(now))},
 		}
-		changes, conditions := store.Credit(fact.Entries, account.Balance)
+		changes, conditions := store.Credit(fact.Entries, account)
 		err = s.Table.Write(ctx,
 			store.CloseReservation(reservation, store.ReservationCancelled),
 			store.ReturnPoints(reservation, fact),
@@ -106,4 +121,19 @@ func Expire(ctx context.Context, s store.Store, key table.Key, now time.Time) (b
 		return false, nil // spent at the last moment
 	}
 	return err == nil, err
+}
+
+// graceOf is until when points are good that a reservation gives back after
+// their end.
+func graceOf(ctx context.Context, s store.Store, reservation store.Reservation, now time.Time) (time.Time, error) {
+	ended := slices.ContainsFunc(reservation.Entries[0].Lots, func(share points.Share) bool { return !share.Until.After(now) })
+	if !ended {
+		return time.Time{}, nil
+	}
+	versions, err := s.Programs(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	grace := now.AddDate(0, 0, program.At(versions, now).Points.ReturnGraceDays)
+	return grace.Add(time.Minute - 1).Truncate(time.Minute), nil
 }

@@ -27,6 +27,7 @@ const (
 	FactReserved FactKind = "reserved" // points were set aside to be spent
 	FactReturned FactKind = "returned" // and given back
 	FactAdjusted FactKind = "adjusted" // an operator corrected the balance
+	FactExpired  FactKind = "expired"  // lots ended
 )
 
 // Fact is one line of an order's log. It is written once and never changed.
@@ -41,12 +42,15 @@ type Fact struct {
 	// the order; of FactAsked it is what the claimant said.
 	Proof *Proof `json:"proof,omitempty"`
 	// Operator and Reason are who changed the owner by hand, and why.
-	Operator string   `json:"operator,omitempty"`
-	Reason   string   `json:"reason,omitempty"`
-	Window   *Window  `json:"window,omitempty"` // FactPaid: frozen with the rate
-	Lines    []Line   `json:"lines,omitempty"`  // FactPaid: the lines not known before
-	Refunds  []Refund `json:"refunds,omitempty"`
-	Entries  []Entry  `json:"entries,omitempty"`
+	Operator string  `json:"operator,omitempty"`
+	Reason   string  `json:"reason,omitempty"`
+	Window   *Window `json:"window,omitempty"` // FactPaid: frozen with the rate
+	// Until is the end of the lot that the points enter which the fact makes
+	// available; nil where they never expire.
+	Until   *time.Time `json:"until,omitempty"`
+	Lines   []Line     `json:"lines,omitempty"` // FactPaid: the lines not known before
+	Refunds []Refund   `json:"refunds,omitempty"`
+	Entries []Entry    `json:"entries,omitempty"`
 }
 
 // Line is one paid order line.
@@ -80,6 +84,7 @@ const (
 	EntrySpend  EntryKind = "spend"  // set aside by a reservation (预扣)
 	EntryReturn EntryKind = "return" // given back by one that was cancelled or ran out
 	EntryAdjust EntryKind = "adjust" // by an operator, with a reason (人工调整)
+	EntryExpire EntryKind = "expire" // what was left when its lot ended (积分过期)
 )
 
 // Entry is one line of a member's ledger (积分流水). A member's counters always
@@ -91,17 +96,20 @@ type Entry struct {
 	Available loyalty.Points `json:"available,omitempty"`
 	Pending   loyalty.Points `json:"pending,omitempty"`
 	Debt      loyalty.Points `json:"debt,omitempty"`
+	Lots      []Share        `json:"lots,omitempty"` // the part of Available that has an end
 }
 
-// Balance is what a member has. Each part is at least 0; what he can call his
-// own is Available + Pending − Debt.
-type Balance struct {
-	Available loyalty.Points // may be spent
-	Pending   loyalty.Points // becomes available when the return window closes
-	Debt      loyalty.Points // clawed back beyond what was available; later credits pay it first
+// Expired is what the entry adds to the points that expired unspent; negative
+// where it takes back points that had.
+func (e Entry) Expired() loyalty.Points {
+	var sum loyalty.Points
+	for _, share := range e.Lots {
+		sum += share.Expired
+	}
+	return sum
 }
 
-// Plus adds an entry's effect.
-func (b Balance) Plus(e Entry) Balance {
-	return Balance{b.Available + e.Available, b.Pending + e.Pending, b.Debt + e.Debt}
-}
+// Amount is what the entry gives or takes, wherever it lies: available, pending,
+// expired, or less debt. Over all entries of a member what was earned, given and
+// adjusted is what was spent and taken back and what he has (double entry).
+func (e Entry) Amount() loyalty.Points { return e.Available + e.Pending - e.Debt + e.Expired() }

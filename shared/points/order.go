@@ -19,6 +19,7 @@ type Order struct {
 	PaidAt, CompletedAt time.Time
 	Cancelled, Settled  bool
 
+	ownedAt time.Time
 	window  Window
 	lines   []*lineState
 	refunds map[[2]string]loyalty.Fen // by refund id and line
@@ -33,6 +34,7 @@ type Order struct {
 type lineState struct {
 	Line
 	held   loyalty.Points // what the member holds for it now, net of claws
+	until  *time.Time     // the end of the lot it went into; nil for none
 	earned bool           // it has been credited once
 	claws  int
 }
@@ -42,7 +44,7 @@ func Replay(key loyalty.OrderKey, log []Fact) *Order {
 	o := &Order{Key: key, refunds: map[[2]string]loyalty.Fen{}, totals: map[string]loyalty.Fen{}}
 	for _, fact := range log {
 		o.apply(fact)
-		o.post(fact.Entries)
+		o.post(fact)
 	}
 	return o
 }
@@ -51,7 +53,7 @@ func Replay(key loyalty.OrderKey, log []Fact) *Order {
 func (o *Order) With(fact Fact) *Order {
 	next := o.clone()
 	next.apply(fact)
-	next.post(fact.Entries)
+	next.post(fact)
 	return next
 }
 
@@ -65,6 +67,14 @@ func (o *Order) SettleAt() time.Time {
 		return time.Time{}
 	}
 	return o.window.settleAt(o.PaidAt, o.CompletedAt)
+}
+
+// OwnedAt is when the order got its owner; zero while it has none.
+func (o *Order) OwnedAt() time.Time {
+	if o.Member == "" {
+		return time.Time{}
+	}
+	return o.ownedAt
 }
 
 // Purchase is one line as the purchase history (购买记录) knows it.
@@ -87,11 +97,11 @@ func (o *Order) Purchases() []Purchase {
 // with the entries that follow from it, and false when the news holds nothing
 // that the log does not already know.
 //
-// The news is a Fact without Entries. balance is the member's as it stands;
-// it decides how much of a claw becomes debt and how much of a credit pays
-// debt. Where a refund takes more than was paid it fails with KindInvalid code
+// The news is a Fact without Entries. account is the member's as it stands; it
+// decides which lots a claw takes from, how much of it becomes debt and how much
+// of a credit pays debt. Where a refund takes more than was paid it fails with KindInvalid code
 // "refund_exceeds_paid".
-func (o *Order) Decide(news Fact, balance Balance) (Fact, bool, error) {
+func (o *Order) Decide(news Fact, account Account) (Fact, bool, error) {
 	fact, fresh := o.fresh(news)
 	if !fresh {
 		return Fact{}, false, nil
@@ -105,7 +115,7 @@ func (o *Order) Decide(news Fact, balance Balance) (Fact, bool, error) {
 	}
 	if fact.Kind == FactUnbound {
 		fact.Member = o.Member
-		fact.Entries = o.clone().leave(balance)
+		fact.Entries = o.clone().leave(account)
 		return fact, true, nil
 	}
 	fact.Member = next.Member
@@ -113,7 +123,7 @@ func (o *Order) Decide(news Fact, balance Balance) (Fact, bool, error) {
 		if fact.Kind != FactAsked {
 			fact.Proof = nil // of no use, and the less is kept the better
 		}
-		fact.Entries = next.entries(fact, balance)
+		fact.Entries = next.entries(fact, account)
 	}
 	return fact, true, nil
 }
@@ -190,17 +200,19 @@ func (o *Order) apply(fact Fact) {
 	}
 }
 
-// post takes the log's own entries into the lines.
-func (o *Order) post(entries []Entry) {
-	for _, entry := range entries {
+// post takes the fact's own entries into the lines.
+func (o *Order) post(fact Fact) {
+	for _, entry := range fact.Entries {
 		line := o.line(entry.Line)
-		if line == nil || entry.Kind == EntrySettle {
+		if line == nil {
 			continue
 		}
-		line.held += entry.Available + entry.Pending - entry.Debt
+		line.held += entry.Amount()
 		switch entry.Kind {
 		case EntryEarn:
-			line.earned = true
+			line.earned, line.until = true, fact.Until
+		case EntrySettle:
+			line.until = fact.Until
 		case EntryClaw:
 			line.claws++
 		}
@@ -209,16 +221,17 @@ func (o *Order) post(entries []Entry) {
 
 // entries is what the fact changes for the member: for each line the distance
 // between what he should hold and what he holds.
-func (o *Order) entries(fact Fact, balance Balance) []Entry {
+func (o *Order) entries(fact Fact, account Account) []Entry {
 	var entries []Entry
 	for _, line := range o.lines {
 		if !line.earned {
 			granted := line.Rate.On(line.Paid)
-			entries, balance = o.move(entries, balance, line, EntryEarn, granted)
+			line.until = fact.Until
+			entries, account = o.move(entries, account, line, EntryEarn, granted)
 			line.held += granted
 		}
 		if should := line.Rate.On(line.Paid - o.refunded(line)); should != line.held {
-			entries, balance = o.move(entries, balance, line, EntryClaw, should-line.held)
+			entries, account = o.move(entries, account, line, EntryClaw, should-line.held)
 			line.held = should
 		}
 	}
@@ -227,23 +240,21 @@ func (o *Order) entries(fact Fact, balance Balance) []Entry {
 			if line.held == 0 {
 				continue
 			}
-			paid := min(balance.Debt, line.held)
-			entry := Entry{
-				ID: o.entryID("settle", line.ID), Kind: EntrySettle, Line: line.ID,
-				Pending: -line.held, Available: line.held - paid, Debt: -paid,
-			}
-			entries, balance = append(entries, entry), balance.Plus(entry)
+			entry := account.credit(Entry{
+				ID: o.entryID("settle", line.ID), Kind: EntrySettle, Line: line.ID, Pending: -line.held,
+			}, line.held, fact.Until)
+			entries, account = append(entries, entry), account.Plus(entry)
 		}
 	}
 	return entries
 }
 
 // leave takes from the owner what he holds for the order, where it is.
-func (o *Order) leave(balance Balance) []Entry {
+func (o *Order) leave(account Account) []Entry {
 	var entries []Entry
 	for _, line := range o.lines {
 		if line.held != 0 {
-			entries, balance = o.move(entries, balance, line, EntryUnbind, -line.held)
+			entries, account = o.move(entries, account, line, EntryUnbind, -line.held)
 		}
 	}
 	return entries
@@ -251,7 +262,7 @@ func (o *Order) leave(balance Balance) []Entry {
 
 // move credits or takes back points of one line where they are: pending until
 // the order is settled, available after.
-func (o *Order) move(entries []Entry, balance Balance, line *lineState, kind EntryKind, delta loyalty.Points) ([]Entry, Balance) {
+func (o *Order) move(entries []Entry, account Account, line *lineState, kind EntryKind, delta loyalty.Points) ([]Entry, Account) {
 	id := o.entryID(string(kind), line.ID)
 	if kind == EntryClaw {
 		line.claws++
@@ -262,13 +273,11 @@ func (o *Order) move(entries []Entry, balance Balance, line *lineState, kind Ent
 	case !o.Settled:
 		entry.Pending = delta
 	case delta >= 0:
-		paid := min(balance.Debt, delta)
-		entry.Available, entry.Debt = delta-paid, -paid
+		entry = account.credit(entry, delta, line.until)
 	default:
-		taken := min(balance.Available, -delta)
-		entry.Available, entry.Debt = -taken, -delta-taken
+		entry = account.takeBack(entry, -delta, line.until)
 	}
-	return append(entries, entry), balance.Plus(entry)
+	return append(entries, entry), account.Plus(entry)
 }
 
 // refunded is the money given back on a line. Single refunds and an export's

@@ -25,7 +25,7 @@ func ledgerOf(t interface{ Fatalf(string, ...any) }, start points.Balance, news 
 	var log []points.Fact
 	balance := start
 	for _, n := range news {
-		fact, fresh, err := points.Replay(key, log).Decide(n, balance)
+		fact, fresh, err := points.Replay(key, log).Decide(n, points.Account{Balance: balance})
 		if err != nil {
 			continue // a refund beyond what was paid; the queue keeps it
 		}
@@ -98,7 +98,7 @@ func TestTenSmallRefundsLeaveOnePoint(t *testing.T) {
 
 func TestARefundBeyondWhatWasPaidIsRefused(t *testing.T) {
 	_, log, _ := ledgerOf(t, points.Balance{}, paid(points.Line{ID: "1", Quantity: 1, Paid: 10_000}), refund("r1", "1", 6_000))
-	_, fresh, err := points.Replay(key, log).Decide(refund("r2", "1", 4_001), points.Balance{Pending: 40})
+	_, fresh, err := points.Replay(key, log).Decide(refund("r2", "1", 4_001), points.Account{Balance: points.Balance{Pending: 40}})
 	if fresh || loyalty.KindOf(err) != loyalty.KindInvalid {
 		t.Errorf("fresh %v, err %v; want a refusal", fresh, err)
 	}
@@ -112,7 +112,7 @@ func TestAClawBeyondTheBalanceIsDebtThatLaterCreditsPay(t *testing.T) {
 		t.Fatalf("settled balance = %+v", balance)
 	}
 	spent := points.Balance{Available: 30}
-	fact, _, err := points.Replay(key, log).Decide(refund("r1", "1", 10_000), spent)
+	fact, _, err := points.Replay(key, log).Decide(refund("r1", "1", 10_000), points.Account{Balance: spent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestAClawBeyondTheBalanceIsDebtThatLaterCreditsPay(t *testing.T) {
 	other := loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: "1002"}
 	var second []points.Fact
 	for _, news := range []points.Fact{order, settled} {
-		fact, _, err := points.Replay(other, second).Decide(news, after)
+		fact, _, err := points.Replay(other, second).Decide(news, points.Account{Balance: after})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +173,7 @@ func TestAnOrderOfNobodyIsCreditedWhenItIsClaimed(t *testing.T) {
 		t.Fatalf("nobody's order gave %+v", balance)
 	}
 	claimed := points.Fact{Kind: points.FactClaimed, At: day0.Add(time.Hour), Member: "m1"}
-	fact, fresh, err := points.Replay(key, log).Decide(claimed, balance)
+	fact, fresh, err := points.Replay(key, log).Decide(claimed, points.Account{Balance: balance})
 	if err != nil || !fresh {
 		t.Fatalf("fresh %v, err %v", fresh, err)
 	}
@@ -185,7 +185,7 @@ func TestAnOrderOfNobodyIsCreditedWhenItIsClaimed(t *testing.T) {
 		t.Error(diff)
 	}
 	claimed.Member = "m2"
-	if _, fresh, _ := points.Replay(key, append(log, fact)).Decide(claimed, points.Balance{}); fresh {
+	if _, fresh, _ := points.Replay(key, append(log, fact)).Decide(claimed, points.Account{Balance: points.Balance{}}); fresh {
 		t.Error("a second member took the order")
 	}
 }

@@ -54,7 +54,7 @@ func TestWhereOtherEnginesGoWrong(t *testing.T) {
 func TestABalanceIsNeverClamped(t *testing.T) {
 	_, log, _ := ledgerOf(t, points.Balance{}, paid(points.Line{ID: "1", Quantity: 1, Paid: 10_000}), points.Fact{Kind: points.FactSettled, At: day0.AddDate(0, 0, 31)})
 	afterSpending := points.Balance{Available: 20}
-	fact, _, err := points.Replay(key, log).Decide(refund("r1", "1", 10_000), afterSpending)
+	fact, _, err := points.Replay(key, log).Decide(refund("r1", "1", 10_000), points.Account{Balance: afterSpending})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,10 @@ type Rules struct {
 	Rate     Rate                       `json:"rate"`
 	Window   Window                     `json:"window" doc:"the return window of every channel that has none of its own"`
 	Channels map[loyalty.Channel]Window `json:"channels,omitempty" doc:"return windows by channel"`
+	Expiry   *Expiry                    `json:"expiry,omitempty" doc:"how long points are good once they are available; absent for ever"`
+	// ReturnGraceDays: a cancelled exchange must not cost the customer points that
+	// ended while they were set aside.
+	ReturnGraceDays int `json:"return_grace_days,omitempty" minimum:"0" maximum:"365" doc:"points that come back after their end are good for so many days more"`
 	// AdjustmentLimit is the largest correction that one operator makes alone.
 	AdjustmentLimit loyalty.Points `json:"adjustment_limit,omitempty" minimum:"0" maximum:"1000000000" doc:"a manual correction above so many points needs a second operator; 0 means every one does"`
 }
@@ -68,6 +72,12 @@ func (r Rules) Validate(pointer string) error {
 	}
 	if r.AdjustmentLimit < 0 || r.AdjustmentLimit > MaxSpend {
 		return loyalty.Invalid(pointer+"/adjustment_limit", "out_of_range", "the limit must be 0 to 1000000000 points")
+	}
+	if r.ReturnGraceDays < 0 || r.ReturnGraceDays > 365 {
+		return loyalty.Invalid(pointer+"/return_grace_days", "out_of_range", "the days of grace must be 0 to 365")
+	}
+	if err := r.Expiry.validate(pointer + "/expiry"); err != nil {
+		return err
 	}
 	check := func(w Window, at string) error {
 		if w.AfterCompletionDays < 0 || w.AfterCompletionDays > 365 || w.AfterPaymentDays < 0 || w.AfterPaymentDays > 365 {

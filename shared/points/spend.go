@@ -1,31 +1,67 @@
 package points
 
-import "github.com/huitou/huitou/shared/loyalty"
+import (
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+)
 
 // MaxSpend bounds one spending, so that a slip of the keyboard is refused.
 const MaxSpend loyalty.Points = 1_000_000_000
 
 // Spend is the entry of points that are set aside to be spent (积分核销): they
 // leave what is available at once, so that two purchases never count on the
-// same points. id is that of the reservation.
-func Spend(id string, amount loyalty.Points) Entry {
-	return Entry{ID: "spend:" + id, Kind: EntrySpend, Available: -amount}
+// same points. id is that of the reservation. It fails with KindConflict code
+// "points_insufficient".
+func Spend(id string, amount loyalty.Points, account Account) (Entry, error) {
+	entry, rest := account.spend(Entry{ID: "spend:" + id, Kind: EntrySpend}, amount)
+	if rest > 0 {
+		return Entry{}, insufficient()
+	}
+	return entry, nil
+}
+
+// Prize is the entry of points that a package card gave (包裹卡奖励). Like every
+// credit they pay debt first. trigger names the card.
+func Prize(trigger string, amount loyalty.Points, until *time.Time, account Account) Entry {
+	return account.credit(Entry{ID: "prize:" + trigger, Kind: EntryPrize}, amount, until)
 }
 
 // Adjust is the entry of an operator's correction (人工调整): a credit pays debt
-// first, a debit takes what is available and never more.
-func Adjust(id string, amount loyalty.Points, balance Balance) Entry {
-	entry := Entry{ID: "adjust:" + id, Kind: EntryAdjust, Available: amount}
-	if amount > 0 {
-		paid := min(balance.Debt, amount)
-		entry.Available, entry.Debt = amount-paid, -paid
+// first and ends at until, a debit takes what is available and never more, else
+// it fails with KindConflict code "points_insufficient".
+func Adjust(id string, amount loyalty.Points, until *time.Time, account Account) (Entry, error) {
+	entry := Entry{ID: "adjust:" + id, Kind: EntryAdjust}
+	if amount >= 0 {
+		return account.credit(entry, amount, until), nil
 	}
-	return entry
+	entry, rest := account.spend(entry, -amount)
+	if rest > 0 {
+		return Entry{}, insufficient()
+	}
+	return entry, nil
 }
 
-// Return is the entry of points that were set aside and not spent. Like every
-// credit they pay debt first.
-func Return(id string, amount loyalty.Points, balance Balance) Entry {
-	paid := min(balance.Debt, amount)
-	return Entry{ID: "return:" + id, Kind: EntryReturn, Available: amount - paid, Debt: -paid}
+// Return is the entry of points that were set aside and not spent: they go back
+// to the lots they came from, with the ends they had. Where such a lot ended
+// meanwhile they are good until grace. Like every credit they pay debt first,
+// those that would end first before the others.
+func Return(id string, spent Entry, grace time.Time, account Account) Entry {
+	entry := Entry{ID: "return:" + id, Kind: EntryReturn}
+	endless := -spent.Available
+	for _, share := range spent.Lots {
+		endless += share.Points
+		until := share.Until
+		if !until.After(account.Now) {
+			until = grace
+		}
+		part := account.credit(Entry{}, -share.Points, &until)
+		account = account.Plus(part)
+		entry.Available, entry.Debt, entry.Lots = entry.Available+part.Available, entry.Debt+part.Debt, append(entry.Lots, part.Lots...)
+	}
+	return account.credit(entry, endless, nil)
+}
+
+func insufficient() error {
+	return loyalty.Refuse(loyalty.KindConflict, "points_insufficient", "the member has fewer points available than that")
 }

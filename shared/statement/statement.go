@@ -30,19 +30,28 @@ type Expiring struct {
 	Points loyalty.Points `json:"points"`
 }
 
-// OfPoints shows an account's points.
-func OfPoints(account store.Account) Points {
-	return Points{Available: account.Balance.Available, Pending: account.Balance.Pending, Debt: account.Balance.Debt, Expiring: []Expiring{}}
+// OfPoints shows an account's points at a time. A lot that ended is not shown
+// any more, even before settlepoints has written it off.
+func OfPoints(account store.Account, now time.Time) Points {
+	held := account.Points(now)
+	shown := Points{Available: held.Spendable(), Pending: held.Pending, Debt: held.Debt, Expiring: []Expiring{}}
+	for _, lot := range held.Lots {
+		if lot.Left > 0 && lot.Until.After(now) {
+			shown.Expiring = append(shown.Expiring, Expiring{At: lot.Until, Points: lot.Left})
+		}
+	}
+	return shown
 }
 
 // Entry is one line of the ledger (积分流水).
 type Entry struct {
 	ID        string           `json:"id"`
-	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,unbind,prize,spend,return,adjust"`
+	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,unbind,prize,spend,return,adjust,expire"`
 	At        time.Time        `json:"at"`
 	Available loyalty.Points   `json:"available"`
 	Pending   loyalty.Points   `json:"pending"`
 	Debt      loyalty.Points   `json:"debt"`
+	Lots      []points.Share   `json:"lots,omitempty" doc:"the part of available that ends, by when"`
 	Channel   loyalty.Channel  `json:"channel,omitempty"`
 	Shop      string           `json:"shop,omitempty"`
 	OrderID   string           `json:"order_id,omitempty"`
@@ -62,7 +71,7 @@ func Ledger(ctx context.Context, s store.Store, member loyalty.MemberID, limit i
 		for _, e := range record.Entries {
 			entries = append(entries, Entry{
 				ID: e.ID, Kind: e.Kind, At: record.At,
-				Available: e.Available, Pending: e.Pending, Debt: e.Debt,
+				Available: e.Available, Pending: e.Pending, Debt: e.Debt, Lots: e.Lots,
 				Channel: record.Order.Channel, Shop: record.Order.Shop, OrderID: record.Order.Order, LineID: e.Line,
 				Program: record.Program,
 			})

@@ -19,6 +19,8 @@ type Account struct {
 	JoinedAt time.Time
 	Profile  Profile
 	Balance  points.Balance
+	Lots     []points.Lot                  // earliest end first
+	LotsSeen int64                         // how often a lot was changed
 	Consents map[loyalty.Consent]time.Time // when each was given
 	Home     loyalty.Channel               // where he first bought (从一而终)
 
@@ -62,6 +64,9 @@ const (
 	accountAvailable = "available"
 	accountPending   = "pending"
 	accountDebt      = "debt"
+	accountLots      = "lots" // counts the changes of the two below
+	accountLeft      = "x:"   // of the lot that ends then
+	accountExpired   = "e:"
 	accountJoined    = "joined"
 	accountHome      = "home"
 	accountOrders    = "orders"
@@ -77,6 +82,14 @@ const (
 	accountReminded  = "r:"
 )
 
+// lotEnd writes the end of a lot: byte order is time order, to the minute.
+const lotEnd = "2006-01-02T15:04Z"
+
+// Points are the account's points for a decision that is made now.
+func (a Account) Points(now time.Time) points.Account {
+	return points.Account{Balance: a.Balance, Lots: a.Lots, Now: now}
+}
+
 // Account reads one account strongly; KindNotFound code "member_unknown".
 func (s Store) Account(ctx context.Context, member loyalty.MemberID) (Account, error) {
 	accounts, err := s.Accounts(ctx, table.Strong, member)
@@ -87,6 +100,16 @@ func (s Store) Account(ctx context.Context, member loyalty.MemberID) (Account, e
 		return Account{}, loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
 	}
 	return *accounts[0], nil
+}
+
+// AccountRefused reads the account whose condition refused a write at the
+// position of an action; KindNotFound code "member_unknown" when there is none.
+func AccountRefused(err error, action int, member loyalty.MemberID) (Account, error) {
+	old := refusedAt(err, action)
+	if old == nil {
+		return Account{}, loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
+	}
+	return ReadAccount(member, *old)
 }
 
 // Accounts reads up to 100 accounts in one round trip, nil for those that are
@@ -152,6 +175,8 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 			a.RemindAsked = value.Int()
 		case WakeSettle.asked:
 			a.SettleAsked = value.Int()
+		case accountLots:
+			a.LotsSeen = value.Int()
 		case accountSent:
 			for text := range strings.SplitSeq(value.Text(), " ") {
 				a.Sent = append(a.Sent, instant(text))
@@ -163,6 +188,17 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 		}
 		bought := a.Bought[rest]
 		switch prefix + ":" {
+		case accountLeft, accountExpired:
+			until, failed := time.Parse(lotEnd, rest)
+			if failed != nil && err == nil {
+				err = malformed("account", failed)
+			}
+			lot := points.Share{Until: until, Points: loyalty.Points(value.Int())}
+			if prefix+":" == accountExpired {
+				lot.Points, lot.Expired = 0, lot.Points
+			}
+			a.Lots = a.Points(time.Time{}).Plus(points.Entry{Lots: []points.Share{lot}}).Lots
+			continue
 		case accountConsent:
 			a.Consents[loyalty.Consent(rest)] = instant(value.Text())
 			continue
@@ -234,16 +270,51 @@ func UpdateAccount(member loyalty.MemberID, changes []table.Change, conditions .
 	return table.Update(table.AccountKey(member), changes, append(conditions, table.Exists())...)
 }
 
-// Credit adds entries to the counters. Where available points are taken or
-// debt is paid, the conditions hold the split between the two to the balance
-// that it was decided on.
-func Credit(entries []points.Entry, decidedOn points.Balance) ([]table.Change, []table.Condition) {
-	var sum points.Balance
-	taken, split := false, false
+// Credit adds entries to the counters and lots of an account that they were
+// decided on; of one that nobody looked at only Member is set. Where points are
+// taken or debt is paid, the conditions hold what the decision rests on. A lot
+// that fills asks to be looked at when it ends.
+func Credit(entries []points.Entry, account Account) ([]table.Change, []table.Condition) {
+	changes, conditions, ends := credit(entries, account)
+	if ends.IsZero() {
+		return changes, conditions
+	}
+	call, held := WakeSettle.Ask(account, ends)
+	return append(changes, call...), append(conditions, held)
+}
+
+// CreditAndRest is Credit for the schedule that looked at the account: it need
+// not look again before next, or before a lot ends. See Wake.Answer.
+func CreditAndRest(entries []points.Entry, account Account, next time.Time) ([]table.Change, []table.Condition) {
+	after := account.Points(time.Time{})
 	for _, entry := range entries {
-		sum = sum.Plus(entry)
+		after = after.Plus(entry)
+	}
+	changes, conditions, _ := credit(entries, account)
+	call, held := WakeSettle.Answer(account, earliest(next, after.Ends()))
+	return append(changes, call...), append(conditions, held...)
+}
+
+// earliest is the earlier of two times that are set.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// credit also tells when the first of the lots ends that it fills.
+func credit(entries []points.Entry, account Account) ([]table.Change, []table.Condition, time.Time) {
+	var sum points.Balance
+	taken, split, chosen := false, false, false
+	var after points.Account
+	for _, entry := range entries {
+		sum, after = sum.Plus(entry), after.Plus(entry)
 		taken = taken || entry.Available < 0
-		split = split || entry.Debt != 0 || entry.Available > 0 && entry.Kind != points.EntryPrize
+		split = split || entry.Debt != 0 || entry.Available > 0
+		for _, share := range entry.Lots {
+			chosen = chosen || share.Points < 0 || share.Expired < 0
+		}
 	}
 	var changes []table.Change
 	for _, counter := range []struct {
@@ -255,23 +326,58 @@ func Credit(entries []points.Entry, decidedOn points.Balance) ([]table.Change, [
 		}
 	}
 	var conditions []table.Condition
-	switch {
-	case split && decidedOn.Debt != 0:
-		conditions = append(conditions, table.Equals(accountDebt, table.Number(int64(decidedOn.Debt))))
-	case split:
-		conditions = append(conditions, table.MissingOrEquals(accountDebt, table.Number(0)))
+	if split {
+		conditions = append(conditions, counterStands(accountDebt, int64(account.Balance.Debt)))
 	}
 	switch {
-	case taken && split && decidedOn.Available == 0:
-		// Points that the same entries brought are taken again; an account that
-		// never had any has no counter.
-		conditions = append(conditions, table.MissingOrEquals(accountAvailable, table.Number(0)))
 	case taken && split:
-		conditions = append(conditions, table.Equals(accountAvailable, table.Number(int64(decidedOn.Available))))
+		conditions = append(conditions, counterStands(accountAvailable, int64(account.Balance.Available)))
 	case taken:
 		conditions = append(conditions, table.AtLeast(accountAvailable, -int64(sum.Available)))
 	}
-	return changes, conditions
+	if taken || chosen { // which lots were there to choose from
+		conditions = append(conditions, counterStands(accountLots, account.LotsSeen))
+	}
+	return append(changes, account.changeLots(after.Lots, taken || chosen)...), conditions, filled(after.Lots)
+}
+
+func filled(deltas []points.Lot) time.Time {
+	for _, delta := range deltas {
+		if delta.Left > 0 {
+			return delta.Until
+		}
+	}
+	return time.Time{}
+}
+
+// changeLots adds deltas to the lots. Where exact, they are as the account has
+// them, and what is empty leaves it.
+func (a Account) changeLots(deltas []points.Lot, exact bool) (changes []table.Change) {
+	for _, delta := range deltas {
+		var was points.Lot
+		for _, lot := range a.Lots {
+			if lot.Until.Equal(delta.Until) {
+				was = lot
+			}
+		}
+		for _, part := range []struct {
+			name       string
+			was, delta loyalty.Points
+		}{{accountLeft, was.Left, delta.Left}, {accountExpired, was.Expired, delta.Expired}} {
+			name := part.name + delta.Until.UTC().Format(lotEnd)
+			switch {
+			case part.delta == 0:
+			case exact && part.was+part.delta == 0:
+				changes = append(changes, table.Remove(name))
+			default:
+				changes = append(changes, table.Add(name, int64(part.delta)))
+			}
+		}
+	}
+	if len(deltas) > 0 {
+		changes = append(changes, table.Add(accountLots, 1))
+	}
+	return changes
 }
 
 // Home records where the member first bought.

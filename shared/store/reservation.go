@@ -90,3 +90,12 @@ func ReservationRefused(err error, action int) (Reservation, bool) {
 	reservation, err := readReservation(*old)
 	return reservation, err == nil
 }
+
+// EndLots puts the fact that lots ended; seen tells it from every other of the
+// member.
+func EndLots(fact points.Fact, seen int64) table.Action {
+	item := documentItem(table.EndedKey(fact.Member, seen), Record{Fact: fact})
+	item.Attributes["mpk"] = table.String(table.MemberPK(fact.Member))
+	item.Attributes["msk"] = table.String(table.HistorySK(fact.At, item.Key))
+	return table.Put(item, table.Absent())
+}

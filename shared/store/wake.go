@@ -46,6 +46,15 @@ func (w Wake) Move(member loyalty.MemberID, was, at time.Time) ([]table.Change, 
 	}, condition
 }
 
+// Ask is By for an account that may have been read (of one that was not only
+// Member is set): a later call that it shows is moved.
+func (w Wake) Ask(account Account, at time.Time) ([]table.Change, table.Condition) {
+	if was, _ := w.standing(account); was.After(at.Truncate(time.Second)) {
+		return w.Move(account.Member, was, at)
+	}
+	return w.By(account.Member, at)
+}
+
 // Unasked holds that nobody asked By for this call since the account was read.
 // For WakeRemind it stands for "no purchase that could bring a reminder", as
 // each of them asks.

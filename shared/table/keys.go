@@ -72,6 +72,12 @@ func ReturnKey(member loyalty.MemberID, id string) Key {
 	return Key{join("M", string(member)), join("V", id, "R")}
 }
 
+// EndedKey is the fact that lots of a member's points ended, by how often his
+// lots had changed before.
+func EndedKey(member loyalty.MemberID, seen int64) Key {
+	return Key{join("M", string(member)), fmt.Sprintf("E#%09d", seen)}
+}
+
 // ReservationOf reads whose reservation a key is, and its id; false for the
 // key of anything else.
 func ReservationOf(key Key) (member loyalty.MemberID, id string, ok bool) {
