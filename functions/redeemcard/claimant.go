@@ -18,6 +18,7 @@ import (
 	"github.com/huitou/huitou/shared/identity"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/orders"
+	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/token"
 )
 
@@ -27,7 +28,8 @@ type claimant struct {
 	identity loyalty.Identity
 	last4    string // of a phone, for the page
 	consents []loyalty.Consent
-	request  string // fingerprint of the Idempotency-Key, "" without one
+	request  string        // fingerprint of the Idempotency-Key, "" without one
+	known    store.Account // his account, where a credit was refused and had to look at it
 }
 
 // unproved tells a typed phone: it may be anybody's, so the prize is kept for

@@ -118,18 +118,22 @@ func (f *Function) show(r *http.Request, raw string, p *page) error {
 	if err != nil {
 		return err
 	}
-	found, err := f.open(r.Context(), code, claimant{})
+	batch, err := f.batch(r.Context(), code)
 	if err != nil {
 		return err
 	}
-	if err := found.Batch.Redeemable(code.Card, f.Clock()); err != nil {
+	if err := batch.Redeemable(code.Card, f.Clock()); err != nil {
 		return err
 	}
-	draws, err := f.Keys.Draws(*found.Batch)
+	found, err := f.look(r.Context(), code, claimant{})
 	if err != nil {
 		return err
 	}
-	p.Batch, p.Form = *found.Batch, found.Batch.Arms[draws.Arm(code.Card)].Form
+	draws, err := f.Keys.Draws(batch)
+	if err != nil {
+		return err
+	}
+	p.Batch, p.Form = batch, batch.Arms[draws.Arm(code.Card)].Form
 	if found.Redemption != nil {
 		p.View = viewTaken
 		return f.date(r.Context(), p, found.Redemption.At)

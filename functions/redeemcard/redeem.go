@@ -38,39 +38,45 @@ type draw struct {
 
 // redeem gives a card's prize to the claimant, once: the card's item is put
 // under the condition that there is none, in one write with what the prize
-// does. A code that does not verify costs no read.
+// does. A code that does not verify costs no read, one that has not opened one.
 func (f *Function) redeem(ctx context.Context, raw string, who claimant) (draw, error) {
 	code, err := f.Keys.Codec().Parse(raw)
 	if err != nil {
 		return draw{}, err
 	}
-	var known store.Account // as a refusal showed it
 	for range attempts {
-		result, err := f.try(ctx, code, who, known)
+		result, err := f.try(ctx, code, who)
 		refusal, lost := errors.AsType[*table.ConditionError](err)
 		if !lost {
 			return result, err
 		}
-		if known, err = refused(refusal); err != nil {
+		if who.known, err = refused(refusal); err != nil {
 			return draw{}, err
 		}
 	}
 	return draw{}, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others redeemed at the same time; try again")
 }
 
-func (f *Function) try(ctx context.Context, code cards.Code, who claimant, known store.Account) (draw, error) {
+func (f *Function) try(ctx context.Context, code cards.Code, who claimant) (draw, error) {
 	now := f.Clock().UTC().Truncate(time.Second)
-	found, err := f.open(ctx, code, who)
+	batch, err := f.batch(ctx, code)
+	if err != nil {
+		return draw{}, err
+	}
+	if err := batch.Opened(code.Card, now); err != nil {
+		return draw{}, err
+	}
+	found, err := f.look(ctx, code, who)
 	if err != nil {
 		return draw{}, err
 	}
 	if found.Redemption != nil {
-		return f.again(ctx, code, found, who, known, now)
+		return f.again(ctx, code, batch, found, who, now)
 	}
-	if err := found.Batch.Redeemable(code.Card, now); err != nil {
+	if err := batch.Redeemable(code.Card, now); err != nil {
 		return draw{}, err
 	}
-	draws, err := f.Keys.Draws(*found.Batch)
+	draws, err := f.Keys.Draws(batch)
 	if err != nil {
 		return draw{}, err
 	}
@@ -80,7 +86,7 @@ func (f *Function) try(ctx context.Context, code cards.Code, who claimant, known
 		Fact: points.Fact{Kind: points.FactPrize, At: now, Member: found.Owner},
 	}
 	card.Joined = found.Owner == "" && !who.unproved()
-	actions, err := f.give(ctx, &card, known, now)
+	actions, err := f.give(ctx, &card, who.known, now)
 	if err != nil {
 		return draw{}, err
 	}
@@ -88,47 +94,52 @@ func (f *Function) try(ctx context.Context, code cards.Code, who claimant, known
 	if err := f.write(ctx, actions); err != nil {
 		return draw{}, err
 	}
-	return drawOf(card, *found.Batch, who, false), f.announce(ctx, card)
+	return drawOf(card, batch, who, false), f.announce(ctx, card)
 }
 
-// open looks a card up. It refuses with ErrNotFound a card of no batch of ours;
-// whether it may be redeemed now is not asked yet.
-func (f *Function) open(ctx context.Context, code cards.Code, who claimant) (store.CardLook, error) {
+// batch reads the batch of a code, ErrNotFound when there is none. It is read
+// alone and before the card, so that a code whose card nobody can have redeemed
+// is refused for this one read, for whatever reason.
+func (f *Function) batch(ctx context.Context, code cards.Code) (cards.Batch, error) {
+	batch, err := f.Store.Batch(ctx, code.BatchID())
+	if loyalty.KindOf(err) == loyalty.KindNotFound {
+		return cards.Batch{}, cards.ErrNotFound
+	}
+	return batch, err
+}
+
+// look reads the card, and which member the claimant is. Whose a typed phone is
+// stays unread: nothing may follow from it.
+func (f *Function) look(ctx context.Context, code cards.Code, who claimant) (store.CardLook, error) {
 	identity := who.identity
 	if who.member != "" || who.unproved() {
 		identity = loyalty.Identity{}
 	}
 	found, err := f.Store.LookAtCard(ctx, code, identity)
-	if err != nil {
-		return store.CardLook{}, err
-	}
-	if found.Batch == nil {
-		return store.CardLook{}, cards.ErrNotFound
-	}
 	if who.member != "" {
 		found.Owner = who.member
 	}
-	return found, nil
+	return found, err
 }
 
 // again answers for a card that was redeemed before. Whoever won it gets the
 // first answer, even when the batch is over by now; a reserved prize becomes
 // the member's who owns the phone; everybody else learns the date at most.
-func (f *Function) again(ctx context.Context, code cards.Code, found store.CardLook, who claimant, known store.Account, now time.Time) (draw, error) {
+func (f *Function) again(ctx context.Context, code cards.Code, batch cards.Batch, found store.CardLook, who claimant, now time.Time) (draw, error) {
 	card := *found.Redemption
 	if wonBy(card, who, found.Owner) {
-		return drawOf(card, *found.Batch, who, true), f.announce(ctx, card)
+		return drawOf(card, batch, who, true), f.announce(ctx, card)
 	}
-	if card.Member == "" && who.member != "" && found.Batch.State != cards.StateFrozen {
+	if card.Member == "" && who.member != "" && batch.State != cards.StateFrozen {
 		owners, err := f.Store.Owners(ctx, card.Identity)
 		if err != nil {
 			return draw{}, err
 		}
 		if owners[0] == who.member {
-			return f.claim(ctx, code, card, *found.Batch, who, known, now)
+			return f.claim(ctx, code, card, batch, who, now)
 		}
 	}
-	if err := found.Batch.Redeemable(code.Card, now); err != nil {
+	if err := batch.Redeemable(code.Card, now); err != nil {
 		return draw{}, err
 	}
 	if card.Request != "" && card.Request == who.request {
@@ -153,10 +164,10 @@ func (e *takenError) Unwrap() error { return e.refusal }
 
 // claim gives a reserved prize to the member who turned out to own the phone.
 // The date and the prize stay those of the first answer.
-func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Redemption, batch cards.Batch, who claimant, known store.Account, now time.Time) (draw, error) {
+func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Redemption, batch cards.Batch, who claimant, now time.Time) (draw, error) {
 	card := reserved
 	card.Member = who.member
-	actions, err := f.give(ctx, &card, known, now)
+	actions, err := f.give(ctx, &card, who.known, now)
 	if err != nil {
 		return draw{}, err
 	}

@@ -143,6 +143,7 @@ func (b *brand) batch(number int, form cards.Form, award cards.Award, change ...
 	b.t.Helper()
 	batch := cards.Batch{
 		KeyID: "1", Number: number, Name: "双十一", Count: 10, ValidFrom: opened, ValidTo: closed, State: cards.StateActive,
+		Approved: &cards.Signature{Operator: "li", At: opened}, Activated: &cards.Signature{Operator: "wang", At: opened},
 		RulesText: "每张卡限兑一次。",
 		Arms:      []cards.Arm{{Name: "a", Form: form, Weight: 1, Prizes: []cards.Prize{{Award: award, Quantity: 10}}}},
 	}
@@ -453,6 +454,15 @@ func TestTheWinnerGetsHisFirstAnswerAgainAndOthersTheDate(t *testing.T) {
 	if got := b.redeem(code, nil, openid("loser")); got.StatusCode != 404 {
 		t.Errorf("after the end others get %d, want 404", got.StatusCode)
 	}
+
+	b.at(noon)
+	b.put(table.DocumentBatch, batch.ID(), batch.Freeze("li", noon))
+	if got := b.redeem(code, nil, openid("winner")); got.Body != first.Body {
+		t.Errorf("after a freeze the winner gets %d %s", got.StatusCode, got.Body)
+	}
+	if got := b.redeem(code, nil, openid("loser")); got.StatusCode != 404 {
+		t.Errorf("after a freeze others get %d, want 404", got.StatusCode)
+	}
 }
 
 func (b *brand) owner(openid string) loyalty.MemberID {
@@ -536,25 +546,30 @@ func TestOneNewcomerWith64CardsIsOneMember(t *testing.T) {
 	}
 }
 
-// Whatever is wrong with a code, the answer has one shape, nothing is written
-// and the table is asked once at most.
+// Whatever is wrong with a code, the answer has one shape and nothing is
+// written. The table is asked for one item at most, but for a batch that opened
+// and is over, of which a winner may still want his first answer.
 func TestEveryCodeThatCannotBeRedeemedGetsOneAnswer(t *testing.T) {
 	b := open(t)
 	award := prizes[cards.PrizePoints]
 	good := b.batch(1, cards.FormPlain, award)
-	codes := map[string]struct {
-		code  string
-		at    time.Time
-		reads int
-	}{}
-	code := b.code(good, 0)
-	add := func(name, code string, at time.Time, reads int) {
-		codes[name] = struct {
-			code  string
-			at    time.Time
-			reads int
-		}{code, at, reads}
+	unopened := func(state cards.State) func(*cards.Batch) {
+		return func(b *cards.Batch) { b.State, b.Activated = state, nil }
 	}
+	type cost struct {
+		roundTrips int
+		reads      float64
+	}
+	free, one := cost{}, cost{1, 1}
+	type refusal struct {
+		code                string
+		at                  time.Time
+		page, openid, other cost // of the page, of a redemption by an openid, by a phone or token
+	}
+	codes := map[string]refusal{}
+	code := b.code(good, 0)
+	add := func(name, code string, at time.Time, all cost) { codes[name] = refusal{code, at, all, all, all} }
+	addOver := func(name, code string, at time.Time) { codes[name] = refusal{code, at, one, cost{2, 3}, cost{2, 2}} }
 	foreign := keys(t, 8).Codec()
 	other, err := foreign.Token(good.Code(0))
 	if err != nil {
@@ -564,20 +579,23 @@ func TestEveryCodeThatCannotBeRedeemedGetsOneAnswer(t *testing.T) {
 	if strings.HasSuffix(code, "0") {
 		swap = "1"
 	}
-	add("wrong tag", code[:33]+swap, noon, 0)
-	add("foreign", other, noon, 0)
-	add("unknown key", "2"+code[1:], noon, 0)
-	add("truncated", code[:30], noon, 0)
-	add("empty", "", noon, 0)
-	add("a path", "..%2f..%2fetc", noon, 0)
-	add("a segment more", code+"/x", noon, 0)
-	add("unknown batch", b.code(cards.Batch{KeyID: "1", Number: 99}, 0), noon, 1)
-	add("beyond the batch", b.code(good, 10), noon, 1)
-	add("early by a second", code, opened.Add(-time.Second), 1)
-	add("expired", code, closed, 1)
-	add("not active", b.code(b.batch(2, cards.FormPlain, award, func(b *cards.Batch) { b.State = cards.StateCreated }), 0), noon, 1)
-	add("printed", b.code(b.batch(3, cards.FormPlain, award, func(b *cards.Batch) { b.State = cards.StatePrinted }), 0), noon, 1)
-	add("frozen", b.code(b.batch(4, cards.FormPlain, award, func(b *cards.Batch) { b.State = cards.StateFrozen }), 0), noon, 1)
+	add("wrong tag", code[:33]+swap, noon, free)
+	add("foreign", other, noon, free)
+	add("unknown key", "2"+code[1:], noon, free)
+	add("truncated", code[:30], noon, free)
+	add("empty", "", noon, free)
+	add("a path", "..%2f..%2fetc", noon, free)
+	add("a segment more", code+"/x", noon, free)
+	add("unknown batch", b.code(cards.Batch{KeyID: "1", Number: 99}, 0), noon, one)
+	add("beyond the batch", b.code(good, 10), noon, one)
+	add("early by a second", code, opened.Add(-time.Second), one)
+	add("not active", b.code(b.batch(2, cards.FormPlain, award, unopened(cards.StateCreated)), 0), noon, one)
+	add("printed", b.code(b.batch(3, cards.FormPlain, award, unopened(cards.StatePrinted)), 0), noon, one)
+	add("frozen before it opened", b.code(b.batch(4, cards.FormPlain, award, unopened(cards.StateFrozen)), 0), noon, one)
+	add("expired before it opened", b.code(b.batch(2, cards.FormPlain, award, unopened(cards.StateCreated)), 1), closed, one)
+	addOver("frozen", b.code(b.batch(5, cards.FormPlain, award, func(b *cards.Batch) { b.State = cards.StateFrozen }), 0), noon)
+	addOver("expired", code, closed)
+	known := b.enrol(loyalty.Identity{Kind: loyalty.IdentityOpenID, Channel: "wechat", Value: "o-2"})
 	before := b.snapshot()
 
 	var shape string
@@ -588,16 +606,22 @@ func TestEveryCodeThatCannotBeRedeemedGetsOneAnswer(t *testing.T) {
 			method, path string
 			header       map[string]string
 			body         string
+			want         cost
 		}{
-			{"POST", "/c/" + c.code + "/redemption", map[string]string{"content-type": "application/json"}, openid("o-1")},
-			{"POST", "/c/" + c.code + "/redemption", map[string]string{"content-type": "application/json"}, phone("13800000000")},
-			{"GET", "/c/" + c.code, nil, ""},
-			{"POST", "/C/" + c.code, map[string]string{"content-type": "application/x-www-form-urlencoded"}, "phone=13800000000&consent=membership"},
+			{"POST", "/c/" + c.code + "/redemption", map[string]string{"content-type": "application/json"}, openid("o-1"), c.openid},
+			{"POST", "/c/" + c.code + "/redemption", map[string]string{"content-type": "application/json"}, phone("13800000000"), c.other},
+			{"POST", "/c/" + c.code + "/redemption", b.bearer(known), "", c.other},
+			{"GET", "/c/" + c.code, nil, "", c.page},
+			{"POST", "/C/" + c.code, map[string]string{"content-type": "application/x-www-form-urlencoded"}, "phone=13800000000&consent=membership", c.other},
+			{"POST", "/C/" + c.code, map[string]string{"content-type": "application/x-www-form-urlencoded"}, "phone=&consent=membership", c.page},
 		} {
 			var usage table.Usage
 			response := b.send(table.WithUsage(t.Context(), &usage), request.method, request.path, request.header, request.body)
-			if response.StatusCode != 404 || usage.RoundTrips != c.reads || usage.WriteUnits != 0 {
-				t.Errorf("%s, %s: %d with %d reads and %v write units, want 404 with %d", name, request.method, response.StatusCode, usage.RoundTrips, usage.WriteUnits, c.reads)
+			if response.StatusCode != 404 {
+				t.Errorf("%s, %s %s: %d, want 404", name, request.method, request.body, response.StatusCode)
+			}
+			if got := (cost{usage.RoundTrips, usage.ReadUnits}); got != request.want || usage.WriteUnits != 0 {
+				t.Errorf("%s, %s %s: costs %+v and %v write units, want %+v", name, request.method, request.body, got, usage.WriteUnits, request.want)
 			}
 			if strings.HasSuffix(request.path, "/redemption") {
 				if shape == "" {

@@ -102,15 +102,18 @@ var operations = []operation{
 			return s.settle().Handle(ctx, schedule.Tick{Time: paidAt.AddDate(0, 0, 31)})
 		})
 	}},
-	{"card redeemed for points, known member", 6, func(s *shop) (Units, error) { return s.redeemed(0, http.StatusOK) }},
-	{"card redeemed for points, newcomer", noTarget, func(s *shop) (Units, error) { return s.redeemed(stranger, http.StatusOK) }},
+	{"card redeemed for points, known member", 6, func(s *shop) (Units, error) { return s.redeemed(cards.StateActive, 0, http.StatusOK) }},
+	{"card redeemed for points, newcomer", noTarget, func(s *shop) (Units, error) { return s.redeemed(cards.StateActive, stranger, http.StatusOK) }},
 	{"card redeemed again by its winner", 0, func(s *shop) (Units, error) {
-		_, err := s.redeemed(0, http.StatusOK)
-		return after(err, func() (Units, error) { return s.redeemed(0, http.StatusOK) })
+		_, err := s.redeemed(cards.StateActive, 0, http.StatusOK)
+		return after(err, func() (Units, error) { return s.redeemed(cards.StateActive, 0, http.StatusOK) })
 	}},
 	{"card taken by somebody else", 0, func(s *shop) (Units, error) {
-		_, err := s.redeemed(0, http.StatusOK)
-		return after(err, func() (Units, error) { return s.redeemed(1, http.StatusConflict) })
+		_, err := s.redeemed(cards.StateActive, 0, http.StatusOK)
+		return after(err, func() (Units, error) { return s.redeemed(cards.StateActive, 1, http.StatusConflict) })
+	}},
+	{"card of a batch not active, refused", 0, func(s *shop) (Units, error) {
+		return s.redeemed(cards.StatePrinted, 0, http.StatusNotFound)
 	}},
 	{"coupon of a campaign, 500 members in a shard", 2, func(s *shop) (Units, error) { return s.campaigned(500) }},
 	{"reminder planned", noTarget, func(s *shop) (Units, error) {
@@ -353,11 +356,11 @@ func (s *shop) planned(due int) (Units, error) {
 	})
 }
 
-// redeemed is what redeemcard needs for the one card when the buyer asks for
-// it and is answered with the status.
-func (s *shop) redeemed(buyer, status int) (Units, error) {
+// redeemed is what redeemcard needs for the one card of a batch in the state
+// when the buyer asks for it and is answered with the status.
+func (s *shop) redeemed(state cards.State, buyer, status int) (Units, error) {
 	batch := cards.Batch{
-		KeyID: "K", Number: 1, Name: "双十一包裹卡", Count: 1, State: cards.StateActive, RulesText: "每张卡限兑一次。",
+		KeyID: "K", Number: 1, Name: "双十一包裹卡", Count: 1, State: state, RulesText: "每张卡限兑一次。",
 		ValidFrom: paidAt.AddDate(0, 0, -1), ValidTo: paidAt.AddDate(0, 1, 0),
 		Arms: []cards.Arm{{Name: "scratch", Form: cards.FormScratch, Weight: 1, Prizes: []cards.Prize{{
 			Award: cards.Award{Kind: cards.PrizePoints, Amount: 888}, Quantity: 1,

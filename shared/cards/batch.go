@@ -397,13 +397,24 @@ func (d *Draws) place(card int) (arm, place int) {
 	return arm, rank - d.batch.armEnd(arm-1)
 }
 
-// Redeemable refuses with ErrNotFound unless the batch is active, now is in its
-// window and the card is one of its own.
-func (b Batch) Redeemable(card int, now time.Time) error {
-	if b.State != StateActive || now.Before(b.ValidFrom) || !now.Before(b.ValidTo) || card < 0 || card >= b.Count {
+// Opened refuses with ErrNotFound a card that nobody can have redeemed yet: it
+// is none of the batch's, the batch was never active, or its window has not
+// begun. A batch that was frozen or has expired since is still one that opened.
+func (b Batch) Opened(card int, now time.Time) error {
+	wasActive := b.State == StateActive || b.Activated != nil
+	if !wasActive || now.Before(b.ValidFrom) || card < 0 || card >= b.Count {
 		return ErrNotFound
 	}
 	return nil
+}
+
+// Redeemable refuses with ErrNotFound unless the batch is active, now is in its
+// window and the card is one of its own.
+func (b Batch) Redeemable(card int, now time.Time) error {
+	if b.State != StateActive || !now.Before(b.ValidTo) {
+		return ErrNotFound
+	}
+	return b.Opened(card, now)
 }
 
 // Activate takes one operator's consent to open the batch. Two different ones

@@ -299,6 +299,42 @@ func TestActivationTakesTwo(t *testing.T) {
 	}
 }
 
+func TestABatchThatOpenedStaysOneWhenItIsOver(t *testing.T) {
+	first, err := batch().Activate("li", from.Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	active, err := first.Activate("wang", from.Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name  string
+		batch cards.Batch
+		card  int
+		at    time.Time
+		want  error
+	}{
+		{"first instant", active, 0, from, nil},
+		{"last card", active, 999, from, nil},
+		{"at the end", active, 0, to, nil},
+		{"frozen", active.Freeze("li", from), 0, from, nil},
+		{"frozen and over", active.Freeze("li", from), 0, to, nil},
+		{"one second early", active, 0, from.Add(-time.Second), cards.ErrNotFound},
+		{"frozen before the first instant", active.Freeze("li", from), 0, from.Add(-time.Second), cards.ErrNotFound},
+		{"a canary beyond the batch", active, 1000, from, cards.ErrNotFound},
+		{"negative", active, -1, from, cards.ErrNotFound},
+		{"created", batch(), 0, from, cards.ErrNotFound},
+		{"one consent of two", first, 0, from, cards.ErrNotFound},
+		{"frozen before it was active", first.Freeze("li", from), 0, from, cards.ErrNotFound},
+		{"over before it was active", first, 0, to, cards.ErrNotFound},
+	} {
+		if got := c.batch.Opened(c.card, c.at); !errors.Is(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
 func TestRedeemableOnlyWhileActiveAndInTheWindow(t *testing.T) {
 	active := batch()
 	active.State = cards.StateActive

@@ -30,15 +30,15 @@ func (r Redemption) Trigger() string { return fmt.Sprintf("card:%s:%d", r.Batch,
 
 // CardLook is what one round trip tells about a card.
 type CardLook struct {
-	Batch      *cards.Batch     // nil when there is no such batch
 	Redemption *Redemption      // nil while nobody has redeemed it
 	Owner      loyalty.MemberID // of the identity, "" for nobody's
 }
 
-// LookAtCard reads, strongly and in one round trip, a card's batch, the card,
-// and the owner of an identity unless that is empty.
+// LookAtCard reads, strongly and in one round trip, a card and the owner of an
+// identity unless that is empty. Whether there can be anything to read, the
+// batch tells (see cards.Batch.Opened), which is read before.
 func (s Store) LookAtCard(ctx context.Context, code cards.Code, identity loyalty.Identity) (CardLook, error) {
-	keys := []table.Key{table.DocumentKey(table.DocumentBatch, code.BatchID()), cardKey(code)}
+	keys := []table.Key{cardKey(code)}
 	if identity != (loyalty.Identity{}) {
 		keys = append(keys, table.IdentityKey(identity))
 	}
@@ -48,21 +48,14 @@ func (s Store) LookAtCard(ctx context.Context, code cards.Code, identity loyalty
 	}
 	var look CardLook
 	if items[0] != nil {
-		batch, err := decode[cards.Batch](*items[0])
-		if err != nil {
-			return CardLook{}, err
-		}
-		look.Batch = &batch
-	}
-	if items[1] != nil {
-		redemption, err := decode[Redemption](*items[1])
+		redemption, err := decode[Redemption](*items[0])
 		if err != nil {
 			return CardLook{}, err
 		}
 		look.Redemption = &redemption
 	}
-	if len(items) > 2 {
-		look.Owner = owner(items[2])
+	if len(items) > 1 {
+		look.Owner = owner(items[1])
 	}
 	return look, nil
 }
