@@ -40,7 +40,7 @@ type layer struct {
 // rules are the rule packages: decisions, without anything to decide about.
 var rules = []string{
 	"shared/audience", "shared/campaign", "shared/cards", "shared/coupons", "shared/identity",
-	"shared/orders", "shared/pagestyle", "shared/points", "shared/qr", "shared/repurchase", "shared/schedule", "shared/token",
+	"shared/orders", "shared/pagestyle", "shared/points", "shared/qr", "shared/repurchase", "shared/schedule", "shared/tiers", "shared/token",
 }
 
 // paths are what several functions do alike over the store.
