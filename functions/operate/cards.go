@@ -66,7 +66,7 @@ var printers = []token.Role{token.RoleOperator, token.RolePrinter}
 
 func (f Function) registerCards(api huma.API) {
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/card-batches", ID: "create-batch", Tag: "cards", Roles: shopkeepers, Status: http.StatusAccepted,
+		Method: http.MethodPost, Path: "/v1/card-batches", ID: "create-batch", Act: "card-batch.create", Tag: "cards", Roles: shopkeepers, Status: http.StatusAccepted,
 		Summary: "Create a batch of package cards (包裹卡批次)",
 	}, f.createBatch)
 	rest.Register(api, f.Log, rest.Operation{
@@ -99,12 +99,12 @@ func (f Function) registerCards(api huma.API) {
 	}, f.sheet)
 	f.registerRules(api)
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/card-batches/{id}/activation", ID: "activate-batch", Tag: "cards", Roles: shopkeepers,
+		Method: http.MethodPost, Path: "/v1/card-batches/{id}/activation", ID: "activate-batch", Act: "card-batch.activate", Tag: "cards", Roles: shopkeepers,
 		Summary: "Activate: 202 for the first operator, 200 for a second, different one",
 		Also:    map[int]string{http.StatusAccepted: "Accepted: a second operator has to agree"},
 	}, f.activate)
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/card-batches/{id}/freeze", ID: "freeze-batch", Tag: "cards", Roles: shopkeepers,
+		Method: http.MethodPost, Path: "/v1/card-batches/{id}/freeze", ID: "freeze-batch", Act: "card-batch.freeze", Tag: "cards", Roles: shopkeepers,
 		Summary: "Close a batch for good",
 	}, func(ctx context.Context, in *BatchPath) (*rest.Body[batchAnswer], error) {
 		batch, err := f.Store.Batch(ctx, in.ID)

@@ -57,7 +57,7 @@ type shownIdentity struct {
 
 func (f Function) registerMembers(api huma.API) {
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/members", ID: "enrol", Tag: "members", Roles: clerks,
+		Method: http.MethodPost, Path: "/v1/members", ID: "enrol", Act: "member.enrol", Tag: "members", Roles: clerks,
 		Summary: "Make a member, or find him by any of his identities and add the others",
 		Status:  http.StatusOK, Also: map[int]string{http.StatusCreated: "Created"},
 	}, f.enrol)
@@ -99,18 +99,18 @@ func (f Function) registerMembers(api huma.API) {
 		return rest.Answer(rest.List[statement.Reminder]{Items: statement.Reminders(account, rules, f.Clock())}), nil
 	})
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/members/{id}/tokens", ID: "member-token", Tag: "members",
+		Method: http.MethodPost, Path: "/v1/members/{id}/tokens", ID: "member-token", Act: "member-token.issue", Tag: "members",
 		Roles: []token.Role{token.RoleIntegration}, Status: http.StatusCreated,
 		Summary: "A short-lived token with which a member's own page or mini-program calls /v1/me",
 	}, f.issueToken)
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPut, Path: "/v1/members/{id}/consents/{consent}", ID: "give-consent", Tag: "members", Roles: clerks,
+		Method: http.MethodPut, Path: "/v1/members/{id}/consents/{consent}", ID: "give-consent", Act: "consent.give", Tag: "members", Roles: clerks,
 		Summary: "Record a consent", Status: http.StatusNoContent,
 	}, func(ctx context.Context, in *ConsentPath) (*struct{}, error) {
 		return nil, f.change(ctx, in.member(), store.GiveConsent(in.Consent, f.Clock()))
 	})
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodDelete, Path: "/v1/members/{id}/consents/{consent}", ID: "withdraw-consent", Tag: "members", Roles: clerks,
+		Method: http.MethodDelete, Path: "/v1/members/{id}/consents/{consent}", ID: "withdraw-consent", Act: "consent.withdraw", Tag: "members", Roles: clerks,
 		Summary: "Withdraw a consent", Status: http.StatusNoContent,
 	}, func(ctx context.Context, in *ConsentPath) (*struct{}, error) {
 		return nil, f.change(ctx, in.member(), store.WithdrawConsent(in.Consent))

@@ -46,7 +46,7 @@ func (f Function) registerProgram(api huma.API) {
 		return rest.Answer(answer), nil
 	})
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPut, Path: "/v1/program", ID: "put-program", Tag: "program",
+		Method: http.MethodPut, Path: "/v1/program", ID: "put-program", Act: "program.put", Tag: "program",
 		Summary: "Add a version of the rules; the same document again adds none",
 	}, f.putProgram)
 }

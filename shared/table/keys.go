@@ -210,6 +210,27 @@ const ProgramPK = "P"
 // TokenKey finds an operator by the hash of his token.
 func TokenKey(hash string) Key { return Key{join("T", hash), "A"} }
 
+// AuditShards is into how many partitions a month of the audit log is cut: each
+// takes 1,000 acts a second, and a page of the log reads all of a month's.
+const AuditShards = 8
+
+// AuditKey is one act of an operator (操作日志), put once and never deleted. The
+// log is read newest first: the shards of a month, each in the order of AuditSK.
+func AuditKey(at time.Time, id string) Key {
+	return Key{AuditPK(at, shard(id, AuditShards)), AuditSK(at, id)}
+}
+
+// AuditPK is one shard of the acts of a month, in UTC.
+func AuditPK(month time.Time, shard int) string {
+	return join("A", month.UTC().Format("2006-01"), fmt.Sprint(shard))
+}
+
+// AuditSK orders acts by time, to the microsecond, and tells apart those of one
+// instant. With no id it stands before all acts of the instant.
+func AuditSK(at time.Time, id string) string {
+	return join(at.UTC().Format("2006-01-02T15:04:05.000000Z"), id)
+}
+
 // RequestKey remembers the answer to an Idempotency-Key of one caller.
 func RequestKey(caller, key string) Key { return Key{join("X", caller, key), "A"} }
 
