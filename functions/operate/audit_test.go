@@ -125,14 +125,16 @@ func (o *office) raw() string {
 	return text.String()
 }
 
+type soundAct struct {
+	id, path, body string
+	second         bool      // by another operator than the rest
+	learn          [2]string // a name for a field of the answer
+}
+
 // acts is a sound request for every call that changes something, in an order
 // in which all of them are done. {member}, {batch} and the like stand for what
 // an answer before gave.
-var acts = []struct {
-	id, path, body string
-	second         bool // by another operator than the rest
-	learn          [2]string
-}{
+var acts = []soundAct{
 	{id: "enrol", path: "/v1/members", body: `{"identities":[{"kind":"phone","value":"13800000000"},{"kind":"buyer","channel":"tmall","value":"buyer-canary"}],"consents":["marketing"],"facts":{"pet":"fact-canary"}}`, learn: [2]string{"member", "member_id"}},
 	{id: "member-token", path: "/v1/members/{member}/tokens"},
 	{id: "give-consent", path: "/v1/members/{member}/consents/marketing"},
@@ -198,14 +200,7 @@ func TestEveryActLeavesOneRow(t *testing.T) {
 			}
 			names[call.Action] = call.OperationID
 			methods[call.OperationID], calls[call.OperationID] = strings.ToUpper(method), call
-			if !slices.ContainsFunc(acts, func(a struct {
-				id, path, body string
-				second         bool
-				learn          [2]string
-			},
-			) bool {
-				return a.id == call.OperationID
-			}) {
+			if !slices.ContainsFunc(acts, func(a soundAct) bool { return a.id == call.OperationID }) {
 				t.Errorf("%s %s: nothing here calls %s", method, path, call.OperationID)
 			}
 		}
@@ -257,8 +252,7 @@ func TestEveryActLeavesOneRow(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", act.id, diff)
 		}
 		for _, text := range textsOf(t, r.body) {
-			if slices.Contains(strings.FieldsFunc(fmt.Sprint(after[0]), func(r rune) bool { return strings.ContainsRune(" {}", r) }), text) ||
-				strings.Contains(fmt.Sprint(after[0]), text) && strings.Contains(text, "canary") {
+			if slices.Contains(words(after[0]), text) || strings.Contains(text, "canary") && strings.Contains(o.raw(), text) {
 				t.Errorf("%s: the row holds %q of the body", act.id, text)
 			}
 		}
@@ -276,6 +270,11 @@ func TestEveryActLeavesOneRow(t *testing.T) {
 			t.Errorf("%s again (-before +after):\n%s", act.id, diff)
 		}
 	}
+}
+
+// words are the texts of a row.
+func words(row actRow) []string {
+	return []string{row.Operator, row.Action, row.Resource, row.Outcome, row.Code, row.Reason}
 }
 
 func editedProgram(t *testing.T, current string) string {
@@ -364,7 +363,6 @@ func TestARepeatFindsItsRow(t *testing.T) {
 	for name, test := range map[string]struct {
 		outcome string // after the first attempt
 		status  int    // of the first answer; 0 where the process dies
-		body    string
 		fail    func(actions []table.Action) error
 	}{
 		"not now":          {outcome: "failed", status: 503, fail: func([]table.Action) error { return errDown }},
@@ -424,12 +422,11 @@ func TestARefusedActSaysSo(t *testing.T) {
 		}
 	}
 	log := o.log()
+	at := slices.IndexFunc(log, func(row actRow) bool { return row.Action == "adjustment.make" })
 	want := actRow{
-		ID: log[0].ID, At: now, Operator: "admin", Role: "admin", Action: "adjustment.make", Resource: path,
+		ID: log[at].ID, At: now, Operator: "admin", Role: "admin", Action: "adjustment.make", Resource: path,
 		Outcome: "refused", Status: 409, Code: "points_insufficient", Reason: "not earned",
 	}
-	at := slices.IndexFunc(log, func(row actRow) bool { return row.Action == "adjustment.make" })
-	want.ID = log[at].ID
 	if diff := cmp.Diff(want, log[at]); diff != "" || len(log) != rows+1 {
 		t.Errorf("%d rows (-want +got):\n%s", len(log)-rows, diff)
 	}
@@ -491,7 +488,7 @@ func TestNoSecretEntersTheLog(t *testing.T) {
 	for i, secret := range secrets {
 		in := url.PathEscape(secret)
 		for j, r := range []request{
-			{method: "POST", path: "/v1/members/" + in + "/points/adjustments", body: `{"points":5,"reason":"x` + `yz"}`},
+			{method: "POST", path: "/v1/members/" + in + "/points/adjustments", body: `{"points":5,"reason":"late parcel"}`},
 			{method: "POST", path: "/v1/card-batches/" + in + "/freeze"},
 			{method: "DELETE", path: "/v1/orders/tmall/flagship/" + in + "/binding?reason=x"},
 			{method: "POST", path: "/v1/members/m0/points/adjustments", body: fmt.Sprintf(`{"points":5,"reason":%q}`, "客户"+secret+"来电")},

@@ -226,6 +226,37 @@ func TestProgram(t *testing.T) {
 	}
 }
 
+func TestAudit(t *testing.T) {
+	b := openBrand(t)
+	added := b.done("operators", "add", "zhang.wei", "--role", "operator", "--idempotency-key", "k1")
+	b.done("operators", "add", "zhang.wei", "--role", "operator", "--idempotency-key", "k1")
+	b.refused(1, "orders", "bind", "tmall", "flagship", "1001", "--member", "m0", "--reason", "called from 13800000000")
+	got := b.done("audit")
+	for _, want := range []string{
+		"AT                    OPERATOR  ROLE   ACTION        OUTCOME                      RESOURCE                                REASON\n",
+		"2026-11-21T10:00:00Z  admin     admin  operator.add  accepted                     /v1/operators/zhang.wei                 -\n",
+		"2026-11-21T10:00:00Z  admin     admin  order.bind    refused: 404 member_unknown  /v1/orders/tmall/flagship/1001/binding  called from ***\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if lines := strings.Count(got, "\n"); lines != 3 {
+		t.Errorf("%d lines:\n%s", lines, got)
+	}
+	if got := b.done("audit", "--action", "operator.add", "--operator", "admin", "--from", "2026-11-21T18:00:00+08:00", "--to", "2026-11-21T18:00:01+08:00", "--all", "--json"); strings.Count(got, `"action": "operator.add"`) != 1 || strings.Contains(got, "order.bind") {
+		t.Error(got)
+	}
+	for _, none := range [][]string{{"--operator", "li"}, {"--to", "2026-11-21T18:00:00+08:00"}, {"--action", "queue.redrive"}} {
+		if got := b.done(append([]string{"audit"}, none...)...); got != "none\n" {
+			t.Errorf("%v: %s", none, got)
+		}
+	}
+	if got := b.refused(1, "audit", "--token", strings.Fields(added)[5]); !strings.Contains(got, "403 role_missing") {
+		t.Error(got)
+	}
+}
+
 func TestOperatorsAndQueues(t *testing.T) {
 	b := openBrand(t)
 	added := b.done("operators", "add", "zhang.wei", "--role", "viewer", "--idempotency-key", "k1")
