@@ -50,6 +50,7 @@ const (
 	auditSpan   = 30 * 24 * time.Hour  // shown when nothing is said about from
 	auditMost   = 366 * 24 * time.Hour // between from and to
 	auditLooked = 1000                 // rows that one call looks at for a filter
+	auditStep   = 100                  // at a time
 	auditReason = 120                  // characters
 )
 
@@ -90,11 +91,15 @@ func (f Function) audit(ctx context.Context, in *struct {
 		}
 	}
 	answer := rest.List[actAnswer]{Items: []actAnswer{}}
-	for looked := 0; looked < auditLooked; {
+	step := in.Limit
+	if in.Operator != "" || in.Action != "" {
+		step = auditStep
+	}
+	for looked := 0; looked < auditLooked; looked += step {
 		if to.Before(from) {
 			return rest.Answer(answer), nil
 		}
-		acts, err := f.Store.Acts(ctx, from, to, id, in.Limit)
+		acts, err := f.Store.Acts(ctx, from, to, id, step)
 		if err != nil {
 			return nil, err
 		}
@@ -108,10 +113,9 @@ func (f Function) audit(ctx context.Context, in *struct {
 				return rest.Answer(answer), nil
 			}
 		}
-		if len(acts) < in.Limit {
+		if len(acts) < step {
 			return rest.Answer(answer), nil
 		}
-		looked += len(acts)
 	}
 	answer.NextCursor = auditCursor(to, id)
 	return rest.Answer(answer), nil

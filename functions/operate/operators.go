@@ -39,6 +39,9 @@ type operatorInput struct{ Body operatorBody }
 func (in operatorInput) ActOn() string { return in.Body.Name }
 
 func (f Function) addOperator(ctx context.Context, in *operatorInput) (*rest.Body[operatorAnswer], error) {
+	if f.secret(in.Body.Name) {
+		return nil, loyalty.Invalid("/name", "personal", "the name stands in the audit log: a phone, a code or a token is none")
+	}
 	if in.Body.Name == adminName {
 		return nil, loyalty.Refuse(loyalty.KindConflict, "operator_exists", "an operator of this name exists; choose another name")
 	}
