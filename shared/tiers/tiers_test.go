@@ -26,7 +26,7 @@ func rules(window tiers.Window, demotion tiers.Demotion) tiers.Rules {
 }
 
 var (
-	year    = tiers.Window{Kind: tiers.WindowRolling, Months: 12}
+	year     = tiers.Window{Kind: tiers.WindowRolling, Months: 12}
 	calendar = tiers.Window{Kind: tiers.WindowCalendar}
 )
 
