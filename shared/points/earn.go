@@ -174,7 +174,7 @@ func (r Rules) Freeze(p Payment) []Line {
 	var total loyalty.Points
 	earned := make([]loyalty.Points, len(lines))
 	for i, line := range lines {
-		earned[i] = line.Rate.On(line.Paid)
+		earned[i] = line.Granted()
 		total += earned[i]
 	}
 	if total <= room {

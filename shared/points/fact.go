@@ -73,6 +73,10 @@ type Line struct {
 	Because []Reason `json:"because,omitempty"`
 }
 
+// Granted is what the line earned when it was paid, whatever was given back
+// since.
+func (l Line) Granted() loyalty.Points { return l.Rate.On(l.Paid) }
+
 // Refund is money given back on one line: one refund's own amount under its
 // ID, or, where ID is "", the line's total so far (an export knows no more).
 type Refund struct {

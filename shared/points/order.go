@@ -70,7 +70,7 @@ func (o *Order) Unknown(lines []Line) []Line {
 func (o *Order) Granted() loyalty.Points {
 	var granted loyalty.Points
 	for _, line := range o.lines {
-		granted += line.Rate.On(line.Paid)
+		granted += line.Granted()
 	}
 	return granted
 }
@@ -240,7 +240,7 @@ func (o *Order) entries(fact Fact, account Account) []Entry {
 	var entries []Entry
 	for _, line := range o.lines {
 		if !line.earned {
-			granted := line.Rate.On(line.Paid)
+			granted := line.Granted()
 			line.until = fact.Until
 			entries, account = o.move(entries, account, line, EntryEarn, granted)
 			line.held += granted

@@ -104,7 +104,7 @@ func (s Store) Account(ctx context.Context, member loyalty.MemberID) (Account, e
 		return Account{}, err
 	}
 	if accounts[0] == nil {
-		return Account{}, loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
+		return Account{}, memberUnknown()
 	}
 	return *accounts[0], nil
 }
@@ -114,9 +114,13 @@ func (s Store) Account(ctx context.Context, member loyalty.MemberID) (Account, e
 func AccountRefused(err error, action int, member loyalty.MemberID) (Account, error) {
 	old := refusedAt(err, action)
 	if old == nil {
-		return Account{}, loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
+		return Account{}, memberUnknown()
 	}
 	return ReadAccount(member, *old)
+}
+
+func memberUnknown() error {
+	return loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
 }
 
 // Accounts reads up to 100 accounts in one round trip, nil for those that are
