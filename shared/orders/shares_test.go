@@ -25,6 +25,7 @@ func TestShares(t *testing.T) {
 		"by what is left": {400, 8, 200, []loyalty.Fen{200, 600}, []orders.Share{{100, 2, 50}, {300, 6, 150}}},
 		// goods are paid whole, and 4 of the 8 for shipping
 		"stored value for shipping": {0, 8, 804, []loyalty.Fen{200, 600}, []orders.Share{{0, 2, 201}, {0, 6, 603}}},
+		"nothing left of one line":  {1, 10, 0, []loyalty.Fen{1, 1}, []orders.Share{{Discount: 1}, {Shipping: 10}}},
 		"nothing left to pay":       {10, 5, 5, []loyalty.Fen{5, 5}, []orders.Share{{5, 3, 3}, {5, 2, 2}}},
 	} {
 		t.Run(name, func(t *testing.T) {
