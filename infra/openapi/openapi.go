@@ -59,6 +59,8 @@ type (
 		Lines         []line      `json:"lines,omitempty" maxItems:"50"`
 		Shipping      loyalty.Fen `json:"shipping,omitempty"`
 		DiscountCodes []string    `json:"discount_codes,omitempty"`
+		Discount      loyalty.Fen `json:"discount,omitempty" doc:"fen off the order as a whole that the lines' paid does not tell yet; it is spread over them"`
+		StoredValue   loyalty.Fen `json:"stored_value,omitempty" doc:"fen of goods and shipping that were paid from stored value"`
 	}
 	buyer struct {
 		ID    string `json:"id,omitempty" doc:"the platform's own id, never a masked name"`
@@ -69,7 +71,8 @@ type (
 		SKU           string      `json:"sku,omitempty"`
 		Category      string      `json:"category,omitempty"`
 		Quantity      int64       `json:"quantity,omitempty"`
-		Paid          loyalty.Fen `json:"paid,omitempty" doc:"fen, net for all units after every discount, without shipping"`
+		Gift          bool        `json:"gift,omitempty" doc:"came with other goods; earns only where the program says so"`
+		Paid          loyalty.Fen `json:"paid,omitempty" doc:"fen, net for all units after every discount but the order's, without shipping"`
 		Refunded      loyalty.Fen `json:"refunded,omitempty" doc:"fen that this refund gave back"`
 		RefundedTotal loyalty.Fen `json:"refunded_total,omitempty" doc:"fen ever given back, from a source that knows only the total"`
 	}

@@ -88,6 +88,8 @@ type posting struct {
 
 	member loyalty.MemberID
 	rules  program.Program
+	zone   *time.Location
+	buyer  *points.Buyer // nil unless the rules ask for him
 }
 
 func (p *posting) try(ctx context.Context) (bool, error) {
@@ -186,6 +188,7 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 		happened = order.PaidAt
 	}
 	p.rules = program.At(p.versions, happened)
+	p.zone = p.rules.Zone()
 	// A completion brings the settlement forward, so the call that stands is in
 	// its way as a rule: looking first is cheaper than losing.
 	look := order.Settled || p.news.Fact.Kind == points.FactSettled || p.news.Fact.Kind == points.FactCompleted
@@ -196,8 +199,39 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 		}
 		p.account = &account
 	}
-	return order, waitFor, nil
+	return order, waitFor, p.meet(ctx, order)
 }
+
+// meet looks at the buyer where the rules ask for him: a payment by a member
+// who was not given the order by hand, since an operator may take that back.
+func (p *posting) meet(ctx context.Context, order *points.Order) error {
+	rules, paid := p.rules.Points, p.news.Fact
+	if paid.Kind != points.FactPaid || !rules.Personal() || p.member == "" || order.Binding != nil || len(order.Unknown(paid.Lines)) == 0 {
+		return nil
+	}
+	var buyer points.Buyer
+	switch {
+	case rules.CapPerDay > 0:
+		account, earned, err := p.store.AccountAndEarned(ctx, p.member, p.day())
+		if err != nil {
+			return err
+		}
+		p.account, buyer.Earned = &account, earned
+	case p.account == nil:
+		account, err := p.store.Account(ctx, p.member)
+		if err != nil {
+			return err
+		}
+		p.account = &account
+	}
+	buyer.Tier = p.account.Tier
+	buyer.FirstOrder = p.account.FirstOrder == p.news.Order || p.account.FirstOrder == loyalty.OrderKey{} && p.account.Orders == 0
+	p.buyer = &buyer
+	return nil
+}
+
+// day is the day of the payment by the brand's calendar.
+func (p *posting) day() string { return p.news.Fact.At.In(p.zone).Format(time.DateOnly) }
 
 // freeze writes the rules in force into the fact, so that no later change of
 // the program reaches it.
@@ -216,13 +250,13 @@ func (p *posting) freeze(order *points.Order, fact *points.Fact) {
 	}
 	window := p.rules.Points.WindowOf(p.news.Order.Channel)
 	fact.Window = &window
-	lines := make([]points.Line, len(fact.Lines))
+	fact.Lines = order.Unknown(fact.Lines)
 	for i, line := range fact.Lines {
-		line.Rate = p.rules.Points.Rate
-		line.Category = p.rules.Repurchase.CategoryOf(line.Category, line.SKU)
-		lines[i] = line
+		fact.Lines[i].Category = p.rules.Repurchase.CategoryOf(line.Category, line.SKU)
 	}
-	fact.Lines = lines
+	fact.Lines = p.rules.Points.Freeze(points.Payment{
+		Channel: p.news.Order.Channel, PaidAt: fact.At, Zone: p.zone, Lines: fact.Lines, Granted: order.Granted(), Buyer: p.buyer,
+	})
 }
 
 func (p *posting) points() points.Account { return p.known().Points(p.now) }
@@ -248,6 +282,15 @@ func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalt
 	counted, held := p.count(order, order.With(fact))
 	changes = append(changes, counted...)
 	conditions = append(conditions, held...)
+	if p.buyer != nil {
+		if bonus := p.rules.Points.Bonuses.FirstOrder; bonus > 0 && p.buyer.FirstOrder {
+			taken, free := store.TakeFirstOrder(p.news.Order)
+			changes, conditions = append(changes, taken), append(conditions, free)
+		}
+		if earned, most := granted(fact.Lines), p.rules.Points.CapPerDay; earned > 0 && most > 0 {
+			actions = append(actions, store.AddEarned(fact.Member, p.day(), earned, most))
+		}
+	}
 	if len(changes) == 0 {
 		return actions
 	}
@@ -262,6 +305,15 @@ func (p *posting) credit(entries []points.Entry) ([]table.Change, []table.Condit
 	// The account may have been read again since; what was asked for must not.
 	changes, conditions := store.CreditAndRest(entries, p.known(), rest.Until)
 	return changes, append(conditions, store.WakeSettle.Unasked(rest.Looked), store.PendingStands(rest.Pending))
+}
+
+// granted is what lines earned when they were paid.
+func granted(lines []points.Line) loyalty.Points {
+	var sum loyalty.Points
+	for _, line := range lines {
+		sum += line.Granted()
+	}
+	return sum
 }
 
 // count is what the fact changes in the member's purchase history and in when
@@ -321,7 +373,7 @@ func (p *posting) bought(category string, at time.Time) ([]table.Change, []table
 // they bring none that still lies before the goods are used up.
 func (p *posting) remindAt(is, was history, paidAt time.Time) time.Time {
 	var earliest time.Time
-	rules, zone := p.rules.Repurchase, p.rules.Zone()
+	rules, zone := p.rules.Repurchase, p.zone
 	for _, category := range is.categories {
 		if is.bought[category].count <= was.bought[category].count || rules.TooLate(category, paidAt, p.now, zone) {
 			continue

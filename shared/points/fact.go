@@ -60,8 +60,22 @@ type Line struct {
 	Category string      `json:"category,omitempty"`
 	Quantity int64       `json:"quantity"`
 	Paid     loyalty.Fen `json:"paid"` // net for all units, after every discount, without shipping
-	Rate     Rate        `json:"rate"` // in force when it was paid
+	Rate     Rate        `json:"rate"` // frozen when it was paid, see Rules.Freeze
+
+	Gift bool `json:"gift,omitempty"` // came as a gift (赠品), whatever was paid for it
+	// Shipping is the line's share of the shipping (运费), kept only where it
+	// earns.
+	Shipping loyalty.Fen `json:"shipping,omitempty"`
+	// StoredValue is what of Paid, and beyond it of Shipping, came from stored
+	// value (储值).
+	StoredValue loyalty.Fen `json:"stored_value,omitempty"`
+	// Because says what made Rate another than the program's base rate.
+	Because []Reason `json:"because,omitempty"`
 }
+
+// Granted is what the line earned when it was paid, whatever was given back
+// since.
+func (l Line) Granted() loyalty.Points { return l.Rate.On(l.Paid) }
 
 // Refund is money given back on one line: one refund's own amount under its
 // ID, or, where ID is "", the line's total so far (an export knows no more).

@@ -60,6 +60,21 @@ func (o *Order) With(fact Fact) *Order {
 // Paid tells whether the order's payment is known.
 func (o *Order) Paid() bool { return len(o.lines) > 0 }
 
+// Unknown keeps of a payment's lines those that the log does not know.
+func (o *Order) Unknown(lines []Line) []Line {
+	return slices.DeleteFunc(slices.Clone(lines), func(line Line) bool { return o.line(line.ID) != nil })
+}
+
+// Granted is what the order's lines earned when they were paid, whatever was
+// given back since.
+func (o *Order) Granted() loyalty.Points {
+	var granted loyalty.Points
+	for _, line := range o.lines {
+		granted += line.Granted()
+	}
+	return granted
+}
+
 // SettleAt is when the order's points stop being pending; zero when there is
 // nothing to settle.
 func (o *Order) SettleAt() time.Time {
@@ -132,7 +147,7 @@ func (o *Order) Decide(news Fact, account Account) (Fact, bool, error) {
 func (o *Order) fresh(news Fact) (Fact, bool) {
 	switch news.Kind {
 	case FactPaid:
-		news.Lines = slices.DeleteFunc(slices.Clone(news.Lines), func(line Line) bool { return o.line(line.ID) != nil })
+		news.Lines = o.Unknown(news.Lines)
 		return news, len(news.Lines) > 0
 	case FactCompleted:
 		return news, o.CompletedAt.IsZero()
@@ -225,7 +240,7 @@ func (o *Order) entries(fact Fact, account Account) []Entry {
 	var entries []Entry
 	for _, line := range o.lines {
 		if !line.earned {
-			granted := line.Rate.On(line.Paid)
+			granted := line.Granted()
 			line.until = fact.Until
 			entries, account = o.move(entries, account, line, EntryEarn, granted)
 			line.held += granted

@@ -101,6 +101,8 @@ type OrderLine struct {
 	Paid     loyalty.Fen    `json:"paid"`
 	Refunded loyalty.Fen    `json:"refunded"`
 	Points   loyalty.Points `json:"points" doc:"held for it now"`
+	// Because is what made it earn otherwise than at the program's base rate.
+	Because []points.Reason `json:"because,omitempty" doc:"what made it earn more or less than the base rate: member_day, first_order, tier:…, channel:…, category:…, campaign:…, gift, stored_value, shipping, cap_per_order, cap_per_day"`
 }
 
 // Orders is one page of a member's orders, newest first. limit counts what
@@ -138,7 +140,7 @@ func ofOrder(order *points.Order) Order {
 	}
 	for _, p := range order.Purchases() {
 		o.Lines = append(o.Lines, OrderLine{
-			LineID: p.ID, SKU: p.SKU, Category: p.Category, Quantity: p.Quantity, Paid: p.Paid, Refunded: p.Refunded, Points: p.Points,
+			LineID: p.ID, SKU: p.SKU, Category: p.Category, Quantity: p.Quantity, Paid: p.Paid, Refunded: p.Refunded, Points: p.Points, Because: p.Because,
 		})
 	}
 	return o

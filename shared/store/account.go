@@ -23,6 +23,11 @@ type Account struct {
 	LotsSeen int64                         // how often a lot was changed
 	Consents map[loyalty.Consent]time.Time // when each was given
 	Home     loyalty.Channel               // where he first bought (从一而终)
+	Tier     string                        // id of his tier (会员等级), "" for none
+
+	// FirstOrder is the order that got the bonus of the first one (首单); zero
+	// when none did.
+	FirstOrder loyalty.OrderKey
 
 	Orders   int64       // orders credited to him
 	Paid     loyalty.Fen // net paid goods of all of them
@@ -73,6 +78,8 @@ const (
 	accountPaid      = "paid"
 	accountRefunded  = "refunded"
 	accountSent      = "sent"
+	accountTier      = "tier"
+	accountFirstPaid = "first_order"
 	accountConsent   = "consent:"
 	accountCount     = "n:"
 	accountQuantity  = "q:"
@@ -97,7 +104,7 @@ func (s Store) Account(ctx context.Context, member loyalty.MemberID) (Account, e
 		return Account{}, err
 	}
 	if accounts[0] == nil {
-		return Account{}, loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
+		return Account{}, memberUnknown()
 	}
 	return *accounts[0], nil
 }
@@ -107,9 +114,13 @@ func (s Store) Account(ctx context.Context, member loyalty.MemberID) (Account, e
 func AccountRefused(err error, action int, member loyalty.MemberID) (Account, error) {
 	old := refusedAt(err, action)
 	if old == nil {
-		return Account{}, loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
+		return Account{}, memberUnknown()
 	}
 	return ReadAccount(member, *old)
+}
+
+func memberUnknown() error {
+	return loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
 }
 
 // Accounts reads up to 100 accounts in one round trip, nil for those that are
@@ -143,6 +154,7 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 		Member:   member,
 		Balance:  points.Balance{Available: loyalty.Points(item.Int(accountAvailable)), Pending: loyalty.Points(item.Int(accountPending)), Debt: loyalty.Points(item.Int(accountDebt))},
 		Home:     loyalty.Channel(item.Text(accountHome)),
+		Tier:     item.Text(accountTier),
 		Orders:   item.Int(accountOrders),
 		Paid:     loyalty.Fen(item.Int(accountPaid)),
 		Refunded: loyalty.Fen(item.Int(accountRefunded)),
@@ -152,6 +164,11 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 	}
 	if raw := item.Text(doc); raw != "" {
 		if err := json.Unmarshal([]byte(raw), &a.Profile); err != nil {
+			return a, malformed("account", err)
+		}
+	}
+	if raw := item.Text(accountFirstPaid); raw != "" {
+		if err := json.Unmarshal([]byte(raw), &a.FirstOrder); err != nil {
 			return a, malformed("account", err)
 		}
 	}
@@ -383,6 +400,12 @@ func (a Account) changeLots(deltas []points.Lot, exact bool) (changes []table.Ch
 // Home records where the member first bought.
 func Home(channel loyalty.Channel) table.Change {
 	return table.SetIfMissing(accountHome, table.String(string(channel)))
+}
+
+// TakeFirstOrder gives the bonus of a member's first order to an order; the
+// condition fails when another has it.
+func TakeFirstOrder(order loyalty.OrderKey) (table.Change, table.Condition) {
+	return table.Set(accountFirstPaid, encode(order)), table.MissingOrEquals(accountFirstPaid, encode(order))
 }
 
 // CountOrder adds an order's money to the totals.

@@ -118,6 +118,12 @@ func FailuresKey(member loyalty.MemberID, at time.Time) Key {
 	return Key{join("M", string(member)), join("L", at.UTC().Format("2006-01-02T15"))}
 }
 
+// EarnedKey counts what a member earned with the orders that he paid on one day,
+// written "2026-11-18", by the brand's calendar.
+func EarnedKey(member loyalty.MemberID, day string) Key {
+	return Key{join("M", string(member)), join("E", day)}
+}
+
 // FactKey is the nth fact of an order's log, from 1. Facts are only ever
 // appended, each under the condition that its number is free: that makes the
 // log of one order a queue with one writer at a time.
