@@ -96,6 +96,7 @@ func (f Function) Register(api huma.API) {
 	registerList(f, api, "/v1/me/points/ledger", "my-ledger", "My ledger, newest first", statement.Ledger)
 	registerList(f, api, "/v1/me/orders", "my-orders", "My orders, newest first", statement.Orders)
 	f.registerClaims(api)
+	f.registerCheckIns(api)
 	registerList(f, api, "/v1/me/coupons", "my-coupons", "My coupons", func(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string) ([]statement.Coupon, string, error) {
 		held, next, err := s.Coupons(ctx, member, limit, cursor)
 		return statement.OfCoupons(held, f.Clock()), next, err
@@ -135,10 +136,14 @@ func register[I, O any](f Function, api huma.API, method, path, id, summary stri
 // account is the caller's. A good token of a member who is gone opens nothing.
 func (f Function) account(ctx context.Context) (store.Account, error) {
 	account, err := f.Store.Account(ctx, caller(ctx))
+	return account, gone(err)
+}
+
+func gone(err error) error {
 	if loyalty.KindOf(err) == loyalty.KindNotFound {
-		return account, loyalty.Refuse(loyalty.KindUnauthenticated, "token_invalid", "the member of this token is gone")
+		return loyalty.Refuse(loyalty.KindUnauthenticated, "token_invalid", "the member of this token is gone")
 	}
-	return account, err
+	return err
 }
 
 func registerList[T any](f Function, api huma.API, path, id, summary string,

@@ -297,6 +297,7 @@ const (
 	otherItem itemKind = iota
 	accountItem
 	couponItem
+	checkInItem
 	factItem
 	cardItem
 	budgetItem
@@ -314,6 +315,8 @@ func kindOf(key table.Key) itemKind {
 	switch {
 	case tag == "M#" && sort == table.CouponPrefix:
 		return couponItem
+	case tag == "M#" && sort == table.CheckInPrefix:
+		return checkInItem
 	case tag == "O#" && sort == table.FactPrefix:
 		return factItem
 	case tag == "C#" && key.SK == "A":

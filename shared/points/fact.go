@@ -28,6 +28,7 @@ const (
 	FactReturned FactKind = "returned" // and given back
 	FactAdjusted FactKind = "adjusted" // an operator corrected the balance
 	FactExpired  FactKind = "expired"  // lots ended
+	FactCheckIn  FactKind = "checkin"  // the member checked in for a day
 )
 
 // Fact is one line of an order's log. It is written once and never changed.
@@ -90,15 +91,16 @@ type EntryKind string
 
 // The kinds of entry.
 const (
-	EntryEarn   EntryKind = "earn"
-	EntryClaw   EntryKind = "claw" // taken back for a refund (退款扣回)
-	EntrySettle EntryKind = "settle"
-	EntryUnbind EntryKind = "unbind" // left the member with his order
-	EntryPrize  EntryKind = "prize"
-	EntrySpend  EntryKind = "spend"  // set aside by a reservation (预扣)
-	EntryReturn EntryKind = "return" // given back by one that was cancelled or ran out
-	EntryAdjust EntryKind = "adjust" // by an operator, with a reason (人工调整)
-	EntryExpire EntryKind = "expire" // what was left when its lot ended (积分过期)
+	EntryEarn    EntryKind = "earn"
+	EntryClaw    EntryKind = "claw" // taken back for a refund (退款扣回)
+	EntrySettle  EntryKind = "settle"
+	EntryUnbind  EntryKind = "unbind" // left the member with his order
+	EntryPrize   EntryKind = "prize"
+	EntrySpend   EntryKind = "spend"   // set aside by a reservation (预扣)
+	EntryReturn  EntryKind = "return"  // given back by one that was cancelled or ran out
+	EntryAdjust  EntryKind = "adjust"  // by an operator, with a reason (人工调整)
+	EntryExpire  EntryKind = "expire"  // what was left when its lot ended (积分过期)
+	EntryCheckIn EntryKind = "checkin" // for a day on which he checked in (签到)
 )
 
 // Entry is one line of a member's ledger (积分流水). A member's counters always

@@ -16,7 +16,6 @@ import (
 )
 
 var (
-	shanghai = time.FixedZone("CST", 8*60*60)
 	ends     = func(month time.Month) time.Time { return time.Date(2027, month+1, 1, 0, 0, 0, 0, shanghai).UTC() }
 	jan, feb = ends(time.January), ends(time.February)
 )

@@ -94,6 +94,8 @@ type Rules struct {
 	ReturnGraceDays int `json:"return_grace_days,omitempty" minimum:"0" maximum:"365" doc:"points that come back after their end are good for so many days more"`
 	// AdjustmentLimit is the largest correction that one operator makes alone.
 	AdjustmentLimit loyalty.Points `json:"adjustment_limit,omitempty" minimum:"0" maximum:"1000000000" doc:"a manual correction above so many points needs a second operator; 0 means every one does"`
+	// CheckIn is nil where the brand takes no check-ins.
+	CheckIn *CheckInRules `json:"check_in,omitempty" doc:"what checking in once a day gives (签到); absent: the brand takes no check-ins"`
 }
 
 // WindowOf is the return window of a channel.
@@ -149,6 +151,9 @@ func (r Rules) Validate(pointer string) error {
 		if err := check(r.Channels[channel], pointer+"/channels/"+string(channel)); err != nil {
 			return err
 		}
+	}
+	if r.CheckIn != nil {
+		return r.CheckIn.Validate(pointer + "/check_in")
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func OfPoints(account store.Account, now time.Time) Points {
 // Entry is one line of the ledger (积分流水).
 type Entry struct {
 	ID        string           `json:"id"`
-	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,unbind,prize,spend,return,adjust,expire"`
+	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,unbind,prize,spend,return,adjust,expire,checkin"`
 	At        time.Time        `json:"at"`
 	Available loyalty.Points   `json:"available"`
 	Pending   loyalty.Points   `json:"pending"`

@@ -35,6 +35,7 @@ type Account struct {
 	Bought   map[string]Bought
 	Reminded map[string]Reminded
 	Sent     []time.Time // his last messages, oldest first
+	CheckIn  LastCheckIn
 
 	RemindAt, SettleAt       time.Time // when the schedules should look at him; zero for never
 	RemindAsked, SettleAsked int64     // how often By asked for it
@@ -80,6 +81,7 @@ const (
 	accountSent      = "sent"
 	accountTier      = "tier"
 	accountFirstPaid = "first_order"
+	accountCheckIn   = "checkin"
 	accountConsent   = "consent:"
 	accountCount     = "n:"
 	accountQuantity  = "q:"
@@ -194,6 +196,10 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 			a.SettleAsked = value.Int()
 		case accountLots:
 			a.LotsSeen = value.Int()
+		case accountCheckIn:
+			if failed := json.Unmarshal([]byte(value.Text()), &a.CheckIn); failed != nil && err == nil {
+				err = malformed("account", failed)
+			}
 		case accountSent:
 			for text := range strings.SplitSeq(value.Text(), " ") {
 				a.Sent = append(a.Sent, instant(text))

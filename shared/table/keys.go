@@ -67,6 +67,16 @@ func AdjustmentKey(member loyalty.MemberID, id string) Key {
 	return Key{join("M", string(member)), join("J", id)}
 }
 
+// CheckInKey is the one check-in of a member on a date of the brand's calendar,
+// "2026-11-21".
+func CheckInKey(member loyalty.MemberID, day string) Key {
+	return Key{join("M", string(member)), CheckInPrefix + day}
+}
+
+// CheckInPrefix begins the sort keys of a member's check-ins, in the order of
+// their dates.
+const CheckInPrefix = "D#"
+
 // ReturnKey is the fact that a reservation's points were given back.
 func ReturnKey(member loyalty.MemberID, id string) Key {
 	return Key{join("M", string(member)), join("V", id, "R")}

@@ -127,6 +127,7 @@ const words = {
   entry_claw: ["扣回", "taken back"],
   entry_settle: ["转可用", "settled"],
   entry_prize: ["奖品", "prize"],
+  entry_checkin: ["签到", "check-in"],
   order: ["订单", "Order"],
   line: ["第 {0} 行", "line {0}"],
   version: ["规则版本", "Rules"],
