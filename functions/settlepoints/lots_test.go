@@ -110,12 +110,12 @@ func TestALotEndsOnce(t *testing.T) {
 	looked := b.account("m1")
 	february := month(14)
 	b.must(b.reserve("m1", "v1", 30, february.Add(-time.Minute), month(16)))
-	if ended, err := ledger.EndLots(context.Background(), b.store, looked, time.Time{}, february); ended != 0 || err != nil {
+	if ended, err := ledger.LetTimePass(context.Background(), b.store, b.rules[0], looked, 0, time.Time{}, february); ended != 0 || err != nil {
 		t.Errorf("let %d points go as they were before a spend: %v", ended, err)
 	}
 	looked = b.account("m1")
 	for i, want := range []loyalty.Points{70, 0} {
-		if ended, err := ledger.EndLots(context.Background(), b.store, looked, time.Time{}, february); ended != want || err != nil {
+		if ended, err := ledger.LetTimePass(context.Background(), b.store, b.rules[0], looked, 0, time.Time{}, february); ended != want || err != nil {
 			t.Errorf("firing %d let %d points go: %v", i, ended, err)
 		}
 	}

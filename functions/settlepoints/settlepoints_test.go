@@ -68,12 +68,20 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 	}
 	calm := store.Store{Table: a.Table}
 	sums := map[loyalty.MemberID]points.Account{}
+	growing, growth := map[loyalty.MemberID]loyalty.Points{}, map[loyalty.MemberID]map[string]loyalty.Points{}
 	for _, key := range a.known {
 		log, err := calm.Log(context.Background(), key)
 		a.must(err)
 		for _, fact := range log {
 			for _, entry := range fact.Entries {
 				sums[fact.Member] = sums[fact.Member].Plus(entry)
+				if entry.Growth != nil {
+					growing[fact.Member] += entry.Growth.Pending
+					if growth[fact.Member] == nil {
+						growth[fact.Member] = map[string]loyalty.Points{}
+					}
+					growth[fact.Member][entry.Growth.Month] += entry.Growth.Counting
+				}
 			}
 		}
 	}
@@ -103,6 +111,11 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 		}
 		if sum.Available < 0 || sum.Pending < 0 || sum.Debt < 0 {
 			a.Fatalf("%s has %+v", member, sum)
+		}
+		for month, counting := range growth[member] {
+			if counting != account.Growth[month] || counting < 0 || growing[member] != account.GrowthPending {
+				a.Fatalf("%s has growth %v and %d pending, his entries add up to %v and %d", member, account.Growth, account.GrowthPending, growth[member], growing[member])
+			}
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/tiers"
 )
 
 // attempts bounds how often a lost race is decided again. Two facts of one
@@ -34,14 +35,16 @@ type News struct {
 	Rest *Rest
 }
 
-// Rest says that, with this fact, the schedule has dealt with all that Looked
-// shows and need not look at the account again before Until, or before a lot
-// ends; unless anything was asked for since. Pending is what is pending before
-// the fact.
+// Rest is for the schedule that settles: it looked at the owner's account as
+// Looked, and so many points are pending before the fact. With the Last fact
+// that this takes it has dealt with all that it saw and need not look again
+// before Until, a lot's end or a change of the tier; unless anything was asked
+// for since.
 type Rest struct {
 	Looked  store.Account
-	Until   time.Time
 	Pending loyalty.Points
+	Last    bool
+	Until   time.Time
 }
 
 // Post records the news once. It reports false when the log knew it all. It
@@ -224,7 +227,7 @@ func (p *posting) meet(ctx context.Context, order *points.Order) error {
 		}
 		p.account = &account
 	}
-	buyer.Tier = p.account.Tier
+	buyer.Tier = p.account.Tier.Level
 	buyer.FirstOrder = p.account.FirstOrder == p.news.Order || p.account.FirstOrder == loyalty.OrderKey{} && p.account.Orders == 0
 	p.buyer = &buyer
 	return nil
@@ -257,6 +260,15 @@ func (p *posting) freeze(order *points.Order, fact *points.Fact) {
 	fact.Lines = p.rules.Points.Freeze(points.Payment{
 		Channel: p.news.Order.Channel, PaidAt: fact.At, Zone: p.zone, Lines: fact.Lines, Granted: order.Granted(), Buyer: p.buyer,
 	})
+	if p.rules.Tiers == nil {
+		return
+	}
+	fact.Month = tiers.MonthOf(fact.At, p.zone)
+	for i, line := range fact.Lines {
+		if !line.Gift {
+			fact.Lines[i].Growth = points.Rate(p.rules.Tiers.Growth)
+		}
+	}
 }
 
 func (p *posting) points() points.Account { return p.known().Points(p.now) }
@@ -278,7 +290,10 @@ func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalt
 	if fact.Member == "" {
 		return actions
 	}
-	changes, conditions := p.credit(fact.Entries)
+	tier := p.judge(fact.Entries)
+	actions = append(actions, tier.actions...)
+	changes, conditions := p.credit(fact.Entries, tier.next)
+	changes, conditions = append(changes, tier.changes...), append(conditions, tier.conditions...)
 	counted, held := p.count(order, order.With(fact))
 	changes = append(changes, counted...)
 	conditions = append(conditions, held...)
@@ -297,14 +312,27 @@ func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalt
 	return append(actions, store.UpdateAccount(fact.Member, changes, conditions...))
 }
 
-func (p *posting) credit(entries []points.Entry) ([]table.Change, []table.Condition) {
+func (p *posting) credit(entries []points.Entry, look time.Time) ([]table.Change, []table.Condition) {
 	rest := p.news.Rest
-	if rest == nil || p.lost {
-		return store.Credit(entries, p.known())
+	switch {
+	case rest == nil || p.lost:
+		return store.CreditAndLook(entries, p.known(), look)
+	case !rest.Last:
+		return store.CreditWhileAwake(entries, p.known(), rest.Looked)
 	}
 	// The account may have been read again since; what was asked for must not.
-	changes, conditions := store.CreditAndRest(entries, p.known(), rest.Until)
+	changes, conditions := store.CreditAndRest(entries, p.known(), store.Earliest(rest.Until, look))
 	return changes, append(conditions, store.WakeSettle.Unasked(rest.Looked), store.PendingStands(rest.Pending))
+}
+
+// judge is what entries that count growth do to the member's tier. An account
+// was read before anything is done to an order that is settled.
+func (p *posting) judge(entries []points.Entry) tierChange {
+	counts := slices.ContainsFunc(entries, func(e points.Entry) bool { return e.Growth != nil && e.Growth.Counting != 0 })
+	if !counts || p.account == nil {
+		return tierChange{}
+	}
+	return judge(program.At(p.versions, p.now), *p.account, entries, p.now)
 }
 
 // granted is what lines earned when they were paid.

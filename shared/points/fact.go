@@ -28,6 +28,7 @@ const (
 	FactReturned FactKind = "returned" // and given back
 	FactAdjusted FactKind = "adjusted" // an operator corrected the balance
 	FactExpired  FactKind = "expired"  // lots ended
+	FactTier     FactKind = "tier"     // his tier changed
 	FactCheckIn  FactKind = "checkin"  // the member checked in for a day
 )
 
@@ -46,6 +47,7 @@ type Fact struct {
 	Operator string  `json:"operator,omitempty"`
 	Reason   string  `json:"reason,omitempty"`
 	Window   *Window `json:"window,omitempty"` // FactPaid: frozen with the rate
+	Month    string  `json:"month,omitempty"`  // FactPaid: in which the growth counts, "2026-11"
 	// Until is the end of the lot that the points enter which the fact makes
 	// available; nil where they never expire.
 	Until   *time.Time `json:"until,omitempty"`
@@ -60,8 +62,9 @@ type Line struct {
 	SKU      string      `json:"sku,omitempty"`
 	Category string      `json:"category,omitempty"`
 	Quantity int64       `json:"quantity"`
-	Paid     loyalty.Fen `json:"paid"` // net for all units, after every discount, without shipping
-	Rate     Rate        `json:"rate"` // frozen when it was paid, see Rules.Freeze
+	Paid     loyalty.Fen `json:"paid"`            // net for all units, after every discount, without shipping
+	Rate     Rate        `json:"rate"`            // frozen when it was paid, see Rules.Freeze
+	Growth   Rate        `json:"growth,omitzero"` // growth value (成长值), likewise
 
 	Gift bool `json:"gift,omitempty"` // came as a gift (赠品), whatever was paid for it
 	// Shipping is the line's share of the shipping (运费), kept only where it
@@ -113,6 +116,16 @@ type Entry struct {
 	Pending   loyalty.Points `json:"pending,omitempty"`
 	Debt      loyalty.Points `json:"debt,omitempty"`
 	Lots      []Share        `json:"lots,omitempty"` // the part of Available that has an end
+	Growth    *Growth        `json:"growth,omitempty"`
+}
+
+// Growth is what an entry changes in the growth value (成长值). It is never
+// spent; like points it is pending until the return window closes, and counts
+// after that, in the month of the purchase.
+type Growth struct {
+	Month    string         `json:"month"`
+	Pending  loyalty.Points `json:"pending,omitempty"`
+	Counting loyalty.Points `json:"counting,omitempty"`
 }
 
 // Expired is what the entry adds to the points that expired unspent; negative

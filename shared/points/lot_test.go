@@ -149,7 +149,7 @@ func TestARefundAndTheEndOfALotCommute(t *testing.T) {
 				account = account.Plus(entry)
 				end := func() {
 					account.Now = jan
-					for _, entry := range account.Expire("1") {
+					for _, entry := range account.Expire(1) {
 						account = account.Plus(entry)
 					}
 				}
@@ -262,7 +262,7 @@ func TestNothingIsLostBetweenLots(t *testing.T) {
 					take(entry)
 				}
 			case "ended":
-				take(account.Expire(strconv.Itoa(n))...)
+				take(account.Expire(int64(n))...)
 				if end := account.Ends(); !end.IsZero() && !end.After(account.Now) {
 					t.Fatalf("a lot that ended %s is left at %s", end, account.Now)
 				}

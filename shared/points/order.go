@@ -21,6 +21,7 @@ type Order struct {
 
 	ownedAt time.Time
 	window  Window
+	month   string // in which its growth counts
 	lines   []*lineState
 	refunds map[[2]string]loyalty.Fen // by refund id and line
 	totals  map[string]loyalty.Fen    // by line
@@ -35,6 +36,7 @@ type lineState struct {
 	Line
 	held   loyalty.Points // what the member holds for it now, net of claws
 	until  *time.Time     // the end of the lot it went into; nil for none
+	grown  loyalty.Points // growth value held for it
 	earned bool           // it has been credited once
 	claws  int
 }
@@ -90,6 +92,18 @@ func (o *Order) OwnedAt() time.Time {
 		return time.Time{}
 	}
 	return o.ownedAt
+}
+
+// Pending is what of the order's points and growth value is pending.
+func (o *Order) Pending() (points, growth loyalty.Points) {
+	if o.SettleAt().IsZero() {
+		return 0, 0
+	}
+	for _, line := range o.lines {
+		points += line.held
+		growth += line.grown
+	}
+	return points, growth
 }
 
 // Purchase is one line as the purchase history (购买记录) knows it.
@@ -193,6 +207,7 @@ func (o *Order) apply(fact Fact) {
 			if fact.Window != nil {
 				o.window = *fact.Window
 			}
+			o.month = fact.Month
 		}
 	case FactCompleted:
 		o.CompletedAt = fact.At
@@ -223,6 +238,9 @@ func (o *Order) post(fact Fact) {
 			continue
 		}
 		line.held += entry.Amount()
+		if entry.Growth != nil {
+			line.grown += entry.Growth.Pending + entry.Growth.Counting
+		}
 		switch entry.Kind {
 		case EntryEarn:
 			line.earned, line.until = true, fact.Until
@@ -242,22 +260,25 @@ func (o *Order) entries(fact Fact, account Account) []Entry {
 		if !line.earned {
 			granted := line.Granted()
 			line.until = fact.Until
-			entries, account = o.move(entries, account, line, EntryEarn, granted)
-			line.held += granted
+			entries, account = o.move(entries, account, line, EntryEarn, granted, line.Growth.On(line.Paid))
 		}
-		if should := line.Rate.On(line.Paid - o.refunded(line)); should != line.held {
-			entries, account = o.move(entries, account, line, EntryClaw, should-line.held)
-			line.held = should
+		kept := line.Paid - o.refunded(line)
+		claw, shrink := line.Rate.On(kept)-line.held, line.Growth.On(kept)-line.grown
+		if claw != 0 || shrink != 0 {
+			entries, account = o.move(entries, account, line, EntryClaw, claw, shrink)
 		}
 	}
 	if fact.Kind == FactSettled {
 		for _, line := range o.lines {
-			if line.held == 0 {
+			if line.held == 0 && line.grown == 0 {
 				continue
 			}
 			entry := account.credit(Entry{
 				ID: o.entryID("settle", line.ID), Kind: EntrySettle, Line: line.ID, Pending: -line.held,
 			}, line.held, fact.Until)
+			if line.grown != 0 {
+				entry.Growth = &Growth{Month: o.month, Pending: -line.grown, Counting: line.grown}
+			}
 			entries, account = append(entries, entry), account.Plus(entry)
 		}
 	}
@@ -268,16 +289,16 @@ func (o *Order) entries(fact Fact, account Account) []Entry {
 func (o *Order) leave(account Account) []Entry {
 	var entries []Entry
 	for _, line := range o.lines {
-		if line.held != 0 {
-			entries, account = o.move(entries, account, line, EntryUnbind, -line.held)
+		if line.held != 0 || line.grown != 0 {
+			entries, account = o.move(entries, account, line, EntryUnbind, -line.held, -line.grown)
 		}
 	}
 	return entries
 }
 
-// move credits or takes back points of one line where they are: pending until
-// the order is settled, available after.
-func (o *Order) move(entries []Entry, account Account, line *lineState, kind EntryKind, delta loyalty.Points) ([]Entry, Account) {
+// move credits or takes back points and growth of one line where they are:
+// pending until the order is settled, available and counting after.
+func (o *Order) move(entries []Entry, account Account, line *lineState, kind EntryKind, delta, growth loyalty.Points) ([]Entry, Account) {
 	id := o.entryID(string(kind), line.ID)
 	if kind == EntryClaw {
 		line.claws++
@@ -292,6 +313,15 @@ func (o *Order) move(entries []Entry, account Account, line *lineState, kind Ent
 	default:
 		entry = account.takeBack(entry, -delta, line.until)
 	}
+	switch {
+	case growth == 0:
+	case o.Settled:
+		entry.Growth = &Growth{Month: o.month, Counting: growth}
+	default:
+		entry.Growth = &Growth{Month: o.month, Pending: growth}
+	}
+	line.held += delta
+	line.grown += growth
 	return append(entries, entry), account.Plus(entry)
 }
 

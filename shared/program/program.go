@@ -18,6 +18,7 @@ import (
 	"github.com/huitou/huitou/shared/pagestyle"
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/repurchase"
+	"github.com/huitou/huitou/shared/tiers"
 )
 
 // Program is one version of the rules.
@@ -34,6 +35,7 @@ type Document struct {
 	TimeZone   string           `json:"time_zone" doc:"IANA name; days, quiet hours and schedules follow it"`
 	Points     points.Rules     `json:"points"`
 	Repurchase repurchase.Rules `json:"repurchase"`
+	Tiers      *tiers.Rules     `json:"tiers,omitempty" doc:"growth value and tiers (成长值, 会员等级); absent: there are none"`
 }
 
 // Brand is what customers see on pages and in messages.
@@ -93,6 +95,11 @@ func (d Document) Validate() error {
 	}
 	if err := d.Points.Validate("/points"); err != nil {
 		return err
+	}
+	if d.Tiers != nil {
+		if err := d.Tiers.Validate("/tiers"); err != nil {
+			return err
+		}
 	}
 	return d.Repurchase.Validate("/repurchase")
 }

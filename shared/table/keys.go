@@ -88,6 +88,12 @@ func EndedKey(member loyalty.MemberID, seen int64) Key {
 	return Key{join("M", string(member)), fmt.Sprintf("E#%09d", seen)}
 }
 
+// TierKey is the fact that a member's tier changed at a time, by how often the
+// growth that counts had changed before.
+func TierKey(member loyalty.MemberID, at time.Time, grown int64) Key {
+	return Key{join("M", string(member)), join("T", Instant(at), fmt.Sprint(grown))}
+}
+
 // ReservationOf reads whose reservation a key is, and its id; false for the
 // key of anything else.
 func ReservationOf(key Key) (member loyalty.MemberID, id string, ok bool) {

@@ -67,9 +67,16 @@ type Level struct {
 
 // State is a member's tier.
 type State struct {
-	Tier  string    // a level's id; "" below the first
+	Level string    // its id; "" below the first
 	Since time.Time // when he got it; zero with ""
 	Until time.Time // end of its period; zero with "" and where demotion is at once
+}
+
+// Change is a tier that was given, and why.
+type Change struct {
+	From     string         `json:"from,omitempty"`
+	To       string         `json:"to,omitempty"`
+	Counting loyalty.Points `json:"counting"` // growth value at the time
 }
 
 // MonthOf is the month in whose growth a purchase counts, "2026-11", in the
@@ -102,7 +109,7 @@ func (r Rules) first(now time.Time, zone *time.Location) string {
 // more counts as below the first.
 func (r Rules) Judge(state State, growth map[string]loyalty.Points, now time.Time, zone *time.Location) (State, time.Time) {
 	now = now.UTC().Truncate(time.Second)
-	held, reached := r.rank(state.Tier), r.reached(r.Counting(growth, now, zone))
+	held, reached := r.rank(state.Level), r.reached(r.Counting(growth, now, zone))
 	switch {
 	case reached > held:
 		state = r.give(reached, now, now, zone)
@@ -120,7 +127,7 @@ func (r Rules) Judge(state State, growth map[string]loyalty.Points, now time.Tim
 			}
 		}
 	}
-	if state.Tier == "" {
+	if state.Level == "" {
 		state = State{}
 	}
 	return state, r.next(state, growth, now, zone)
@@ -130,7 +137,7 @@ func (r Rules) give(rank int, since, at time.Time, zone *time.Location) State {
 	if rank < 0 {
 		return State{}
 	}
-	state := State{Tier: r.Levels[rank].ID, Since: since}
+	state := State{Level: r.Levels[rank].ID, Since: since}
 	if r.Demotion == DemoteOneLevel {
 		state.Until = r.end(at, zone)
 	}
@@ -149,7 +156,7 @@ func (r Rules) end(at time.Time, zone *time.Location) time.Time {
 
 // next is when a month that counts leaves the window, or the period ends.
 func (r Rules) next(state State, growth map[string]loyalty.Points, now time.Time, zone *time.Location) time.Time {
-	if state.Tier == "" {
+	if state.Level == "" {
 		return time.Time{}
 	}
 	if r.Demotion == DemoteOneLevel {

@@ -33,8 +33,8 @@ var (
 type growth = map[string]loyalty.Points
 
 func TestJudge(t *testing.T) {
-	gold := tiers.State{Tier: "gold", Since: on(2026, 3, 10)}
-	goldUntil := tiers.State{Tier: "gold", Since: on(2026, 3, 10), Until: on(2027, 4, 1)}
+	gold := tiers.State{Level: "gold", Since: on(2026, 3, 10)}
+	goldUntil := tiers.State{Level: "gold", Since: on(2026, 3, 10), Until: on(2027, 4, 1)}
 	for name, test := range map[string]struct {
 		rules  tiers.Rules
 		has    tiers.State
@@ -44,19 +44,19 @@ func TestJudge(t *testing.T) {
 		next   time.Time
 	}{
 		"below the first":       {rules(year, tiers.DemoteAtOnce), tiers.State{}, growth{"2026-11": 499}, on(2026, 11, 21), tiers.State{}, time.Time{}},
-		"rises":                 {rules(year, tiers.DemoteAtOnce), tiers.State{}, growth{"2026-11": 500}, on(2026, 11, 21), tiers.State{Tier: "silver", Since: on(2026, 11, 21)}, on(2027, 11, 1)},
-		"rises by two":          {rules(year, tiers.DemoteAtOnce), tiers.State{}, growth{"2026-01": 1_500, "2026-11": 500}, on(2026, 11, 21), tiers.State{Tier: "gold", Since: on(2026, 11, 21)}, on(2027, 1, 1)},
+		"rises":                 {rules(year, tiers.DemoteAtOnce), tiers.State{}, growth{"2026-11": 500}, on(2026, 11, 21), tiers.State{Level: "silver", Since: on(2026, 11, 21)}, on(2027, 11, 1)},
+		"rises by two":          {rules(year, tiers.DemoteAtOnce), tiers.State{}, growth{"2026-01": 1_500, "2026-11": 500}, on(2026, 11, 21), tiers.State{Level: "gold", Since: on(2026, 11, 21)}, on(2027, 1, 1)},
 		"stays":                 {rules(year, tiers.DemoteAtOnce), gold, growth{"2026-03": 2_000}, on(2027, 2, 28), gold, on(2027, 3, 1)},
 		"a month left":          {rules(year, tiers.DemoteAtOnce), gold, growth{"2026-03": 2_000}, on(2027, 3, 1), tiers.State{}, time.Time{}},
-		"a refund":              {rules(year, tiers.DemoteAtOnce), gold, growth{"2026-03": 1_999}, on(2026, 4, 1), tiers.State{Tier: "silver", Since: on(2026, 4, 1)}, on(2027, 3, 1)},
+		"a refund":              {rules(year, tiers.DemoteAtOnce), gold, growth{"2026-03": 1_999}, on(2026, 4, 1), tiers.State{Level: "silver", Since: on(2026, 4, 1)}, on(2027, 3, 1)},
 		"kept by rule":          {rules(year, tiers.DemoteOneLevel), goldUntil, growth{"2026-03": 100}, on(2027, 3, 31), goldUntil, on(2027, 4, 1)},
-		"kept again":            {rules(year, tiers.DemoteOneLevel), goldUntil, growth{"2027-03": 2_000}, on(2027, 4, 1), tiers.State{Tier: "gold", Since: on(2026, 3, 10), Until: on(2028, 5, 1)}, on(2028, 5, 1)},
-		"one level down":        {rules(year, tiers.DemoteOneLevel), goldUntil, growth{"2026-03": 2_000}, on(2027, 4, 1), tiers.State{Tier: "silver", Since: on(2027, 4, 1), Until: on(2028, 5, 1)}, on(2028, 5, 1)},
+		"kept again":            {rules(year, tiers.DemoteOneLevel), goldUntil, growth{"2027-03": 2_000}, on(2027, 4, 1), tiers.State{Level: "gold", Since: on(2026, 3, 10), Until: on(2028, 5, 1)}, on(2028, 5, 1)},
+		"one level down":        {rules(year, tiers.DemoteOneLevel), goldUntil, growth{"2026-03": 2_000}, on(2027, 4, 1), tiers.State{Level: "silver", Since: on(2027, 4, 1), Until: on(2028, 5, 1)}, on(2028, 5, 1)},
 		"two periods late":      {rules(year, tiers.DemoteOneLevel), goldUntil, growth{}, on(2028, 6, 1), tiers.State{}, time.Time{}},
-		"calendar, to next end": {rules(calendar, tiers.DemoteOneLevel), tiers.State{}, growth{"2026-02": 600}, on(2026, 11, 21), tiers.State{Tier: "silver", Since: on(2026, 11, 21), Until: on(2028, 1, 1)}, on(2028, 1, 1)},
+		"calendar, to next end": {rules(calendar, tiers.DemoteOneLevel), tiers.State{}, growth{"2026-02": 600}, on(2026, 11, 21), tiers.State{Level: "silver", Since: on(2026, 11, 21), Until: on(2028, 1, 1)}, on(2028, 1, 1)},
 		"calendar, at once":     {rules(calendar, tiers.DemoteAtOnce), gold, growth{"2026-03": 2_000}, on(2027, 1, 1), tiers.State{}, time.Time{}},
-		"last year's":           {rules(calendar, tiers.DemoteAtOnce), tiers.State{}, growth{"2025-12": 9_000, "2026-01": 700}, on(2026, 1, 31), tiers.State{Tier: "silver", Since: on(2026, 1, 31)}, on(2027, 1, 1)},
-		"an unknown tier":       {rules(year, tiers.DemoteAtOnce), tiers.State{Tier: "diamond", Since: on(2026, 1, 1)}, growth{"2026-11": 600}, on(2026, 11, 21), tiers.State{Tier: "silver", Since: on(2026, 11, 21)}, on(2027, 11, 1)},
+		"last year's":           {rules(calendar, tiers.DemoteAtOnce), tiers.State{}, growth{"2025-12": 9_000, "2026-01": 700}, on(2026, 1, 31), tiers.State{Level: "silver", Since: on(2026, 1, 31)}, on(2027, 1, 1)},
+		"an unknown tier":       {rules(year, tiers.DemoteAtOnce), tiers.State{Level: "diamond", Since: on(2026, 1, 1)}, growth{"2026-11": 600}, on(2026, 11, 21), tiers.State{Level: "silver", Since: on(2026, 11, 21)}, on(2027, 11, 1)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, next := test.rules.Judge(test.has, test.growth, test.now, shanghai)
