@@ -105,6 +105,10 @@ func (f Function) Register(api huma.API) {
 		versions, err := f.Store.Programs(ctx)
 		return rest.List[statement.Reminder]{Items: statement.Reminders(account, program.At(versions, f.Clock()), f.Clock())}, err
 	})
+	register(f, api, http.MethodGet, "/v1/me/tier", "my-tier", "My tier and what leads to the next", func(ctx context.Context, account store.Account, _ *struct{}) (statement.Tier, error) {
+		versions, err := f.Store.Programs(ctx)
+		return statement.OfTier(account, program.At(versions, f.Clock()), f.Clock()), err
+	})
 	register(f, api, http.MethodPut, "/v1/me/consents/{consent}", "give-my-consent", "Give a consent", func(ctx context.Context, account store.Account, in *consentPath) (struct{}, error) {
 		return struct{}{}, f.Store.Table.Write(ctx, store.UpdateAccount(account.Member, []table.Change{store.GiveConsent(in.Consent, f.Clock())}))
 	})

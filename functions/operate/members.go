@@ -47,6 +47,7 @@ type member struct {
 	Paid       loyalty.Fen       `json:"paid"`
 	Refunded   loyalty.Fen       `json:"refunded"`
 	Points     statement.Points  `json:"points"`
+	Tier       string            `json:"tier,omitempty" doc:"id of his tier; more at its own path"`
 }
 
 type shownIdentity struct {
@@ -80,6 +81,20 @@ func (f Function) registerMembers(api huma.API) {
 			return nil, err
 		}
 		return rest.Answer(statement.OfPoints(account, f.Clock())), nil
+	})
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodGet, Path: "/v1/members/{id}/tier", ID: "member-tier", Tag: "members", Roles: readers,
+		Summary: "A member's tier, his growth value and what leads to the next",
+	}, func(ctx context.Context, in *MemberPath) (*rest.Body[statement.Tier], error) {
+		account, err := f.Store.Account(ctx, in.member())
+		if err != nil {
+			return nil, err
+		}
+		rules, err := f.rules(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return rest.Answer(statement.OfTier(account, rules, f.Clock())), nil
 	})
 	registerHistory(f, api, "points/ledger", "member-ledger", "A member's ledger, newest first", statement.Ledger)
 	registerHistory(f, api, "orders", "member-orders", "A member's orders, newest first", statement.Orders)
@@ -213,7 +228,7 @@ func shownMember(account store.Account, now time.Time) member {
 		Identities: []shownIdentity{}, Consents: []loyalty.Consent{},
 		Birthday: account.Profile.Birthday, Facts: account.Profile.Facts,
 		Orders: account.Orders, Paid: account.Paid, Refunded: account.Refunded,
-		Points: statement.OfPoints(account, now),
+		Points: statement.OfPoints(account, now), Tier: account.Tier.Level,
 	}
 	for _, identity := range account.Profile.Identities {
 		shown := shownIdentity{identity.Kind, identity.Channel, identity.Value}
