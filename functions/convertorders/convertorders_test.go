@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/orders"
 	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/statement"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/table/embedded"
@@ -188,6 +190,10 @@ func TestDiscountStoredValueAndGiftsOfAnOrder(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, log[0].Lines); diff != "" {
 		t.Error(diff)
+	}
+	shown, _, err := statement.Orders(t.Context(), b.Store, member, 10, "")
+	if err != nil || len(shown) != 1 || !slices.Equal(shown[0].Lines[2].Because, []points.Reason{points.ReasonGift}) {
+		t.Errorf("shown: %+v, err %v", shown, err)
 	}
 	// A third of the second line goes back: 120 × 2/3 = 80.
 	if failed := b.deliver(event(orders.TypeRefunded, "1001", orders.Line{LineID: "2", Refunded: 6_000})); failed != 0 {

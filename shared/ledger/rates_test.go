@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
@@ -292,6 +293,74 @@ func TestADayIsThatOfThePaymentAndRefundsMakeNoRoom(t *testing.T) {
 	if got := b.earned(member, "2026-11-01"); got != 150 {
 		t.Errorf("%d counted of the day, want 150", got)
 	}
+}
+
+// Whatever arrives in whatever order, a day's orders earn what they would alone,
+// up to the cap, and the member holds floor(rate × (paid − refunded)) of each line.
+func TestADayEarnsTheSameInEveryOrderOfArrival(t *testing.T) {
+	b := open(t)
+	members := 0
+	rapid.Check(t, func(t *rapid.T) {
+		members++
+		member := b.member(fmt.Sprint("m", members))
+		perOrder, perDay := loyalty.Points(rapid.Int64Range(0, 200).Draw(t, "per order")), loyalty.Points(rapid.Int64Range(1, 300).Draw(t, "per day"))
+		versions := rules(func(r *points.Rules) {
+			r.CapPerOrder, r.CapPerDay = perOrder, perDay
+			r.Bonuses.MemberDay = points.MemberDay{Days: []int{2}, Percent: 50}
+		})
+		number := func(i int) int { return members*10 + i }
+		var news []int
+		var facts []points.Fact
+		alone, left := map[string]loyalty.Points{}, map[[2]int]loyalty.Fen{}
+		orders := rapid.IntRange(1, 4).Draw(t, "orders")
+		for i := range orders {
+			paidAt := day0.AddDate(0, 0, rapid.IntRange(0, 1).Draw(t, "day"))
+			var prices []loyalty.Fen
+			var earns loyalty.Points
+			for n := range rapid.IntRange(1, 2).Draw(t, "lines") {
+				price := loyalty.Fen(rapid.Int64Range(0, 20_000).Draw(t, "price"))
+				prices, left[[2]int{i, n}] = append(prices, price), price
+				if paidAt.Day() == 2 {
+					price = price * 3 / 2
+				}
+				earns += loyalty.Points(price / 100)
+			}
+			if perOrder > 0 {
+				earns = min(earns, perOrder)
+			}
+			alone[paidAt.Format(time.DateOnly)] += earns
+			news, facts = append(news, i), append(facts, bought(member, paidAt, prices...))
+			for r := range rapid.IntRange(0, 2).Draw(t, "refunds") {
+				n := rapid.IntRange(0, len(prices)-1).Draw(t, "line")
+				amount := loyalty.Fen(rapid.Int64Range(0, int64(left[[2]int{i, n}])).Draw(t, "amount"))
+				left[[2]int{i, n}] -= amount
+				news, facts = append(news, i), append(facts, givenBack(fmt.Sprint(r), fmt.Sprint(n+1), amount))
+			}
+		}
+		arrival := make([]int, len(facts))
+		for i := range arrival {
+			arrival[i] = i
+		}
+		for _, i := range append(rapid.Permutation(arrival).Draw(t, "arrival"), rapid.SampledFrom(arrival).Draw(t, "twice")) {
+			b.tell(versions, number(news[i]), facts[i])
+		}
+		var held loyalty.Points
+		granted := map[string]loyalty.Points{}
+		for i := range orders {
+			for n, line := range b.lines(number(i)) {
+				granted[facts[slices.Index(news, i)].At.Format(time.DateOnly)] += line.Granted()
+				held += line.Rate.On(left[[2]int{i, n}])
+			}
+		}
+		for day, earns := range alone {
+			if got, counted := granted[day], b.earned(member, day); got != min(earns, perDay) || counted != got {
+				t.Fatalf("%s earned %d, counted %d; alone %d, at most %d", day, got, counted, earns, perDay)
+			}
+		}
+		if got := b.account(member).Balance; got != (points.Balance{Pending: held}) {
+			t.Fatalf("%+v, want %d pending", got, held)
+		}
+	})
 }
 
 // A look at the member costs a round trip and his day an item: only rules that

@@ -137,7 +137,7 @@ func FailuresKey(member loyalty.MemberID, at time.Time) Key {
 // EarnedKey counts what a member earned with the orders that he paid on one day,
 // written "2026-11-18", by the brand's calendar.
 func EarnedKey(member loyalty.MemberID, day string) Key {
-	return Key{join("M", string(member)), join("E", day)}
+	return Key{join("M", string(member)), join("Y", day)}
 }
 
 // FactKey is the nth fact of an order's log, from 1. Facts are only ever
