@@ -53,8 +53,7 @@ func TestPointsExpireWithTheirLot(t *testing.T) {
 	b.tick(day(30, 11, 0))
 	b.expect("m1", 100, 47, 0, day(39, 10, 0))
 	b.lots("m1", points.Lot{Until: february, Left: 100})
-	// The tick is late, and the lot is the same.
-	b.tick(day(65, 11, 0))
+	b.tick(day(60, 23, 59)) // as late as December allows
 	b.expect("m1", 140, 7, 0, day(70, 10, 0))
 	b.lots("m1", points.Lot{Until: february, Left: 140})
 	b.tick(day(70, 10, 0))
@@ -122,8 +121,8 @@ func TestALotEndsOnce(t *testing.T) {
 	b.expect("m1", 0, 0, 0, time.Time{})
 }
 
-// Points of an order that was claimed when its return window was long over are
-// good from then on, not from a time at which nobody had them.
+// Points are good from when they became available, not from a time at which
+// nobody had them.
 func TestALateOwnersPointsAreGoodFromThenOn(t *testing.T) {
 	b := expiring(t)
 	b.enrol("m1")

@@ -3,9 +3,11 @@
 package settlepoints
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/huitou/huitou/shared/ledger"
@@ -102,6 +104,10 @@ func (r *run) member(ctx context.Context, account store.Account) error {
 			due = append(due, order)
 		}
 	}
+	// Which credit pays a debt must not hang on how the history is listed.
+	slices.SortFunc(due, func(a, b *points.Order) int {
+		return cmp.Or(a.SettleAt().Compare(b.SettleAt()), a.Key.Compare(b.Key))
+	})
 	if left {
 		next = r.now.Add(retryAfter)
 	}

@@ -240,13 +240,8 @@ func (p *posting) day() string { return p.news.Fact.At.In(p.zone).Format(time.Da
 // the program reaches it.
 func (p *posting) freeze(order *points.Order, fact *points.Fact) {
 	fact.Program = p.rules.Version
-	switch {
-	case fact.Kind == points.FactSettled && order.SettleAt().Before(order.OwnedAt()):
-		fact.Until = p.rules.Points.Expiry.Until(order.OwnedAt(), p.rules.Zone())
-	case fact.Kind == points.FactSettled: // whenever the schedule fired
-		fact.Until = p.rules.Points.Expiry.Until(order.SettleAt(), p.rules.Zone())
-	case order.Settled:
-		fact.Until = p.rules.Points.Expiry.Until(p.now, p.rules.Zone())
+	if order.Settled || fact.Kind == points.FactSettled {
+		fact.Until = p.rules.Points.Expiry.Until(p.now, p.zone)
 	}
 	if fact.Kind != points.FactPaid {
 		return

@@ -19,7 +19,6 @@ type Order struct {
 	PaidAt, CompletedAt time.Time
 	Cancelled, Settled  bool
 
-	ownedAt time.Time
 	window  Window
 	month   string // in which its growth counts
 	lines   []*lineState
@@ -84,14 +83,6 @@ func (o *Order) SettleAt() time.Time {
 		return time.Time{}
 	}
 	return o.window.settleAt(o.PaidAt, o.CompletedAt)
-}
-
-// OwnedAt is when the order got its owner; zero while it has none.
-func (o *Order) OwnedAt() time.Time {
-	if o.Member == "" {
-		return time.Time{}
-	}
-	return o.ownedAt
 }
 
 // Pending is what of the order's points and growth value is pending.
