@@ -24,6 +24,10 @@ type Receiver struct {
 	EncodingAESKey string // 43 letters and digits
 }
 
+// Demo is a made-up application, by which the process of `make run` can be
+// called back without an account.
+var Demo = Receiver{ID: "ww0000000000000000", Token: "demo-token", EncodingAESKey: "huitouhuitouhuitouhuitouhuitouhuitouhuitou0"}
+
 // Encrypt seals a text under 16 bytes that the platform draws. It panics when
 // the key is none.
 func (r Receiver) Encrypt(random [16]byte, text []byte) string {
