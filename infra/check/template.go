@@ -401,6 +401,25 @@ var assertions = []assertion{
 			}
 		}
 	}},
+	{"greeting", "a new friend can be greeted for 20 seconds: nobody stands before him in the queue, and nobody's slow call beside him", func(d *deployment, broken func(string, string)) {
+		for _, e := range d.events("SQS") {
+			queue := local(e.properties.at("Queue").text())
+			if e.function != "WelcomeFriends" {
+				continue
+			}
+			if e.properties.at("BatchSize").number() != 1 || e.properties.at("MaximumBatchingWindowInSeconds").number() != 0 {
+				broken(e.String(), "does not take one message at a time, at once")
+			}
+			if d.resources[queue].at("DelaySeconds").number() != 0 {
+				broken(queue, "holds messages back")
+			}
+			for _, name := range d.functions() {
+				if sends := slices.Contains(d.allowed(name, "sqs:SendMessage"), "local:"+queue); sends && name != "ReceiveOrders" && name != "Operate" {
+					broken(queue, "is also the queue of "+name)
+				}
+			}
+		}
+	}},
 	{"dead queues", "poison is kept where an operator finds it, longer than it lived", func(d *deployment, broken func(string, string)) {
 		for _, e := range d.events("SQS") {
 			name := local(e.properties.at("Queue").text())

@@ -10,6 +10,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/huitou/huitou"
+	"github.com/huitou/huitou/infra/stack"
+	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/friend"
+	"github.com/huitou/huitou/shared/notify/outbox"
+	"github.com/huitou/huitou/shared/queue"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table/embedded"
 	"github.com/huitou/huitou/shared/wecom/wecomtest"
 )
 
@@ -141,4 +149,57 @@ func TestWeComAtTheEdge(t *testing.T) {
 	if a := p.do(t, http.MethodPut, "/hooks/wecom", nil, nil); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "GET, POST" {
 		t.Errorf("PUT: %d %v", a.status, a.header)
 	}
+}
+
+// A message that says nothing fails at each of its five tries and ends among
+// the dead letters of its own queue; the friend beside it is recorded. The
+// template is the real one, but for the three minutes between two tries.
+func TestPoisonAmongFriendsIsKept(t *testing.T) {
+	s, err := drawSecrets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := cards.ReadKeyring(s.CardKeys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, queues := embedded.Memory(), embedded.Memory()
+	builders := handlers(deps{table: data, secrets: s, keys: keys, notifier: outbox.Outbox{Table: embedded.Memory()}, log: discard})
+	var friends queue.Sender
+	receive := builders["ReceiveOrders"]
+	builders["ReceiveOrders"] = func(env stack.Environment) (handler stack.Handler, err error) {
+		if friends, err = env.Queue("FRIENDS_QUEUE_URL"); err != nil {
+			return nil, err
+		}
+		return receive(env)
+	}
+	template := string(huitou.Template)
+	for name, change := range map[string][2]string{
+		"  FriendsQueue:\n": {"VisibilityTimeout: 180", "VisibilityTimeout: 1"}, "  WelcomeFriends:\n": {"Timeout: 30", "Timeout: 1"},
+	} {
+		before, rest, _ := strings.Cut(template, name)
+		template = before + name + strings.Replace(rest, change[0], change[1], 1)
+	}
+	running, err := stack.Open(stack.Config{Template: []byte(template), Queues: queues, Log: discard, Builders: builders})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running.Start()
+	defer func() {
+		if err := running.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	good := friend.Event{Change: friend.Added, At: time.Now().UTC().Truncate(time.Second), User: "zhangsan", External: "wm-beside-poison"}
+	if err := friends.Send(t.Context(), []byte(`{"change":"loved"}`), good.Encode()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the poison is dead", func() bool {
+		dead, err := running.Messages("FriendsDeadQueue", 10)
+		return err == nil && len(dead) == 1 && string(dead[0].Body) == `{"change":"loved"}` && dead[0].Received == 5
+	})
+	eventually(t, "the friend is recorded", func() bool {
+		log, err := store.Store{Table: data}.Friend(t.Context(), good.External)
+		return err == nil && len(log) == 1 && log[0].Welcome == friend.WelcomeNoCode
+	})
 }
