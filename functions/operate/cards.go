@@ -17,6 +17,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/friend"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/qr"
 	"github.com/huitou/huitou/shared/rest"
@@ -50,6 +51,7 @@ type prizeBody struct {
 type batchAnswer struct {
 	ID string `json:"id"`
 	batchBody
+	Friends   *friend.Funnel   `json:"friends,omitempty" doc:"WeCom friends (企业微信好友) whom its cards brought; on one batch alone"`
 	State     cards.State      `json:"state" enum:"created,printed,active,frozen"`
 	Created   *cards.Signature `json:"created,omitempty"`
 	Approved  *cards.Signature `json:"approved,omitempty" doc:"the first of the two operators who activate"`
@@ -87,7 +89,12 @@ func (f Function) registerCards(api huma.API) {
 		Roles: []token.Role{token.RoleViewer, token.RoleOperator, token.RoleIntegration, token.RolePrinter}, Summary: "One batch",
 	}, func(ctx context.Context, in *BatchPath) (*rest.Body[batchAnswer], error) {
 		batch, err := f.Store.Batch(ctx, in.ID)
-		return rest.Answer(shownBatch(batch)), err
+		if err != nil {
+			return nil, err
+		}
+		shown := shownBatch(batch)
+		shown.Friends, err = f.friends(ctx, in.ID)
+		return rest.Answer(shown), err
 	})
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/card-batches/{id}/cards.csv", ID: "batch-codes", Tag: "cards", Roles: printers,
@@ -114,6 +121,20 @@ func (f Function) registerCards(api huma.API) {
 		frozen := batch.Freeze(f.whoCalls(ctx), f.Clock())
 		return rest.Answer(shownBatch(frozen)), f.Store.ChangeBatch(ctx, batch, frozen)
 	})
+}
+
+// friends sums up whom the batch's cards brought.
+func (f Function) friends(ctx context.Context, batch string) (*friend.Funnel, error) {
+	cohorts, tallies, err := f.Store.FriendCohorts(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := f.rules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	funnel := friend.FunnelOf(cohorts, tallies, f.Clock(), rules.Zone())
+	return &funnel, nil
 }
 
 func (f Function) whoCalls(ctx context.Context) string {

@@ -264,7 +264,7 @@ var assertions = []assertion{
 					broken(s.role, "statement "+s.sid+" names no partitions")
 				}
 				for _, key := range keys {
-					if !strings.ContainsAny(key[:min(1, len(key))], "ACDIKMNOPQRTUX") || len(key) > 1 && key[1] != '#' {
+					if !strings.ContainsAny(key[:min(1, len(key))], "ABCDFIKMNOPQRTUX") || len(key) > 1 && key[1] != '#' {
 						broken(s.role, "statement "+s.sid+" names "+key+", which is no tag of shared/table/keys.go")
 					}
 				}
@@ -398,6 +398,25 @@ var assertions = []assertion{
 		for _, e := range d.events("SQS") {
 			if e.properties.at("MaximumBatchingWindowInSeconds").number() > 1 {
 				broken(e.String(), "waits more than a second for a fuller batch")
+			}
+		}
+	}},
+	{"greeting", "a new friend can be greeted for 20 seconds: nobody stands before him in the queue, and nobody's slow call beside him", func(d *deployment, broken func(string, string)) {
+		for _, e := range d.events("SQS") {
+			queue := local(e.properties.at("Queue").text())
+			if e.function != "WelcomeFriends" {
+				continue
+			}
+			if e.properties.at("BatchSize").number() != 1 || e.properties.at("MaximumBatchingWindowInSeconds").number() != 0 {
+				broken(e.String(), "does not take one message at a time, at once")
+			}
+			if d.resources[queue].at("DelaySeconds").number() != 0 {
+				broken(queue, "holds messages back")
+			}
+			for _, name := range d.functions() {
+				if sends := slices.Contains(d.allowed(name, "sqs:SendMessage"), "local:"+queue); sends && name != "ReceiveOrders" && name != "Operate" {
+					broken(queue, "is also the queue of "+name)
+				}
 			}
 		}
 	}},

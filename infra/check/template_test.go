@@ -51,6 +51,12 @@ func TestTemplateCatches(t *testing.T) {
 		"partial failures": {{"", "            FunctionResponseTypes: [ReportBatchItemFailures]\n", ""}},
 		"concurrency":      {{"", "            ScalingConfig: {MaximumConcurrency: 10}\n", ""}},
 		"window":           {{"", "MaximumBatchingWindowInSeconds: 0", "MaximumBatchingWindowInSeconds: 2"}},
+		"greeting": {
+			{"  WelcomeFriends:", "BatchSize: 1\n", "BatchSize: 10\n"},
+			{"  WelcomeFriends:", "MaximumBatchingWindowInSeconds: 0", "MaximumBatchingWindowInSeconds: 1"},
+			{"  FriendsQueue:", "      VisibilityTimeout: 180\n", "      VisibilityTimeout: 180\n      DelaySeconds: 5\n"},
+			{"  WelcomeFriends:", "Queue: !GetAtt FriendsQueue.Arn", "Queue: !GetAtt OrdersQueue.Arn"},
+		},
 		"dead queues":      {{"", "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt OrdersDeadQueue.Arn\n        maxReceiveCount: 5\n", ""}, {"", "maxReceiveCount: 5", "maxReceiveCount: 4"}, {"  OrdersDeadQueue:", "MessageRetentionPeriod: 1209600", "MessageRetentionPeriod: 345600"}, {"  OrdersQueue:", "MessageRetentionPeriod: 345600", "MessageRetentionPeriod: 1209600"}},
 		"queue encryption": {{"", "SqsManagedSseEnabled: true", "SqsManagedSseEnabled: false"}},
 		"table safety": {

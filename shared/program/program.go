@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"reflect"
 	"strings"
 	"sync"
@@ -46,7 +47,26 @@ type Brand struct {
 	Contact  string            `json:"contact" maxLength:"200" doc:"how a customer reaches the brand: shown where a card is refused"`
 	Homepage string            `json:"homepage,omitempty" maxLength:"200"`
 	Links    map[string]string `json:"links,omitempty" doc:"where a reminder leads, by channel; \"\" is the default"`
+	// Welcome greets a new WeCom friend; WeCom takes 4,000 bytes.
+	Welcome string `json:"welcome,omitempty" maxLength:"4000" doc:"what a new WeCom friend is greeted with (欢迎语); empty leaves it to the staff"`
+	// FriendLink is a WeCom acquisition link (获客链接).
+	FriendLink string `json:"friend_link,omitempty" maxLength:"200" doc:"the WeCom acquisition link (获客链接) on a card's page, https://work.weixin.qq.com/ca/…"`
 }
+
+// FriendURL is the FriendLink with the State that its friends will come with;
+// "" without a link.
+func (b Brand) FriendURL(state string) string {
+	link, err := url.Parse(b.FriendLink)
+	if err != nil || b.FriendLink == "" {
+		return "" // Validate refused every other link
+	}
+	query := link.Query()
+	query.Set("customer_channel", state)
+	link.RawQuery = query.Encode()
+	return link.String()
+}
+
+const maxWelcome = 4000 // bytes, of WeCom's text
 
 //go:embed default.json
 var files embed.FS
@@ -89,6 +109,12 @@ func (d Document) Validate() error {
 		return loyalty.Invalid("/brand/colour", "malformed", `a colour is written "#c8102e"`)
 	case !isCurrency(d.Currency):
 		return loyalty.Invalid("/currency", "malformed", `a currency is an ISO 4217 code such as "CNY"`)
+	}
+	if link, err := url.Parse(d.Brand.FriendLink); err != nil || d.Brand.FriendLink != "" && (link.Scheme != "https" || link.Host == "") {
+		return loyalty.Invalid("/brand/friend_link", "malformed", "an acquisition link begins with https://work.weixin.qq.com/ca/")
+	}
+	if len(d.Brand.Welcome) > maxWelcome {
+		return loyalty.Invalid("/brand/welcome", "out_of_range", "a greeting has 4000 bytes at most, which is some 1300 Chinese characters")
 	}
 	if _, err := time.LoadLocation(d.TimeZone); err != nil || d.TimeZone == "" || d.TimeZone == "Local" {
 		return loyalty.Invalid("/time_zone", "unknown", `a time zone is an IANA name such as "Asia/Shanghai"`)

@@ -208,6 +208,35 @@ func CardKey(batch string, serial int64) Key {
 	return Key{join("C", batch, fmt.Sprint(serial)), "A"}
 }
 
+// CardFriendKey is the friend whom a card brought.
+func CardFriendKey(batch string, serial int64) Key {
+	key := CardKey(batch, serial)
+	key.SK += "#F"
+	return key
+}
+
+// FriendFactKey is the nth fact of the log of one WeCom contact (外部联系人),
+// from 1; see FactKey.
+func FriendFactKey(external string, seq int) Key {
+	return Key{join("F", external), fmt.Sprintf("E#%06d", seq)}
+}
+
+// FriendFactPrefix begins the sort keys of a contact's facts.
+const FriendFactPrefix = "E#"
+
+// FriendTallyShards is into how many items the count of one cohort of friends
+// is cut.
+const FriendTallyShards = 4
+
+// FriendTallyKey counts the friends whom one arm's cards of a batch brought on
+// one day; which of its shards, the contact says.
+func FriendTallyKey(batch, day string, arm int, external string) Key {
+	return Key{FriendTallyPK(batch), join("F", day, fmt.Sprint(arm), fmt.Sprint(shard(external, FriendTallyShards)))}
+}
+
+// FriendTallyPK lists the counts of a batch's friends by day.
+func FriendTallyPK(batch string) string { return join("B", batch) }
+
 // BudgetKey counts what a coupon template has given away.
 func BudgetKey(template string) Key { return Key{join("Q", template), "A"} }
 

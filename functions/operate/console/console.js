@@ -255,6 +255,7 @@ const words = {
   queue_orders: ["订单", "orders"],
   queue_coupons: ["发券", "coupons"],
   queue_messages: ["消息", "messages"],
+  queue_friends: ["企微好友", "WeCom friends"],
   queue_schedules: ["定时", "schedules"],
   queuesLead: ["处理多次仍失败的消息成为死信，不会丢失。查明原因后可重投：同一件事不会重复生效。", "A message that fails at every try becomes a dead letter; none is lost. Redrive it once the cause is known: nothing takes effect twice."],
   queuesAdmin: ["队列仅管理员可以查看和重投。您的角色：{0}。", "Queues are for admins. Your role: {0}."],
