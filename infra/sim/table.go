@@ -319,7 +319,7 @@ func kindOf(key table.Key) itemKind {
 		return checkInItem
 	case tag == "O#" && sort == table.FactPrefix:
 		return factItem
-	case tag == "C#" && key.SK == "A":
+	case tag == "C#":
 		return cardItem
 	case tag == "Q#" && key.SK == "A":
 		return budgetItem

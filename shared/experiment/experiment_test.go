@@ -99,6 +99,11 @@ func TestTheFunnelCountsEachStep(t *testing.T) {
 	if diff := cmp.Diff(want, funnels); diff != "" {
 		t.Error(diff)
 	}
+	if diff := cmp.Diff(experiment.Funnel{
+		Cards: 1500, Redeemed: 8, Added: 6, Retained: 3, Undecided: 1, Claimed: 2, Repurchased: 1, Spent: 48_000,
+	}, experiment.Total(funnels)); diff != "" {
+		t.Error(diff)
+	}
 	for measure, events := range map[experiment.Measure]int{
 		experiment.MeasureRedeemed: 7, experiment.MeasureAdded: 6, experiment.MeasureRetained: 3,
 	} {

@@ -64,6 +64,22 @@ func (f *Funnel) Count(card Card, retention time.Duration, now time.Time) {
 	}
 }
 
+// Total is the funnel of all arms together.
+func Total(funnels []Funnel) Funnel {
+	var total Funnel
+	for _, f := range funnels {
+		total.Cards += f.Cards
+		total.Redeemed += f.Redeemed
+		total.Added += f.Added
+		total.Retained += f.Retained
+		total.Undecided += f.Undecided
+		total.Claimed += f.Claimed
+		total.Repurchased += f.Repurchased
+		total.Spent += f.Spent
+	}
+	return total
+}
+
 // PerFriend is what one added friend cost in fen, rounded down (单个加粉成本);
 // false while there is none.
 func (f Funnel) PerFriend() (loyalty.Fen, bool) {

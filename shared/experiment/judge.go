@@ -15,8 +15,8 @@ type Arm struct {
 	// CardFen is what making and packing one card costs, PrizeFen the mean
 	// worth of a prize of the arm's pool. The pool's mean is taken, not what
 	// was won so far: prizes are dealt without regard to anything, so the luck
-	// of the draw says nothing about an arm. Where any arm costs nothing, all
-	// are compared per card.
+	// of the draw says nothing about an arm. Where a CardFen is not known (0),
+	// all arms are compared per card.
 	CardFen, PrizeFen float64
 }
 
@@ -123,7 +123,7 @@ type Result struct {
 // shared equally among the pairs (Bonferroni).
 func Judge(arms []Arm, plan Plan) Result {
 	result := Result{Unit: PerYuan}
-	if slices.ContainsFunc(arms, func(a Arm) bool { return a.CardFen <= 0 && a.PrizeFen <= 0 }) {
+	if slices.ContainsFunc(arms, func(a Arm) bool { return a.CardFen <= 0 }) {
 		result.Unit = PerCard
 		arms = slices.Clone(arms)
 		for i := range arms {

@@ -84,3 +84,9 @@ func cardItem(code cards.Code, redemption Redemption) table.Item {
 	item.Attributes["msk"] = table.String(table.HistorySK(redemption.At, item.Key))
 	return item
 }
+
+// Redemptions is one page of the redeemed cards of one shard of a batch, in
+// order of their numbers. It may lag behind by a moment: it is for counting.
+func (s Store) Redemptions(ctx context.Context, batch string, shard, limit int, cursor string) ([]Redemption, string, error) {
+	return documents[Redemption](ctx, s.Table, table.Query{PK: table.CardPK(batch, shard), Limit: limit, Cursor: cursor, Consistency: table.Eventual})
+}
