@@ -47,8 +47,8 @@ type funnelAnswer struct {
 	Printed     int         `json:"printed" doc:"cards of the arm"`
 	Redeemed    rateAnswer  `json:"redeemed"`
 	Added       *rateAnswer `json:"added,omitempty" doc:"cards whose holder became a friend (加粉); absent until the batch brought the first"`
-	Retained    *rateAnswer `json:"retained,omitempty" doc:"friends who were not removed within retained_days of being added, these days being over (留存)"`
-	Undecided   int         `json:"undecided,omitempty" doc:"friends whose retained_days are not over"`
+	Retained    *rateAnswer `json:"retained,omitempty" doc:"friends who stayed for retained_days (留存)"`
+	Undecided   int         `json:"undecided,omitempty" doc:"friends still, but their retained_days are not over"`
 	Claimed     rateAnswer  `json:"order_claimed" doc:"redeemed cards whose holder has an order (订单绑定)"`
 	Repurchased rateAnswer  `json:"repurchased" doc:"redeemed cards whose holder paid an order after he redeemed (首次复购)"`
 	Spent       loyalty.Fen `json:"spent" doc:"fen: making and packing all cards, and the prizes that were won"`
@@ -97,7 +97,7 @@ type pairAnswer struct {
 type ResultQuery struct {
 	BatchPath
 	By           experiment.Measure `query:"by" enum:"redeemed,added,retained" default:"retained" doc:"the step that arms are compared by"`
-	RetainedDays int                `query:"retained_days" minimum:"1" maximum:"90" default:"7" doc:"a friend who is removed within so many days is not retained"`
+	RetainedDays int                `query:"retained_days" minimum:"1" maximum:"90" default:"7" doc:"who left before so many whole days is not retained"`
 }
 
 func (f Function) registerResult(api huma.API) {
@@ -124,7 +124,7 @@ func (f Function) batchResult(ctx context.Context, in ResultQuery) (batchResult,
 		return batchResult{}, err
 	}
 	now := f.Clock()
-	count := counting{store: f.Store, batch: batch, retention: time.Duration(in.RetainedDays) * 24 * time.Hour, now: now, left: resultMost}
+	count := counting{store: f.Store, batch: batch, left: resultMost}
 	funnels, err := count.funnels(ctx)
 	if err != nil {
 		return batchResult{}, err
@@ -218,11 +218,9 @@ func shownFunnel(funnel experiment.Funnel, friends bool) funnelAnswer {
 
 // counting is one walk over the redeemed cards of a batch.
 type counting struct {
-	store     store.Store
-	batch     cards.Batch
-	retention time.Duration
-	now       time.Time
-	left      int // cards that may still be counted; below 0 when there were more
+	store store.Store
+	batch cards.Batch
+	left  int // cards that may still be counted; below 0 when there were more
 }
 
 func (c *counting) funnels(ctx context.Context) ([]experiment.Funnel, error) {
@@ -276,7 +274,7 @@ func (c *counting) count(ctx context.Context, redemptions []store.Redemption, fu
 				card.Repurchased = card.Repurchased || bought.Last.After(r.At)
 			}
 		}
-		funnels[r.Arm].Count(card, c.retention, c.now)
+		funnels[r.Arm].Count(card)
 	}
 	return nil
 }

@@ -73,39 +73,47 @@ func TestSampleSizes(t *testing.T) {
 	}
 }
 
-var day = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-
-const week = 7 * 24 * time.Hour
+var day = time.Date(2026, 11, 1, 0, 0, 0, 0, time.FixedZone("CST", 8*3600))
 
 func TestTheFunnelCountsEachStep(t *testing.T) {
-	now := day.AddDate(0, 0, 30)
+	now := day.AddDate(0, 0, 20)
 	funnels := experiment.Funnels([]int{1000, 500}, 30)
 	for _, card := range []experiment.Card{
 		{Arm: 0, Prize: 500},
-		{Arm: 0, Prize: 0, Added: day, Claimed: true, Repurchased: true},
-		{Arm: 0, Prize: 500, Added: day, Removed: day.Add(week - time.Second)},           // lost on the last day
-		{Arm: 0, Prize: 500, Added: day, Removed: day.Add(week)},                         // the gift's week was over
-		{Arm: 0, Prize: 500, Added: now.Add(-week + time.Second)},                        // too early to tell
-		{Arm: 0, Prize: 500, Added: now.Add(-week)},                                      // just not
-		{Arm: 0, Prize: 500, Added: now.Add(-time.Hour), Removed: now.Add(-time.Minute)}, // lost already
+		{Arm: 0},
+		{Arm: 0, Prize: 500, Claimed: true},
+		{Arm: 0, Claimed: true, Repurchased: true},
+		{Arm: 0, Prize: 500},
+		{Arm: 0},
+		{Arm: 0},
+		{Arm: 0},
+		{Arm: 0},
+		{Arm: 0},
 		{Arm: 1, Claimed: true},
 	} {
-		funnels[card.Arm].Count(card, week, now)
+		funnels[card.Arm].Count(card)
+	}
+	for _, friends := range []experiment.Friends{
+		{Arm: 0, Day: day, Added: 5, Gone: map[int]int{0: 1, 6: 1, 7: 1}}, // the last stayed his week
+		{Arm: 0, Day: day.AddDate(0, 0, 12), Added: 1},                    // the week of all of them is just over
+		{Arm: 0, Day: day.AddDate(0, 0, 13), Added: 2, Gone: map[int]int{0: 1}},
+	} {
+		funnels[friends.Arm].CountFriends(friends, 7, now)
 	}
 	want := []experiment.Funnel{
-		{Cards: 1000, Redeemed: 7, Added: 6, Retained: 3, Undecided: 1, Claimed: 1, Repurchased: 1, Spent: 30_000 + 3000},
+		{Cards: 1000, Redeemed: 10, Added: 8, Retained: 4, Undecided: 1, Claimed: 2, Repurchased: 1, Spent: 30_000 + 1500},
 		{Cards: 500, Redeemed: 1, Claimed: 1, Spent: 15_000},
 	}
 	if diff := cmp.Diff(want, funnels); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(experiment.Funnel{
-		Cards: 1500, Redeemed: 8, Added: 6, Retained: 3, Undecided: 1, Claimed: 2, Repurchased: 1, Spent: 48_000,
+		Cards: 1500, Redeemed: 11, Added: 8, Retained: 4, Undecided: 1, Claimed: 3, Repurchased: 1, Spent: 46_500,
 	}, experiment.Total(funnels)); diff != "" {
 		t.Error(diff)
 	}
 	for measure, events := range map[experiment.Measure]int{
-		experiment.MeasureRedeemed: 7, experiment.MeasureAdded: 6, experiment.MeasureRetained: 3,
+		experiment.MeasureRedeemed: 10, experiment.MeasureAdded: 8, experiment.MeasureRetained: 4,
 	} {
 		if got := funnels[0].Events(measure); got != events {
 			t.Errorf("%s: %d", measure, got)
@@ -120,8 +128,9 @@ func TestAnAddedFriendCosts(t *testing.T) {
 		t.Error("nobody cost something")
 	}
 	for range 1000 {
-		f.Count(experiment.Card{Prize: 100, Added: day}, week, day)
+		f.Count(experiment.Card{Prize: 100})
 	}
+	f.CountFriends(experiment.Friends{Day: day, Added: 1000}, 7, day)
 	if fen, _ := f.PerFriend(); fen != 220 {
 		t.Errorf("a friend costs %d fen", fen)
 	}
@@ -131,16 +140,14 @@ func TestAnAddedFriendCosts(t *testing.T) {
 func TestArmsAreRankedByWhatIsRetainedForTheMoney(t *testing.T) {
 	now := day.AddDate(0, 0, 30)
 	funnels := experiment.Funnels([]int{10_000, 10_000}, 30)
-	for i := range 1200 { // the red packet: 12 % come, two of five leave
-		card := experiment.Card{Arm: 0, Prize: 100, Added: day}
-		if i%5 < 2 {
-			card.Removed = day.Add(time.Hour)
+	bring := func(arm, friends, leave int) {
+		for range friends {
+			funnels[arm].Count(experiment.Card{Prize: 100})
 		}
-		funnels[0].Count(card, week, now)
+		funnels[arm].CountFriends(experiment.Friends{Day: day, Added: friends, Gone: map[int]int{1: leave}}, 7, now)
 	}
-	for range 1000 { // the coupon: 10 % come and stay
-		funnels[1].Count(experiment.Card{Arm: 1, Prize: 100, Added: day}, week, now)
-	}
+	bring(0, 1200, 480) // the red packet: 12 % come, two of five leave
+	bring(1, 1000, 0)   // the coupon: 10 % come and stay
 	judged := func(measure experiment.Measure, prizes ...loyalty.Fen) experiment.Result {
 		var arms []experiment.Arm
 		for i, f := range funnels {

@@ -10,10 +10,16 @@ import (
 type Card struct {
 	Arm         int
 	Prize       loyalty.Fen // what its prize is worth
-	Added       time.Time   // the holder became a friend (加粉); zero for never
-	Removed     time.Time   // and stopped being one (删除好友); zero for not
 	Claimed     bool        // an order is the holder's (订单绑定)
 	Repurchased bool        // he paid an order after he redeemed the card (首次复购)
+}
+
+// Friends are those whom the cards of one arm brought on one day (加粉).
+type Friends struct {
+	Arm   int
+	Day   time.Time // its first instant in the brand's time zone
+	Added int
+	Gone  map[int]int // of these, who left, by how many whole days they stayed
 }
 
 // Funnel is how far the cards of one arm came. Every number counts cards; a
@@ -22,8 +28,8 @@ type Funnel struct {
 	Cards       int // printed (印刷)
 	Redeemed    int // 核销
 	Added       int // 加粉
-	Retained    int // added, and not removed within the days of retention (留存)
-	Undecided   int // added, and those days are not over: neither retained nor lost yet
+	Retained    int // friends who stayed for the days of retention (留存)
+	Undecided   int // friends still, but those days are not over
 	Claimed     int // 订单绑定
 	Repurchased int // 首次复购
 	Spent       loyalty.Fen
@@ -39,9 +45,8 @@ func Funnels(cards []int, cardCost loyalty.Fen) []Funnel {
 	return funnels
 }
 
-// Count adds one redeemed card. A friend is retained when he was one for the
-// whole retention after he was added.
-func (f *Funnel) Count(card Card, retention time.Duration, now time.Time) {
+// Count adds one redeemed card.
+func (f *Funnel) Count(card Card) {
 	f.Redeemed++
 	f.Spent += card.Prize
 	if card.Claimed {
@@ -50,17 +55,23 @@ func (f *Funnel) Count(card Card, retention time.Duration, now time.Time) {
 	if card.Repurchased {
 		f.Repurchased++
 	}
-	if card.Added.IsZero() {
-		return
+}
+
+// CountFriends adds the friends of one day. Who left before so many whole days
+// is not retained (流失); whether the others are is decided for all of a day
+// together, once the last of them has had the time.
+func (f *Funnel) CountFriends(friends Friends, days int, now time.Time) {
+	stay := friends.Added
+	for stayed, gone := range friends.Gone {
+		if stayed < days {
+			stay -= gone
+		}
 	}
-	f.Added++
-	until := card.Added.Add(retention)
-	switch {
-	case !card.Removed.IsZero() && card.Removed.Before(until):
-	case now.Before(until):
-		f.Undecided++
-	default:
-		f.Retained++
+	f.Added += friends.Added
+	if now.Before(friends.Day.AddDate(0, 0, 1+days)) {
+		f.Undecided += stay
+	} else {
+		f.Retained += stay
 	}
 }
 

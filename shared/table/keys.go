@@ -209,7 +209,8 @@ const CardShards = 16
 
 // CardKey is a card that somebody has redeemed, one of its batch's in order of
 // the serial. A card that nobody touched has no item: its signature and its
-// batch say all about it.
+// batch say all about it. A partition holds many cards, so whatever else is
+// kept of one has a sort key that begins with this one's and "#".
 func CardKey(batch string, serial int64) Key {
 	return Key{CardPK(batch, int(serial%CardShards)), fmt.Sprintf("%07d", serial)}
 }
