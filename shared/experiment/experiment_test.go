@@ -206,6 +206,18 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// However plain it looks: the sequences are asymptotic.
+func TestTwentyEventsAreTheLeastToJudgeBy(t *testing.T) {
+	plan := experiment.PlanFor(100)
+	few := experiment.Judge([]experiment.Arm{arm(100, 19), arm(100, 0)}, plan)
+	if few.Verdict != experiment.VerdictCannotTell || few.More < 20./19 {
+		t.Errorf("%+v", few)
+	}
+	if enough := experiment.Judge([]experiment.Arm{arm(100, 20), arm(100, 0)}, plan); enough.Verdict != experiment.VerdictWinner {
+		t.Errorf("%+v", enough)
+	}
+}
+
 // At the planned size the sequence is 1.55 times as wide as one look's
 // interval, and nowhere narrower in its standard errors.
 func TestTheSequenceIsNarrowestAtItsPlan(t *testing.T) {
