@@ -96,7 +96,7 @@ type Result struct {
 	// Best are the arms that none is known to be better than, best value first:
 	// one for VerdictWinner.
 	Best []int
-	More float64 // see Pair; the most that a pair of the leading arm needs
+	More float64 // see Pair; the most that a pair of Best needs
 }
 
 // Judge compares arms. It may be asked as often as one likes: the chance that
@@ -173,10 +173,8 @@ func (r *Result) conclude() {
 		return
 	}
 	r.Verdict = VerdictNoDifference
-	leader := r.Best[0]
 	for _, pair := range r.Pairs {
-		other := pair.A + pair.B - leader
-		if (pair.A == leader || pair.B == leader) && slices.Contains(r.Best, other) && pair.Verdict == VerdictCannotTell {
+		if pair.Verdict == VerdictCannotTell && slices.Contains(r.Best, pair.A) && slices.Contains(r.Best, pair.B) {
 			r.Verdict = VerdictCannotTell
 			r.More = max(r.More, pair.More)
 		}
