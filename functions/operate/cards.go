@@ -32,6 +32,8 @@ type batchBody struct {
 	ValidFrom time.Time `json:"valid_from"`
 	ValidTo   time.Time `json:"valid_to" doc:"first instant after the window"`
 	RulesText string    `json:"rules_text,omitempty" maxLength:"4000" doc:"shown to customers on the card's page and with the prize rules"`
+
+	CardCost loyalty.Fen `json:"card_cost,omitempty" minimum:"0" maximum:"10000" doc:"what making and packing one card costs, in fen; results reckon with it"`
 }
 
 type armBody struct {
@@ -105,6 +107,7 @@ func (f Function) registerCards(api huma.API) {
 		Summary: "A sheet of QR codes that prints true on A4, up to 480 cards a call",
 	}, f.sheet)
 	f.registerRules(api)
+	f.registerResult(api)
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/card-batches/{id}/activation", ID: "activate-batch", Act: "card-batch.activate", Tag: "cards", Roles: shopkeepers,
 		Summary: "Activate: 202 for the first operator, 200 for a second, different one",
@@ -240,6 +243,7 @@ func shownBatch(batch cards.Batch) batchAnswer {
 		Created: batch.Created, Approved: batch.Approved, Activated: batch.Activated, Frozen: batch.Frozen,
 		batchBody: batchBody{
 			Name: batch.Name, Count: batch.Count, ValidFrom: batch.ValidFrom, ValidTo: batch.ValidTo, RulesText: batch.RulesText, Arms: []armBody{},
+			CardCost: batch.CardCost,
 		},
 	}
 	for _, arm := range batch.Arms {

@@ -135,7 +135,13 @@ func (f *Function) show(r *http.Request, raw string, p *page) error {
 	if err != nil {
 		return err
 	}
-	p.Batch, p.Form = batch, batch.Arms[draws.Arm(code.Card)].Form
+	arm := batch.Arms[draws.Arm(code.Card)]
+	p.Batch, p.Form = batch, arm.Form
+	if r.Method == http.MethodGet {
+		// Scans (扫码) are counted from the log by batch and arm: who only looks
+		// writes nothing.
+		f.Log.InfoContext(r.Context(), "card scanned", "batch", batch.ID(), "arm", arm.Name, "redeemed", found.Redemption != nil)
+	}
 	if found.Redemption != nil {
 		p.View = viewTaken
 		return f.date(r.Context(), p, found.Redemption.At)

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/huitou/huitou/shared/table"
@@ -319,7 +320,7 @@ func kindOf(key table.Key) itemKind {
 		return checkInItem
 	case tag == "O#" && sort == table.FactPrefix:
 		return factItem
-	case tag == "C#" && key.SK == "A":
+	case tag == "C#" && !strings.Contains(key.SK, "#"):
 		return cardItem
 	case tag == "Q#" && key.SK == "A":
 		return budgetItem
