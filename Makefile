@@ -27,7 +27,7 @@ check: ## format, vet, static analysis, imports, template, generated files fresh
 	$(GO) mod verify
 	$(GO) test -count=1 ./infra/check/...
 
-generate: ## writes the OpenAPI document from the code
+generate: ## writes the OpenAPI document and the program's JSON Schema from the code
 	$(GO) run ./infra/openapi/generate
 
 cli: ## builds the command line into bin/huitou

@@ -184,8 +184,8 @@ func TestDiscountStoredValueAndGiftsOfAnOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []points.Line{
-		{ID: "1", Quantity: 1, Paid: 9_000, StoredValue: 3_000, Rate: points.Rate{Points: 60, PerFen: 9_000}, Because: []points.Reason{points.ReasonStoredValue}},
-		{ID: "2", Category: "milk-powder", Quantity: 1, Paid: 18_000, StoredValue: 6_000, Rate: points.Rate{Points: 120, PerFen: 18_000}, Because: []points.Reason{points.ReasonStoredValue}},
+		{ID: "1", Quantity: 1, Paid: 9_000, Shipping: 200, StoredValue: 3_000, Rate: points.Rate{Points: 60, PerFen: 9_000}, Because: []points.Reason{points.ReasonStoredValue}},
+		{ID: "2", Category: "milk-powder", Quantity: 1, Paid: 18_000, Shipping: 400, StoredValue: 6_000, Rate: points.Rate{Points: 120, PerFen: 18_000}, Because: []points.Reason{points.ReasonStoredValue}},
 		{ID: "3", Quantity: 1, Gift: true, Rate: points.Rate{PerFen: 100}, Because: []points.Reason{points.ReasonGift}},
 	}
 	if diff := cmp.Diff(want, log[0].Lines); diff != "" {

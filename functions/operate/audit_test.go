@@ -160,7 +160,7 @@ var acts = []soundAct{
 }
 
 // unrecorded are the calls that ask with a POST and change nothing.
-var unrecorded = []string{"preview-audience"}
+var unrecorded = []string{"preview-audience", "simulate-program"}
 
 type documented struct {
 	OperationID string `json:"operationId"`

@@ -81,10 +81,8 @@ func (f Function) Handler() http.Handler {
 	mux := http.NewServeMux()
 	f.Register(rest.New(mux))
 	f.registerConsole(mux)
-	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		_, _ = w.Write(openAPI) // a reader who went away needs no answer
-	})
+	mux.HandleFunc("GET /openapi.json", document("application/json; charset=utf-8", openAPI))
+	mux.HandleFunc("GET /program.schema.json", document("application/schema+json; charset=utf-8", programSchema))
 	caller := func(ctx context.Context) string {
 		operator, _ := rest.Operator(ctx)
 		return operator.Name
@@ -92,6 +90,14 @@ func (f Function) Handler() http.Handler {
 	return f.authenticate(rest.Strict(mux, func(next http.Handler) http.Handler {
 		return idempotency.Handler(f.Store, f.Clock, caller, next)
 	}))
+}
+
+// document serves a document that anybody may read.
+func document(contentType string, content []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		_, _ = w.Write(content) // a reader who went away needs no answer
+	}
 }
 
 // Handle makes the Lambda handler.

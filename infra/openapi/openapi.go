@@ -19,18 +19,27 @@ import (
 	"github.com/huitou/huitou/shared/rest"
 )
 
-// File is where the document is committed, from the root of the repository.
-const File = "functions/operate/openapi.json"
+// Files are where the documents are committed, from the root of the
+// repository, and what makes each.
+var Files = map[string]func() ([]byte, error){
+	"functions/operate/openapi.json":        Document,
+	"functions/operate/program.schema.json": ProgramSchema,
+}
 
 // Document is the document as it should be committed.
 func Document() ([]byte, error) {
+	raw, err := json.MarshalIndent(published().OpenAPI(), "", " ")
+	return append(raw, '\n'), err
+}
+
+func published() huma.API {
 	api := rest.New(http.NewServeMux())
 	operate.Function{Log: slog.Default()}.Register(api)
 	members.Function{Log: slog.Default()}.Register(api)
 	describeHooks(api)
 	describeCards(api)
-	raw, err := json.MarshalIndent(api.OpenAPI(), "", " ")
-	return append(raw, '\n'), err
+	bound(api.OpenAPI().Components.Schemas.Map())
+	return api
 }
 
 type (

@@ -14,7 +14,6 @@ import (
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
-	"github.com/huitou/huitou/shared/tiers"
 )
 
 // attempts bounds how often a lost race is decided again. Two facts of one
@@ -239,31 +238,15 @@ func (p *posting) day() string { return p.news.Fact.At.In(p.zone).Format(time.Da
 // freeze writes the rules in force into the fact, so that no later change of
 // the program reaches it.
 func (p *posting) freeze(order *points.Order, fact *points.Fact) {
-	fact.Program = p.rules.Version
 	if order.Settled || fact.Kind == points.FactSettled {
 		fact.Until = p.rules.Points.Expiry.Until(p.now, p.zone)
 	}
-	if fact.Kind != points.FactPaid {
-		return
+	if fact.Kind == points.FactPaid {
+		fact.Lines = order.Unknown(fact.Lines)
 	}
-	window := p.rules.Points.WindowOf(p.news.Order.Channel)
-	fact.Window = &window
-	fact.Lines = order.Unknown(fact.Lines)
-	for i, line := range fact.Lines {
-		fact.Lines[i].Category = p.rules.Repurchase.CategoryOf(line.Category, line.SKU)
-	}
-	fact.Lines = p.rules.Points.Freeze(points.Payment{
-		Channel: p.news.Order.Channel, PaidAt: fact.At, Zone: p.zone, Lines: fact.Lines, Granted: order.Granted(), Buyer: p.buyer,
+	*fact = p.rules.Freeze(*fact, points.Payment{
+		Channel: p.news.Order.Channel, Zone: p.zone, Granted: order.Granted(), Buyer: p.buyer,
 	})
-	if p.rules.Tiers == nil {
-		return
-	}
-	fact.Month = tiers.MonthOf(fact.At, p.zone)
-	for i, line := range fact.Lines {
-		if !line.Gift {
-			fact.Lines[i].Growth = points.Rate(p.rules.Tiers.Growth)
-		}
-	}
 }
 
 func (p *posting) points() points.Account { return p.known().Points(p.now) }

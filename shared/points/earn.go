@@ -31,15 +31,15 @@ type Bonuses struct {
 // time zone. A day that a month does not have does not come in it.
 type MemberDay struct {
 	Days    []int `json:"days" maxItems:"31" doc:"days of the month, 1 to 31"`
-	Percent int64 `json:"percent" minimum:"0" maximum:"1000"`
+	Percent int64 `json:"percent" minimum:"0" maximum:"1000" doc:"percent on these days"`
 }
 
 // Campaign is a bonus for what is paid from From on and before To.
 type Campaign struct {
 	Name       string            `json:"name" minLength:"1" maxLength:"40" doc:"stands beside the points that it gave"`
-	From       time.Time         `json:"from"`
+	From       time.Time         `json:"from" doc:"the first moment"`
 	To         time.Time         `json:"to" doc:"the first moment after it"`
-	Percent    int64             `json:"percent" minimum:"0" maximum:"1000"`
+	Percent    int64             `json:"percent" minimum:"0" maximum:"1000" doc:"percent of the rate"`
 	Categories []string          `json:"categories,omitempty" doc:"of these categories alone; of all when absent"`
 	Channels   []loyalty.Channel `json:"channels,omitempty" doc:"on these channels alone; on all when absent"`
 }
@@ -204,9 +204,6 @@ func (r Rules) room(p Payment) (room loyalty.Points, reason Reason, capped bool)
 
 // freeze is Freeze for one line, before the caps.
 func (r Rules) freeze(p Payment, line Line) Line {
-	if !r.ShippingEarns {
-		line.Shipping = 0
-	}
 	if line.Gift && !r.GiftsEarn {
 		line.Rate, line.Because = Rate{0, r.Rate.PerFen}, []Reason{ReasonGift}
 		return line
@@ -222,12 +219,16 @@ func (r Rules) freeze(p Payment, line Line) Line {
 	if line.Paid == 0 {
 		return line
 	}
-	base := line.Paid + line.Shipping
-	if line.Shipping > 0 {
+	var shipping loyalty.Fen
+	if r.ShippingEarns {
+		shipping = line.Shipping
+	}
+	base := line.Paid + shipping
+	if shipping > 0 {
 		line.Because = append(line.Because, ReasonShipping)
 	}
 	if !r.StoredValueEarns && line.StoredValue > 0 {
-		base = max(0, line.Paid-line.StoredValue) + max(0, line.Shipping-max(0, line.StoredValue-line.Paid))
+		base = max(0, line.Paid-line.StoredValue) + max(0, shipping-max(0, line.StoredValue-line.Paid))
 		line.Because = append(line.Because, ReasonStoredValue)
 	}
 	if base != line.Paid {

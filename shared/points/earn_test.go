@@ -181,7 +181,7 @@ func TestFreezeChangesNothingOfAPlainLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What stands in the log is what is billed: a plain program adds nothing to it.
-	if want := `{"id":"1","sku":"A","quantity":2,"paid":10000,"rate":{"points":1,"per_fen":100}}`; string(raw) != want {
+	if want := `{"id":"1","sku":"A","quantity":2,"paid":10000,"rate":{"points":1,"per_fen":100},"shipping":600}`; string(raw) != want {
 		t.Errorf("got  %s\nwant %s", raw, want)
 	}
 }

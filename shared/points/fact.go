@@ -61,14 +61,15 @@ type Line struct {
 	ID       string      `json:"id"`
 	SKU      string      `json:"sku,omitempty"`
 	Category string      `json:"category,omitempty"`
+	Listed   bool        `json:"listed,omitempty"` // the event named no category: a list of SKUs in the rules did
 	Quantity int64       `json:"quantity"`
 	Paid     loyalty.Fen `json:"paid"`            // net for all units, after every discount, without shipping
 	Rate     Rate        `json:"rate"`            // frozen when it was paid, see Rules.Freeze
 	Growth   Rate        `json:"growth,omitzero"` // growth value (成长值), likewise
 
 	Gift bool `json:"gift,omitempty"` // came as a gift (赠品), whatever was paid for it
-	// Shipping is the line's share of the shipping (运费), kept only where it
-	// earns.
+	// Shipping is the line's share of the shipping (运费), whether it earns or
+	// not: other rules may be asked what they would have given.
 	Shipping loyalty.Fen `json:"shipping,omitempty"`
 	// StoredValue is what of Paid, and beyond it of Shipping, came from stored
 	// value (储值).

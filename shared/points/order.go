@@ -253,7 +253,7 @@ func (o *Order) entries(fact Fact, account Account) []Entry {
 			line.until = fact.Until
 			entries, account = o.move(entries, account, line, EntryEarn, granted, line.Growth.On(line.Paid))
 		}
-		kept := line.Paid - o.refunded(line)
+		kept := o.kept(line)
 		claw, shrink := line.Rate.On(kept)-line.held, line.Growth.On(kept)-line.grown
 		if claw != 0 || shrink != 0 {
 			entries, account = o.move(entries, account, line, EntryClaw, claw, shrink)
@@ -315,6 +315,9 @@ func (o *Order) move(entries []Entry, account Account, line *lineState, kind Ent
 	line.grown += growth
 	return append(entries, entry), account.Plus(entry)
 }
+
+// kept is what of the money paid for a line was not given back.
+func (o *Order) kept(line *lineState) loyalty.Fen { return line.Paid - o.refunded(line) }
 
 // refunded is the money given back on a line. Single refunds and an export's
 // running total tell of the same money, so the larger of the two counts; never

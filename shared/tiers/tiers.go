@@ -19,9 +19,9 @@ import (
 
 // Rules is the tiers section of the program.
 type Rules struct {
-	Growth   Growth   `json:"growth"`
+	Growth   Growth   `json:"growth" doc:"what purchases count"`
 	Window   Window   `json:"window" doc:"over which months growth counts"`
-	Demotion Demotion `json:"demotion" enum:"at_once,one_level_at_period_end"`
+	Demotion Demotion `json:"demotion" enum:"at_once,one_level_at_period_end" doc:"what follows when a member falls short of his level: another tier at once, or one level less at the end of its period"`
 	Levels   []Level  `json:"levels" minItems:"1" maxItems:"20" doc:"by growth, lowest first"`
 }
 
@@ -29,7 +29,7 @@ type Rules struct {
 // once per line.
 type Growth struct {
 	Points loyalty.Points `json:"points" minimum:"0" maximum:"10000" doc:"growth for each per_fen of net paid goods"`
-	PerFen loyalty.Fen    `json:"per_fen" minimum:"1" maximum:"1000000000"`
+	PerFen loyalty.Fen    `json:"per_fen" minimum:"1" maximum:"1000000000" doc:"the amount, in fen, that gives growth once"`
 }
 
 // Window is over which months growth counts (考核周期).
@@ -60,8 +60,8 @@ const (
 
 // Level is one tier.
 type Level struct {
-	ID     string         `json:"id" pattern:"^[a-z0-9-]{1,32}$"`
-	Name   string         `json:"name" minLength:"1" maxLength:"40"`
+	ID     string         `json:"id" pattern:"^[a-z0-9-]{1,32}$" doc:"chosen by the brand, for ever"`
+	Name   string         `json:"name" minLength:"1" maxLength:"40" doc:"customers see it"`
 	Growth loyalty.Points `json:"growth" minimum:"1" maximum:"1000000000" doc:"what must count to reach it"`
 }
 
