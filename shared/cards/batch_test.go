@@ -330,16 +330,18 @@ func TestNoStepOfItsLifeChangesABatchsCards(t *testing.T) {
 		for range rapid.IntRange(1, 8).Draw(t, "steps") {
 			who := rapid.SampledFrom([]string{"li", "wang", "zhao"}).Draw(t, "who")
 			at := from.Add(time.Duration(rapid.IntRange(-100, 3000).Draw(t, "hours")) * time.Hour)
-			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			switch rapid.IntRange(0, 4).Draw(t, "step") {
 			case 0, 1:
 				b, _ = b.Activate(who, at)
 			case 2:
-				b, _ = b.Print()
+				b, _ = b.Print(who, manifest, at)
 			case 3:
+				b, _ = b.Receive(who, manifest, at)
+			case 4:
 				b = b.Freeze(who, at)
 			}
 		}
-		b.State, b.Approved, b.Activated, b.Frozen = made.State, nil, nil, nil
+		b.State, b.Printed, b.Received, b.Approved, b.Activated, b.Frozen = made.State, nil, nil, nil, nil, nil
 		if diff := cmp.Diff(made, b); diff != "" {
 			t.Fatal(diff)
 		}
