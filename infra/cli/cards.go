@@ -27,6 +27,7 @@ type cardsCommands struct {
 	Activate CardsActivateCommand `cmd:"" help:"Activate a batch; two operators have to."`
 	Freeze   CardsFreezeCommand   `cmd:"" help:"Close a batch for good."`
 	Export   CardsExportCommand   `cmd:"" help:"Write all codes and addresses to a CSV file for the printing house."`
+	PDF      CardsPDFCommand      `cmd:"" name:"pdf" help:"Write cards as a PDF with bleed and crop marks."`
 	QR       CardsQRCommand       `cmd:"" name:"qr" help:"Draw a card's QR code (二维码)."`
 }
 
