@@ -178,6 +178,27 @@ var sheetStyle string
 
 var sheetPage = template.Must(template.New("sheet").Parse(sheetFile))
 
+const (
+	sheetHint = "扫码，或输入 Scan, or type"
+	brandSize = 4.0
+	hintSize  = 2.4
+)
+
+// lettersFor is the size of the letters of a line that fits a width, largest
+// at most. Which font the browser has is unknown: a Chinese letter is as wide
+// as it is high, and 0.62 of it is ample for most others.
+func lettersFor(line string, width, largest float64) float64 {
+	wide := 0.0
+	for _, r := range line {
+		if r >= 0x2E80 {
+			wide++
+		} else {
+			wide += 0.62
+		}
+	}
+	return min(largest, width/max(wide, 1))
+}
+
 // sheetCSP lets a sheet load nothing and run nothing.
 var sheetCSP = "default-src 'none'; style-src " + pagestyle.Hash(sheetStyle) + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -185,6 +206,9 @@ type sheetShown struct {
 	Batch      cards.Batch
 	ID         string
 	Brand      string
+	BrandSize  float64 // of its letters
+	Hint       string
+	HintSize   float64
 	Colour     string
 	From, Upto int // printed numbers
 	Style      template.CSS
@@ -221,8 +245,11 @@ func (f Function) sheet(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	text := layout.Face(0).Text
 	shown := sheetShown{
-		Batch: run.batch, ID: run.batch.ID(), Brand: rules.Brand.Name, Colour: rules.Brand.Colour, From: run.from + 1, Upto: run.end,
+		Batch: run.batch, ID: run.batch.ID(), From: run.from + 1, Upto: run.end,
+		Brand: rules.Brand.Name, BrandSize: lettersFor(rules.Brand.Name, text.Width, brandSize), Colour: rules.Brand.Colour,
+		Hint: sheetHint, HintSize: lettersFor(sheetHint, text.Width, hintSize),
 		Style: template.CSS(sheetStyle), Marks: layout.Marks(), // #nosec G203 -- our own file
 	}
 	var all []sheetCard
