@@ -430,3 +430,41 @@ func TestEveryCardOfTheSheetIsScannedBack(t *testing.T) {
 		t.Errorf("past the end: %d", status)
 	}
 }
+
+// A new root key signs new batches, while the old one's are exported as before;
+// once it is out of use nobody makes its codes again.
+func TestKeysAreRotated(t *testing.T) {
+	b := open(t)
+	old := cards.RootKey{ID: 'K', Secret: [32]byte{1, 2, 3}}
+	id := b.newBatch("old", withCanaries(2))
+	path := "/v1/card-batches/" + id
+	_, codes, _ := b.get(path+"/cards.csv", adminToken)
+	_, canaries, _ := b.get(path+"/canaries", adminToken)
+	rotate := func(roots ...cards.RootKey) {
+		keys, err := cards.NewKeyring(roots...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.function.Keys = keys
+		b.Handler = b.function.Handler()
+	}
+	rotate(cards.RootKey{ID: 'M', Secret: [32]byte{4}}, old)
+	if made := b.newBatch("new", batch); !strings.HasPrefix(made, "M-") {
+		t.Errorf("the new batch is %s", made)
+	}
+	if _, again, _ := b.get(path+"/cards.csv", adminToken); again != codes {
+		t.Error("the old batch's codes changed")
+	}
+	if _, again, _ := b.get(path+"/canaries", adminToken); again != canaries {
+		t.Error("the old batch's canaries changed")
+	}
+	rotate(cards.RootKey{ID: 'M', Secret: [32]byte{4}})
+	for _, file := range []string{"cards.csv", "sheet.html", "canaries"} {
+		if status, answer, _ := b.get(path+"/"+file, adminToken); status != http.StatusConflict || refusal(t, answer) != "card_key_retired" {
+			t.Errorf("%s: %d %.200s", file, status, answer)
+		}
+	}
+	if status, shown, _ := b.get(path, adminToken); status != http.StatusOK || field(t, shown, "print_run") != "102" {
+		t.Errorf("the batch itself: %d %s", status, shown)
+	}
+}
