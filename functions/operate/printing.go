@@ -42,7 +42,7 @@ func (f Function) registerPrinting(api huma.API) {
 		Summary: "The cards to take out before packing (暗桩), by their printed numbers; the printing house must not know them",
 	}, f.canaries)
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/card-batches/{id}/printing", ID: "print-batch", Tag: "cards", Roles: shopkeepers,
+		Method: http.MethodPost, Path: "/v1/card-batches/{id}/printing", ID: "print-batch", Act: "card-batch.print", Tag: "cards", Roles: shopkeepers,
 		Summary: "Record the file that went to the printing house (送印)",
 	}, func(ctx context.Context, in *manifestOf) (*rest.Body[batchAnswer], error) {
 		return f.changeBatch(ctx, in.ID, func(b cards.Batch, operator string, now time.Time) (cards.Batch, error) {
@@ -50,7 +50,7 @@ func (f Function) registerPrinting(api huma.API) {
 		})
 	})
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/card-batches/{id}/receipt", ID: "receive-batch", Tag: "cards", Roles: shopkeepers,
+		Method: http.MethodPost, Path: "/v1/card-batches/{id}/receipt", ID: "receive-batch", Act: "card-batch.receive", Tag: "cards", Roles: shopkeepers,
 		Summary: "Record that the cards came back (到货), held against the file they were made of; only then can they be activated",
 	}, func(ctx context.Context, in *manifestOf) (*rest.Body[batchAnswer], error) {
 		return f.changeBatch(ctx, in.ID, func(b cards.Batch, operator string, now time.Time) (cards.Batch, error) {
