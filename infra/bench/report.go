@@ -27,6 +27,7 @@ type Report struct {
 	Work    map[string]Work  `json:"work"`
 	Engine  map[string]Rate  `json:"engine"`
 	Orders  Orders           `json:"orders"`
+	Exports map[int]Export   `json:"exports"`
 	Starts  map[string]Start `json:"starts"`
 }
 
@@ -47,6 +48,9 @@ func report(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if r.Orders, err = measureStack(ctx); err != nil {
+		return err
+	}
+	if r.Exports, err = measureExports(ctx); err != nil {
 		return err
 	}
 	if r.Starts, err = measureStarts(ctx); err != nil {
@@ -98,6 +102,12 @@ func (r Report) print(out io.Writer) error {
 	}
 	row("orders accepted, 64 clients", number(r.Orders.Accepted.PerSecond), number(r.Orders.Accepted.P50), number(r.Orders.Accepted.P99), "-", "")
 	row("orders credited, whole stack", number(r.Orders.PerSecond), "", "", fmt.Sprint(stackTarget), verdict(r.Orders.PerSecond >= stackTarget))
+	row("\nCARD CODES exported", "per second", "MiB huitou", "MiB stack", "target", "")
+	for _, count := range exportSizes {
+		e := r.Exports[count]
+		row(fmt.Sprintf("%d to a file", count), number(e.PerSecond), mebibytes(e.Client), mebibytes(e.Stack),
+			fmt.Sprintf("%s MiB huitou", mebibytes(exportMemory)), verdict(e.Client <= exportMemory))
+	}
 	row("\nCOLD START, spawn to first GET /next", "CPU ms", "ratio", "wall ms", "target", "", "MB", "target", "")
 	for _, name := range slices.Sorted(maps.Keys(r.Starts)) {
 		s := r.Starts[name]
@@ -122,6 +132,8 @@ func verdict(kept bool) string {
 	}
 	return "OVER"
 }
+
+func mebibytes(n int64) string { return number(float64(n) / (1 << 20)) }
 
 func number(n float64) string {
 	switch {
