@@ -116,8 +116,8 @@ func TestBatchesThatCannotBeCreated(t *testing.T) {
 			}
 		})
 	}
-	if len(b.seen) != 0 {
-		t.Errorf("%d requests were made", len(b.seen))
+	if b.asked() != 0 {
+		t.Errorf("%d requests were made", b.asked())
 	}
 }
 
@@ -192,12 +192,12 @@ func TestExportGoesOnAfterAnInterrupt(t *testing.T) {
 	id := b.batch("x", many)
 	out := filepath.Join(t.TempDir(), "cards.csv")
 	ctx, interrupt := context.WithCancel(t.Context())
-	b.before = func(_ http.ResponseWriter, r *http.Request) bool {
+	b.first(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Query().Get("from") == "20000" {
 			interrupt()
 		}
 		return false
-	}
+	})
 	code, _, errText := run(t, ctx, "cards", "export", id, "--out", out)
 	if code != 1 || !strings.Contains(errText, "interrupted\n20000 of 45000 cards are in ") || !strings.Contains(errText, "run the same command again") {
 		t.Errorf("exit code %d, %s", code, errText)
@@ -205,7 +205,7 @@ func TestExportGoesOnAfterAnInterrupt(t *testing.T) {
 	if _, err := os.Stat(out); !os.IsNotExist(err) {
 		t.Errorf("a part got the name of the whole: %v", err)
 	}
-	b.before = nil
+	b.first(nil)
 	before := b.calls("GET", "/v1/card-batches/"+id+"/cards.csv")
 	b.done("cards", "export", id, "--out", out)
 	// One call asks how many there are, one makes sure that the part is of this
@@ -275,7 +275,7 @@ func TestExportTakesCardsOnly(t *testing.T) {
 			b := openBrand(t)
 			id := b.batch("x", 1)
 			counted := false
-			b.before = func(w http.ResponseWriter, r *http.Request) bool {
+			b.first(func(w http.ResponseWriter, r *http.Request) bool {
 				if !counted || !strings.HasSuffix(r.URL.Path, ".csv") {
 					counted = true
 					return false
@@ -283,7 +283,7 @@ func TestExportTakesCardsOnly(t *testing.T) {
 				w.Header().Set("X-Total-Count", "1")
 				_, _ = io.WriteString(w, answer)
 				return true
-			}
+			})
 			out := filepath.Join(t.TempDir(), "cards.csv")
 			code, _, errText := run(t, t.Context(), "cards", "export", id, "--out", out)
 			if code != 1 || !strings.Contains(errText, "the answer is not one that huitou gives") {
@@ -310,7 +310,7 @@ func TestFilesThatCannotBeWritten(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(folder, "d.part"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	before := len(b.seen)
+	before := b.asked()
 	for name, test := range map[string]struct{ path, want string }{
 		"a directory":      {folder, "is a directory"},
 		"a device":         {"/dev/null", "is not a plain file"},
@@ -325,7 +325,7 @@ func TestFilesThatCannotBeWritten(t *testing.T) {
 			}
 		})
 	}
-	if len(b.seen) != before {
+	if b.asked() != before {
 		t.Error("requests were made")
 	}
 	for name, test := range map[string]struct{ path, want string }{
