@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -63,7 +64,10 @@ const (
 )
 
 // operations are metered each in a shop of its own.
-var operations = []operation{
+var operations = slices.Concat(earnings, spendings)
+
+// earnings are orders, cards, coupons and reminders.
+var earnings = []operation{
 	{"order credited, a member's first", 6, func(s *shop) (Units, error) {
 		return s.delivered(s.paid(0, 1, regular))
 	}},
@@ -297,7 +301,7 @@ func after(err error, meter func() (Units, error)) (Units, error) {
 // event is one event of the nth order, as receiveorders queues it.
 func (s *shop) event(kind orders.Type, buyer, order int, lines ...orders.Line) []byte {
 	event := orders.Event{
-		Type: kind, Channel: "tmall", Shop: "flagship", OrderID: fmt.Sprintf("2156%015d", order), OccurredAt: paidAt,
+		Type: kind, Channel: "tmall", Shop: "flagship", OrderID: orderID(order), OccurredAt: paidAt,
 		Currency: "CNY", Buyer: orders.Buyer{ID: identity(buyer).Value, PhoneLast4: "0000"}, Lines: lines,
 	}
 	if kind == orders.TypeRefunded {
@@ -309,6 +313,8 @@ func (s *shop) event(kind orders.Type, buyer, order int, lines ...orders.Line) [
 	}
 	return body
 }
+
+func orderID(order int) string { return fmt.Sprintf("2156%015d", order) }
 
 func (s *shop) paid(buyer, order int, category string) []byte {
 	return s.event(orders.TypePaid, buyer, order, orders.Line{LineID: "1", SKU: "SKU-0400", Category: category, Quantity: 2, Paid: 39_800})
