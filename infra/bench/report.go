@@ -24,6 +24,7 @@ type Report struct {
 	Commit  string           `json:"commit"`
 	At      time.Time        `json:"at"`
 	Units   map[string]Units `json:"units"`
+	Growth  []Growth         `json:"growth"`
 	Work    map[string]Work  `json:"work"`
 	Engine  map[string]Rate  `json:"engine"`
 	Orders  Orders           `json:"orders"`
@@ -40,6 +41,13 @@ func report(ctx context.Context, out io.Writer) error {
 	var err error
 	if r.Units, err = meterUnits(ctx); err != nil {
 		return err
+	}
+	for _, members := range growthSizes {
+		rows, err := measureGrowth(ctx, members, growthDue, glances)
+		if err != nil {
+			return err
+		}
+		r.Growth = append(r.Growth, rows...)
 	}
 	if r.Work, err = measureWork(ctx, func(work) string { return workLength }); err != nil {
 		return err
@@ -87,6 +95,12 @@ func (r Report) print(out io.Writer) error {
 			target, mark = fmt.Sprintf("%g write", o.target), verdict(u.Write <= o.target)
 		}
 		row(o.name, number(u.Write), number(u.Read), number(u.Trips), target, mark)
+	}
+	row("\nDUE WORK, one firing", "members", "write", "read", "round trips", "seconds", "MiB live", "target", "")
+	slices.SortStableFunc(r.Growth, func(a, b Growth) int { return strings.Compare(b.Work, a.Work) }) // in the order of a point's life
+	for _, g := range r.Growth {
+		row(fmt.Sprintf("%s, %d due", g.Work, g.Due), g.Members, number(g.Units.Write), number(g.Units.Read), number(g.Units.Trips),
+			number(g.Seconds), number(float64(g.HeapBytes)/(1<<20)), fmt.Sprintf("%d MiB", growthHeap>>20), verdict(g.HeapBytes <= growthHeap))
 	}
 	row("\nCPU of one operation", "ns", "allocations", "bytes", "target", "")
 	for _, one := range works {
