@@ -27,6 +27,7 @@ type Report struct {
 	Growth  []Growth         `json:"growth"`
 	Work    map[string]Work  `json:"work"`
 	Engine  map[string]Rate  `json:"engine"`
+	Member  Contended        `json:"one_member"`
 	Orders  Orders           `json:"orders"`
 	Exports map[int]Export   `json:"exports"`
 	Starts  map[string]Start `json:"starts"`
@@ -53,6 +54,9 @@ func report(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if r.Engine, err = measureEngine(ctx); err != nil {
+		return err
+	}
+	if r.Member, err = measureOneMember(ctx); err != nil {
 		return err
 	}
 	if r.Orders, err = measureStack(ctx); err != nil {
@@ -114,6 +118,8 @@ func (r Report) print(out io.Writer) error {
 		row("embedded engine, "+writers, number(engine.PerSecond), number(engine.P50), number(engine.P99), "1/4 of it",
 			fmt.Sprintf("%.2f, %s", engine.PerSecond/least.PerSecond, verdict(engine.PerSecond >= least.PerSecond/4)))
 	}
+	row(fmt.Sprintf("orders, refunds and spends of one member, %d at once", contenders), number(r.Member.PerSecond), number(r.Member.P50), number(r.Member.P99), "-",
+		fmt.Sprintf("%d told to try again", r.Member.Busy))
 	row("orders accepted, 64 clients", number(r.Orders.Accepted.PerSecond), number(r.Orders.Accepted.P50), number(r.Orders.Accepted.P99), "-", "")
 	row("orders credited, whole stack", number(r.Orders.PerSecond), "", "", fmt.Sprint(stackTarget), verdict(r.Orders.PerSecond >= stackTarget))
 	row("\nCARD CODES exported", "per second", "MiB huitou", "MiB stack", "target", "")

@@ -227,8 +227,9 @@ func (l *line) take() [][]byte {
 
 var shopKey = []byte("a key of the bench's shop, 32 bytes and more")
 
-func openShop(ctx context.Context) (*shop, error) {
-	engine := embedded.Memory()
+func openShop(ctx context.Context) (*shop, error) { return openShopOn(ctx, embedded.Memory()) }
+
+func openShopOn(ctx context.Context, engine *embedded.Engine) (*shop, error) {
 	s := &shop{
 		ctx: ctx, engine: engine, store: store.Store{Table: engine}, random: rand.NewChaCha8([32]byte{1}),
 		queued: &line{}, now: paidAt.Add(time.Minute),
