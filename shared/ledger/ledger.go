@@ -357,6 +357,7 @@ func granted(lines []points.Line) loyalty.Points {
 // count is what the fact changes in the member's purchase history and in when
 // the schedules must look at him.
 func (p *posting) count(before, after *points.Order) (changes []table.Change, conditions []table.Condition) {
+	changes = make([]table.Change, 0, 16) // as many as an order of one category brings
 	was := purchases(before)
 	is := purchases(after)
 	var orders int64
