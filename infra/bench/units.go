@@ -95,7 +95,7 @@ var earnings = []operation{
 		completed := s.event(orders.TypeCompleted, 0, 1)
 		return after(s.before(s.paid(0, 1, regular)), func() (Units, error) { return s.delivered(completed) })
 	}},
-	{"settlement of an order", noTarget, func(s *shop) (Units, error) {
+	{"settlement of an order", 6, func(s *shop) (Units, error) {
 		const due = 40
 		return after(s.bought(due, regular), func() (Units, error) {
 			return s.metered(due, func(ctx context.Context) error {
