@@ -1,8 +1,11 @@
 package operate_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -242,6 +245,37 @@ func TestBrandsOfEveryColourCanBeRead(t *testing.T) {
 		}
 		if light := colour != "#000000"; (palette[2] == "#000000") != light || light && palette[3] == colour {
 			t.Errorf("%s: ink %s, accent %s", colour, palette[2], palette[3])
+		}
+	}
+}
+
+// The console has a word for every kind of entry that the API can answer.
+func TestTheConsoleNamesEveryEntry(t *testing.T) {
+	raw, err := os.ReadFile("openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct{ Enum []any }
+			}
+		}
+	}
+	if err := json.Unmarshal(raw, &document); err != nil {
+		t.Fatal(err)
+	}
+	words, err := os.ReadFile("console/console.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := document.Components.Schemas["StatementEntry"].Properties["kind"].Enum
+	if len(kinds) < 10 {
+		t.Fatalf("kinds of entries: %v", kinds)
+	}
+	for _, kind := range kinds {
+		if !strings.Contains(string(words), fmt.Sprintf("\n  entry_%s: [", kind)) {
+			t.Errorf("console.js has no word for %s", kind)
 		}
 	}
 }
