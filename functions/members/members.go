@@ -96,19 +96,18 @@ func (f Function) Register(api huma.API) {
 	registerList(f, api, "/v1/me/points/ledger", "my-ledger", "My ledger, newest first", statement.Ledger)
 	registerList(f, api, "/v1/me/orders", "my-orders", "My orders, newest first", statement.Orders)
 	f.registerClaims(api)
-	registerList(f, api, "/v1/me/coupons", "my-coupons", "My coupons", func(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string) ([]statement.Coupon, string, error) {
-		held, next, err := s.Coupons(ctx, member, limit, cursor)
-		return statement.OfCoupons(held, f.Clock()), next, err
+	registerList(f, api, "/v1/me/coupons", "my-coupons", "My coupons", func(ctx context.Context, s store.Store, account store.Account, limit int, cursor string) ([]statement.Coupon, string, error) {
+		return statement.Coupons(ctx, s, account, limit, cursor, f.Clock())
 	})
 	register(f, api, http.MethodGet, "/v1/me/reminders", "my-reminders", "What the brand will remind me of", func(ctx context.Context, account store.Account, _ *struct{}) (rest.List[statement.Reminder], error) {
 		versions, err := f.Store.Programs(ctx)
 		return rest.List[statement.Reminder]{Items: statement.Reminders(account, program.At(versions, f.Clock()), f.Clock())}, err
 	})
 	register(f, api, http.MethodPut, "/v1/me/consents/{consent}", "give-my-consent", "Give a consent", func(ctx context.Context, account store.Account, in *consentPath) (struct{}, error) {
-		return struct{}{}, f.Store.Table.Write(ctx, store.UpdateAccount(account.Member, []table.Change{store.GiveConsent(in.Consent, f.Clock())}))
+		return struct{}{}, f.change(ctx, account, store.GiveConsent(in.Consent, f.Clock()))
 	})
 	register(f, api, http.MethodDelete, "/v1/me/consents/{consent}", "withdraw-my-consent", "Withdraw a consent, in one step", func(ctx context.Context, account store.Account, in *consentPath) (struct{}, error) {
-		return struct{}{}, f.Store.Table.Write(ctx, store.UpdateAccount(account.Member, []table.Change{store.WithdrawConsent(in.Consent)}))
+		return struct{}{}, f.change(ctx, account, store.WithdrawConsent(in.Consent)...)
 	})
 }
 
@@ -132,20 +131,35 @@ func register[I, O any](f Function, api huma.API, method, path, id, summary stri
 		})
 }
 
-// account is the caller's. A good token of a member who is gone opens nothing.
+// account is the caller's. A good token of a member who is gone opens nothing:
+// of one who never was, who was erased, or who is a part of another since. The
+// brand's page asks for a new token then, as when it runs out.
 func (f Function) account(ctx context.Context) (store.Account, error) {
 	account, err := f.Store.Account(ctx, caller(ctx))
-	if loyalty.KindOf(err) == loyalty.KindNotFound {
-		return account, loyalty.Refuse(loyalty.KindUnauthenticated, "token_invalid", "the member of this token is gone")
+	if loyalty.KindOf(err) == loyalty.KindNotFound || err == nil && account.Open() != nil {
+		return account, gone()
 	}
 	return account, err
 }
 
+func gone() error {
+	return loyalty.Refuse(loyalty.KindUnauthenticated, "token_invalid", "the member of this token is gone")
+}
+
+// change changes the caller's account, which may be gone since it was read.
+func (f Function) change(ctx context.Context, account store.Account, changes ...table.Change) error {
+	err := f.Store.Table.Write(ctx, store.UpdateAccount(account.Member, changes, store.Alive()))
+	if store.Refused(err) {
+		return gone()
+	}
+	return err
+}
+
 func registerList[T any](f Function, api huma.API, path, id, summary string,
-	page func(context.Context, store.Store, loyalty.MemberID, int, string) ([]T, string, error),
+	page func(context.Context, store.Store, store.Account, int, string) ([]T, string, error),
 ) {
 	register(f, api, http.MethodGet, path, id, summary, func(ctx context.Context, account store.Account, in *rest.Paging) (rest.List[T], error) {
-		items, next, err := page(ctx, f.Store, account.Member, in.Limit, in.Cursor)
+		items, next, err := page(ctx, f.Store, account, in.Limit, in.Cursor)
 		return rest.Page(items, next), err
 	})
 }

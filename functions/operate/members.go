@@ -113,7 +113,7 @@ func (f Function) registerMembers(api huma.API) {
 		Method: http.MethodDelete, Path: "/v1/members/{id}/consents/{consent}", ID: "withdraw-consent", Tag: "members", Roles: clerks,
 		Summary: "Withdraw a consent", Status: http.StatusNoContent,
 	}, func(ctx context.Context, in *ConsentPath) (*struct{}, error) {
-		return nil, f.change(ctx, in.member(), store.WithdrawConsent(in.Consent))
+		return nil, f.change(ctx, in.member(), store.WithdrawConsent(in.Consent)...)
 	})
 }
 
@@ -123,14 +123,18 @@ type ConsentPath struct {
 	Consent loyalty.Consent `path:"consent" enum:"membership,marketing,personalisation"`
 }
 
-// change changes an account that is there; KindNotFound code "member_unknown"
-// otherwise.
+// change changes the account of a person; KindNotFound code "member_unknown"
+// where there is none, and KindConflict as store.Account.Open says.
 func (f Function) change(ctx context.Context, member loyalty.MemberID, changes ...table.Change) error {
-	err := f.Store.Table.Write(ctx, store.UpdateAccount(member, changes))
-	if store.Refused(err) {
-		return loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
+	err := f.Store.Table.Write(ctx, store.UpdateAccount(member, changes, store.Alive()))
+	if !store.Refused(err) {
+		return err
 	}
-	return err
+	account, err := store.AccountRefused(err, 0, member)
+	if err != nil {
+		return err
+	}
+	return account.Open()
 }
 
 func (f Function) enrol(ctx context.Context, in *rest.Body[enrolBody]) (*struct {
@@ -232,7 +236,7 @@ func shownMember(account store.Account, now time.Time) member {
 
 // registerHistory adds a list that belongs to one member.
 func registerHistory[T any](f Function, api huma.API, path, id, summary string,
-	page func(context.Context, store.Store, loyalty.MemberID, int, string) ([]T, string, error),
+	page func(context.Context, store.Store, store.Account, int, string) ([]T, string, error),
 ) {
 	type input struct {
 		MemberPath
@@ -241,10 +245,11 @@ func registerHistory[T any](f Function, api huma.API, path, id, summary string,
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/members/{id}/" + path, ID: id, Tag: "members", Roles: readers, Summary: summary,
 	}, func(ctx context.Context, in *input) (*rest.Body[rest.List[T]], error) {
-		if _, err := f.Store.Account(ctx, in.member()); err != nil {
+		account, err := f.Store.Account(ctx, in.member())
+		if err != nil {
 			return nil, err
 		}
-		items, next, err := page(ctx, f.Store, in.member(), in.Limit, in.Cursor)
+		items, next, err := page(ctx, f.Store, account, in.Limit, in.Cursor)
 		if err != nil {
 			return nil, err
 		}
@@ -252,9 +257,8 @@ func registerHistory[T any](f Function, api huma.API, path, id, summary string,
 	})
 }
 
-func (f Function) coupons(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string) ([]statement.Coupon, string, error) {
-	held, next, err := s.Coupons(ctx, member, limit, cursor)
-	return statement.OfCoupons(held, f.Clock()), next, err
+func (f Function) coupons(ctx context.Context, s store.Store, account store.Account, limit int, cursor string) ([]statement.Coupon, string, error) {
+	return statement.Coupons(ctx, s, account, limit, cursor, f.Clock())
 }
 
 type memberToken struct {
@@ -263,7 +267,11 @@ type memberToken struct {
 }
 
 func (f Function) issueToken(ctx context.Context, in *MemberPath) (*rest.Body[memberToken], error) {
-	if _, err := f.Store.Account(ctx, in.member()); err != nil {
+	account, err := f.Store.Account(ctx, in.member())
+	if err != nil {
+		return nil, err
+	}
+	if err := account.Open(); err != nil {
 		return nil, err
 	}
 	idempotency.KeepSecret(ctx)

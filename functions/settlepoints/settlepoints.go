@@ -132,7 +132,7 @@ func (r *run) member(ctx context.Context, account store.Account) error {
 	}
 	changes, conditions := store.CreditAndRest(nil, account, next)
 	conditions = append(conditions, store.PendingStands(balance))
-	err = r.Store.Table.Write(ctx, store.UpdateAccount(account.Member, changes, conditions...))
+	err = r.Store.Table.Write(ctx, store.UpdateAsRead(account, changes, conditions...))
 	if store.Refused(err) {
 		return nil
 	}
@@ -155,6 +155,14 @@ func (r *run) endLots(ctx context.Context, member loyalty.MemberID, next time.Ti
 // the orders' logs, read strongly, are believed.
 func (r *run) pending(ctx context.Context, account store.Account) (orders []*points.Order, left loyalty.Points, err error) {
 	left = account.Balance.Pending
+	// What is pending of his parts is settled when their own calls come.
+	parts, err := r.Store.Parts(ctx, account)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, part := range parts {
+		left -= part.Balance.Pending
+	}
 	seen := map[loyalty.OrderKey]bool{{}: true} // a card's record names no order
 	cursor := ""
 	for left != 0 {

@@ -45,7 +45,8 @@ type brand struct {
 	T
 	store store.Store
 	known []loyalty.OrderKey
-	rules []program.Program // beside the program that ships with huitou
+	some  []loyalty.MemberID // the first few members
+	rules []program.Program  // beside the program that ships with huitou
 }
 
 func open(t T) *brand {
@@ -55,7 +56,8 @@ func open(t T) *brand {
 }
 
 // audited checks after every commit that each member's counters are the sum of
-// the entries in his orders' logs, and that no part of a balance is negative.
+// the entries in his orders' logs and his own facts, that no part of a balance is
+// negative, and that what is pending is what his orders and his parts' hold.
 type audited struct {
 	table.Table
 	*brand
@@ -68,12 +70,26 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 	}
 	calm := store.Store{Table: a.Table}
 	sums := map[loyalty.MemberID]points.Account{}
+	for _, member := range a.some {
+		sums[member] = points.Account{}
+	}
 	for _, key := range a.known {
 		log, err := calm.Log(context.Background(), key)
 		a.must(err)
 		for _, fact := range log {
 			for _, entry := range fact.Entries {
 				sums[fact.Member] = sums[fact.Member].Plus(entry)
+			}
+		}
+	}
+	held := map[loyalty.MemberID]loyalty.Points{}
+	for _, key := range a.known {
+		log, err := calm.Log(context.Background(), key)
+		a.must(err)
+		order := points.Replay(key, log)
+		for _, purchase := range order.Purchases() {
+			if !order.Settled {
+				held[order.Member] += purchase.Points
 			}
 		}
 	}
@@ -94,6 +110,13 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 		}
 		account, err := calm.Account(context.Background(), member)
 		a.must(err)
+		pending := held[member]
+		for _, part := range account.Parts {
+			pending += held[part]
+		}
+		if account.Balance.Pending != pending {
+			a.Fatalf("%d points of %s are pending, the orders hold %d", account.Balance.Pending, member, pending)
+		}
 		if account.Balance != sum.Balance {
 			a.Fatalf("the counters of %s are %+v, his entries add up to %+v", member, account.Balance, sum.Balance)
 		}
@@ -117,6 +140,9 @@ func (b *brand) must(err error) {
 
 func (b *brand) enrol(member loyalty.MemberID) {
 	b.Helper()
+	if len(b.some) < 10 {
+		defer func() { b.some = append(b.some, member) }()
+	}
 	b.must(b.store.Table.Write(context.Background(), store.CreateAccount(member, store.Profile{}, nil, day(-1, 0, 0))...))
 }
 

@@ -61,5 +61,6 @@ func (p *posting) claim(ctx context.Context, claim store.Claim) ([]table.Action,
 	if err != nil {
 		return nil, err
 	}
-	return append(p.commit(order, fact, nil), store.DecideClaim(claim, verdict)), nil
+	actions, err := p.commit(order, fact, nil)
+	return append(actions, store.DecideClaim(claim, verdict)), err
 }

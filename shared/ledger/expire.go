@@ -23,7 +23,7 @@ func EndLots(ctx context.Context, s store.Store, account store.Account, rest, no
 		expired += entry.Expired()
 	}
 	changes, conditions := store.CreditAndRest(fact.Entries, account, rest)
-	err := s.Table.Write(ctx, store.EndLots(fact, seen), store.UpdateAccount(account.Member, changes, conditions...))
+	err := s.Table.Write(ctx, store.EndLots(fact, seen), store.UpdateAsRead(account, changes, conditions...))
 	if store.Refused(err) {
 		return 0, nil
 	}

@@ -28,6 +28,8 @@ const (
 	FactReturned FactKind = "returned" // and given back
 	FactAdjusted FactKind = "adjusted" // an operator corrected the balance
 	FactExpired  FactKind = "expired"  // lots ended
+	FactMerged   FactKind = "merged"   // another member's account was taken in (会员合并)
+	FactUnmerged FactKind = "unmerged" // and let go again
 )
 
 // Fact is one line of an order's log. It is written once and never changed.
@@ -85,6 +87,10 @@ const (
 	EntryReturn EntryKind = "return" // given back by one that was cancelled or ran out
 	EntryAdjust EntryKind = "adjust" // by an operator, with a reason (人工调整)
 	EntryExpire EntryKind = "expire" // what was left when its lot ended (积分过期)
+	// What a member who was merged into this one holds, and what he took along
+	// when that was undone.
+	EntryMerge   EntryKind = "merge"
+	EntryUnmerge EntryKind = "unmerge"
 )
 
 // Entry is one line of a member's ledger (积分流水). A member's counters always

@@ -78,6 +78,25 @@ func EndedKey(member loyalty.MemberID, seen int64) Key {
 	return Key{join("M", string(member)), fmt.Sprintf("E#%09d", seen)}
 }
 
+// MergeKey is the fact that a member's account took in another's, or let it go,
+// by the id of the act.
+func MergeKey(member, part loyalty.MemberID, id string) Key {
+	return Key{join("M", string(member)), join("G", string(part), id)}
+}
+
+// MirrorKey is what the nth fact of an order's log did to a member whose part
+// the order's owner is.
+func MirrorKey(member, part loyalty.MemberID, order loyalty.OrderKey, seq int) Key {
+	return Key{
+		join("M", string(member)),
+		join("G", string(part), string(order.Channel), order.Shop, order.Order, fmt.Sprintf("%06d", seq)),
+	}
+}
+
+// ReservationPrefix begins the sort keys of a member's reservations and of what
+// they gave back.
+const ReservationPrefix = "V#"
+
 // ReservationOf reads whose reservation a key is, and its id; false for the
 // key of anything else.
 func ReservationOf(key Key) (member loyalty.MemberID, id string, ok bool) {

@@ -1,0 +1,302 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// MaxParts is how many members may be merged into one. Each is read wherever
+// the whole member is shown.
+const MaxParts = 10
+
+// Merge is a member's account being a part of another's (会员合并). The account
+// keeps what it holds and goes on posting its own orders, whose effect is
+// mirrored in the account of Into; nobody can do anything else with it.
+type Merge struct {
+	ID     string           `json:"id"`
+	Part   loyalty.MemberID `json:"part"`
+	Into   loyalty.MemberID `json:"into"`
+	By     Hand             `json:"by"`
+	Reason string           `json:"reason"`
+	// What the account of Into was before, as far as undoing needs it.
+	Covered  points.Entry        `json:"covered,omitzero"` // see points.Account.Absorb
+	Homeless bool                `json:"homeless,omitempty"`
+	Bought   map[string]Bought   `json:"bought,omitempty"` // of the categories that both know
+	Reminded map[string]Reminded `json:"reminded,omitempty"`
+}
+
+// Erasure is that the person behind an account was erased (注销): who did it and
+// why. The account and its ledger stay under the bare id.
+type Erasure struct {
+	By     Hand   `json:"by"`
+	Reason string `json:"reason"`
+}
+
+// Includes tells whether what a member owns counts with this account.
+func (a Account) Includes(member loyalty.MemberID) bool {
+	return a.Member == member || slices.Contains(a.Parts, member)
+}
+
+// Parts reads the accounts that are parts of one, in one round trip; none where
+// it has none.
+func (s Store) Parts(ctx context.Context, whole Account) ([]Account, error) {
+	if len(whole.Parts) == 0 {
+		return nil, nil
+	}
+	read, err := s.Accounts(ctx, table.Strong, whole.Parts...)
+	if err != nil {
+		return nil, err
+	}
+	var parts []Account
+	for _, part := range read {
+		if part != nil && part.Merged != nil && part.Merged.Into == whole.Member { // else it left since
+			parts = append(parts, *part)
+		}
+	}
+	return parts, nil
+}
+
+// Whole fails with KindConflict code "member_merged" for an account that is a
+// part of another's; it names that one.
+func (a Account) Whole() error {
+	if a.Merged == nil {
+		return nil
+	}
+	return loyalty.Refuse(loyalty.KindConflict, "member_merged", "the member was merged into "+string(a.Merged.Into)+"; use that one")
+}
+
+// Open fails as Whole does, and with KindConflict code "member_erased" where
+// the person was erased: nobody may act for him.
+func (a Account) Open() error {
+	if a.Erased != nil {
+		return loyalty.Refuse(loyalty.KindConflict, "member_erased", "the person was erased; only the ledger is kept")
+	}
+	return a.Whole()
+}
+
+// Alive holds that the person was not erased.
+func Alive() table.Condition { return table.Missing(accountErased) }
+
+// Together holds two accounts as they were read and makes part a part of whole.
+// entry is what whole takes in. It names in the merge what undoing needs.
+func Together(whole, part Account, merge Merge, entry points.Entry, program int64) []table.Action {
+	now := merge.By.At
+	changes, conditions := Credit([]points.Entry{entry}, whole)
+	conditions = append(conditions, whole.stands()...)
+	changes = append(changes, CountOrder(part.Orders, part.Paid, part.Refunded)...)
+	if whole.Home == "" && part.Home != "" {
+		merge.Homeless = true
+		changes = append(changes, Home(part.Home))
+	}
+	merge.Bought, merge.Reminded = map[string]Bought{}, map[string]Reminded{}
+	for _, category := range slices.Sorted(maps.Keys(part.Bought)) {
+		theirs := part.Bought[category]
+		own, known := whole.Bought[category]
+		if known {
+			merge.Bought[category] = own
+		}
+		if said, spoken := whole.Reminded[category]; spoken {
+			merge.Reminded[category] = said
+		}
+		after := own
+		after.Count, after.Quantity = own.Count+theirs.Count, own.Quantity+theirs.Quantity
+		if own.First.IsZero() || !theirs.First.IsZero() && theirs.First.Before(own.First) {
+			after.First = theirs.First
+		}
+		if theirs.Last.After(own.Last) {
+			after.Last, after.LastOrder = theirs.Last, theirs.LastOrder
+			if said, spoken := part.Reminded[category]; spoken && said.settles(theirs.Last) {
+				changes = append(changes, table.Set(accountReminded+category, table.String(said.text())))
+			}
+		}
+		changes = append(changes, changeBought(category, own, after)...)
+	}
+	for _, consent := range consents {
+		at, own := whole.Consents[consent]
+		_, theirs := part.Consents[consent]
+		switch {
+		case own && !theirs: // the stricter of the two
+			changes = append(changes, table.Remove(accountConsent+string(consent)),
+				table.SetIfMissing(accountKept+string(consent), table.String(table.Instant(at))))
+		case theirs && !own:
+			changes = append(changes, table.SetIfMissing(accountKept+string(consent), table.String(table.Instant(time.Time{}))))
+		}
+	}
+	changes = append(changes, table.Add(accountParts, 1), table.Set(accountPart+string(part.Member), table.String(merge.ID)))
+	if len(part.Bought) > 0 {
+		call, held := WakeRemind.Ask(whole, now)
+		changes, conditions = append(changes, call...), append(conditions, held)
+	}
+	conditions = append(conditions, Alive())
+
+	quiet, held := WakeRemind.Move(part.Member, part.RemindAt, time.Time{})
+	quiet = append(quiet, table.Set(accountMerged, table.String(string(merge.Into))), table.Set(accountMerge, encode(merge)))
+	return []table.Action{
+		putMerge(merge.ID, part.Member, points.Fact{Kind: points.FactMerged, At: now, Program: program, Member: whole.Member, Operator: merge.By.Operator, Reason: merge.Reason, Entries: []points.Entry{entry}}),
+		UpdateAccount(whole.Member, changes, conditions...),
+		UpdateAccount(part.Member, quiet, append(part.stands(), held, Alive(), counterStands(accountParts, 0))...),
+		table.Delete(table.RosterKey(part.Member)),
+	}
+}
+
+// Apart undoes Together: part is a member of its own again, as it stands. entry
+// is what whole lets go; fact says who did it.
+func Apart(whole, part Account, id string, fact points.Fact) []table.Action {
+	merge := *part.Merged
+	changes, conditions := Credit(fact.Entries, whole)
+	conditions = append(conditions, whole.stands()...)
+	changes = append(changes, CountOrder(-part.Orders, -part.Paid, -part.Refunded)...)
+	if merge.Homeless && whole.Orders == part.Orders {
+		changes = append(changes, table.Remove(accountHome))
+	}
+	var back []table.Change
+	for _, category := range slices.Sorted(maps.Keys(part.Bought)) {
+		theirs, all := part.Bought[category], whole.Bought[category]
+		own, known := merge.Bought[category]
+		after := all
+		after.Count, after.Quantity = all.Count-theirs.Count, all.Quantity-theirs.Quantity
+		if all.First.Equal(theirs.First) && (known || after.Count == 0) {
+			after.First = own.First
+		}
+		lent := all.LastOrder == theirs.LastOrder
+		if lent && (known || after.Count == 0) {
+			after.Last, after.LastOrder = own.Last, own.LastOrder
+		}
+		changes = append(changes, changeBought(category, all, after)...)
+		said, spoken := whole.Reminded[category]
+		if lent && spoken && said.Bought.Equal(theirs.Last) {
+			if part.Reminded[category] != said {
+				back = append(back, table.Set(accountReminded+category, table.String(said.text())))
+			}
+			restored := table.Remove(accountReminded + category)
+			if before, ok := merge.Reminded[category]; ok {
+				restored = table.Set(accountReminded+category, table.String(before.text()))
+			}
+			changes = append(changes, restored)
+		}
+	}
+	for _, consent := range consents {
+		_, given := whole.Consents[consent]
+		at, rests := whole.Kept[consent]
+		if _, theirs := part.Consents[consent]; theirs && !given && !rests {
+			back = append(back, table.Remove(accountConsent+string(consent))) // withdrawn while they were one
+		}
+		if len(whole.Parts) > 1 || !rests {
+			continue
+		}
+		changes = append(changes, table.Remove(accountKept+string(consent)))
+		if !given && !at.IsZero() {
+			changes = append(changes, table.Set(accountConsent+string(consent), table.String(table.Instant(at))))
+		}
+	}
+	changes = append(changes, table.Add(accountParts, -1), table.Remove(accountPart+string(part.Member)))
+
+	back = append(back, table.Remove(accountMerged), table.Remove(accountMerge))
+	held := part.stands()
+	if len(part.Bought) > 0 {
+		call, stands := WakeRemind.Ask(part, fact.At)
+		back, held = append(back, call...), append(held, stands)
+	}
+	return []table.Action{
+		putMerge(id, part.Member, fact),
+		UpdateAccount(whole.Member, changes, append(conditions, Alive())...),
+		UpdateAsRead(part, back, append(held, Alive())...),
+		table.Put(table.Item{Key: table.RosterKey(part.Member), Attributes: map[string]table.Value{}}),
+	}
+}
+
+var consents = []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarketing, loyalty.ConsentPersonalisation}
+
+// stands holds all that a merge rests on to what was read: the points, the
+// purchases (each of which asks for a schedule or moves a counter), the profile
+// and the consents.
+func (a Account) stands() []table.Condition {
+	conditions := []table.Condition{table.Equals(doc, encode(a.Profile)), WakeRemind.Unasked(a), WakeSettle.Unasked(a)}
+	for name, was := range map[string]int64{
+		accountAvailable: int64(a.Balance.Available), accountPending: int64(a.Balance.Pending), accountDebt: int64(a.Balance.Debt),
+		accountLots: a.LotsSeen, accountOrders: a.Orders, accountPaid: int64(a.Paid), accountRefunded: int64(a.Refunded),
+	} {
+		conditions = append(conditions, counterStands(name, was))
+	}
+	for _, consent := range consents {
+		if _, given := a.Consents[consent]; given {
+			conditions = append(conditions, ConsentStands(a, consent))
+		} else {
+			conditions = append(conditions, table.Missing(accountConsent+string(consent)))
+		}
+	}
+	return conditions
+}
+
+// changeBought moves a category's history from what it was to what it is, and
+// takes it away where it is nothing.
+func changeBought(category string, was, is Bought) []table.Change {
+	if is == (Bought{}) {
+		changes := []table.Change{}
+		for _, name := range []string{accountCount, accountQuantity, accountFirst, accountLast, accountLastOrder} {
+			changes = append(changes, table.Remove(name+category))
+		}
+		return changes
+	}
+	changes := CountPurchase(category, is.Count-was.Count, is.Quantity-was.Quantity)
+	if !is.First.Equal(was.First) {
+		changes = append(changes, table.Set(accountFirst+category, table.String(table.Instant(is.First))))
+	}
+	if !is.Last.Equal(was.Last) || is.LastOrder != was.LastOrder {
+		changes = append(changes, table.Set(accountLast+category, table.String(table.Instant(is.Last))),
+			table.Set(accountLastOrder+category, encode(is.LastOrder)))
+	}
+	return changes
+}
+
+func putMerge(id string, part loyalty.MemberID, fact points.Fact) table.Action {
+	return table.Put(ownItem(table.MergeKey(fact.Member, part, id), Record{Fact: fact}), table.Absent())
+}
+
+// MergeActed tells whether a merge or its undoing was committed under an id.
+func (s Store) MergeActed(ctx context.Context, whole, part loyalty.MemberID, id string) (bool, error) {
+	items, err := s.Table.Get(ctx, table.Strong, table.MergeKey(whole, part, id))
+	return err == nil && items[0] != nil, err
+}
+
+// Mirror puts what the nth fact of a part's order did to the account of the
+// whole; fact is that fact with the entries of the whole.
+func Mirror(part loyalty.MemberID, order loyalty.OrderKey, seq int, fact points.Fact) table.Action {
+	own := Record{Fact: fact, Mirror: &Mirrored{Part: part, Order: order, Seq: seq}}
+	own.Lines, own.Refunds, own.Window, own.Proof = nil, nil, nil, nil // the order's log has them
+	return table.Put(ownItem(table.MirrorKey(fact.Member, part, order, seq), own), table.Absent())
+}
+
+// ownItem is a fact of a member's own, listed in his history.
+func ownItem(key table.Key, record Record) table.Item {
+	item := documentItem(key, record)
+	item.Attributes["mpk"] = table.String(table.MemberPK(record.Member))
+	item.Attributes["msk"] = table.String(table.HistorySK(record.At, key))
+	return item
+}
+
+// Reserved tells whether any of the member's reservations is open.
+func (s Store) Reserved(ctx context.Context, member loyalty.MemberID) (bool, error) {
+	query := table.Query{PK: table.MemberPK(member), Prefix: table.ReservationPrefix, Limit: 1000, Consistency: table.Strong}
+	for {
+		page, err := s.Table.Query(ctx, query)
+		if err != nil {
+			return false, err
+		}
+		for _, item := range page.Items {
+			if item.Text(reservationState) == string(ReservationReserved) {
+				return true, nil
+			}
+		}
+		if page.Next == "" {
+			return false, nil
+		}
+		query.Cursor = page.Next
+	}
+}
