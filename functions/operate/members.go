@@ -47,6 +47,9 @@ type member struct {
 	Paid       loyalty.Fen       `json:"paid"`
 	Refunded   loyalty.Fen       `json:"refunded"`
 	Points     statement.Points  `json:"points"`
+	MergedFrom []mergedMember    `json:"merged_from,omitempty" doc:"members who were merged into this one; what they have counts here"`
+	MergedInto *mergedMember     `json:"merged_into,omitempty" doc:"the member as whose part this one counts; use that one"`
+	ErasedAt   *time.Time        `json:"erased_at,omitempty" doc:"when the person was erased; the ledger is kept"`
 }
 
 type shownIdentity struct {
@@ -69,7 +72,7 @@ func (f Function) registerMembers(api huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		return rest.Answer(shownMember(account, f.Clock())), nil
+		return f.wholeMember(ctx, account)
 	})
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/members/{id}/points", ID: "member-points", Tag: "members", Roles: readers,
@@ -170,10 +173,14 @@ func (f Function) enrol(ctx context.Context, in *rest.Body[enrolBody]) (*struct 
 	if err != nil {
 		return nil, err
 	}
+	shown, err := f.wholeMember(ctx, account)
+	if err != nil {
+		return nil, err
+	}
 	answer := &struct {
 		Status int
 		Body   member
-	}{http.StatusOK, shownMember(account, f.Clock())}
+	}{http.StatusOK, shown.Body}
 	if created {
 		answer.Status = http.StatusCreated
 	}
@@ -214,17 +221,16 @@ func (f Function) readIdentity(pointer string, in identityBody) (enrolment.Ident
 func shownMember(account store.Account, now time.Time) member {
 	m := member{
 		MemberID: account.Member, JoinedAt: account.JoinedAt, Home: account.Home,
-		Identities: []shownIdentity{}, Consents: []loyalty.Consent{},
+		Identities: shownIdentities(account), Consents: []loyalty.Consent{},
 		Birthday: account.Profile.Birthday, Facts: account.Profile.Facts,
 		Orders: account.Orders, Paid: account.Paid, Refunded: account.Refunded,
 		Points: statement.OfPoints(account, now),
 	}
-	for _, identity := range account.Profile.Identities {
-		shown := shownIdentity{identity.Kind, identity.Channel, identity.Value}
-		if identity.Shown != "" {
-			shown.Value = identity.Shown
-		}
-		m.Identities = append(m.Identities, shown)
+	if merge := account.Merged; merge != nil {
+		m.MergedInto = &mergedMember{merge.Into, merge.By.At, merge.By.Operator, merge.Reason}
+	}
+	if account.Erased != nil {
+		m.ErasedAt = &account.Erased.By.At
 	}
 	for _, consent := range []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarketing, loyalty.ConsentPersonalisation} {
 		if _, given := account.Consents[consent]; given {
@@ -232,6 +238,18 @@ func shownMember(account store.Account, now time.Time) member {
 		}
 	}
 	return m
+}
+
+func shownIdentities(account store.Account) []shownIdentity {
+	identities := []shownIdentity{}
+	for _, identity := range account.Profile.Identities {
+		shown := shownIdentity{identity.Kind, identity.Channel, identity.Value}
+		if identity.Shown != "" {
+			shown.Value = identity.Shown
+		}
+		identities = append(identities, shown)
+	}
+	return identities
 }
 
 // registerHistory adds a list that belongs to one member.

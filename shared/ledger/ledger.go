@@ -201,6 +201,10 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 	if p.account != nil && p.account.Member != p.member {
 		p.account, p.whole = nil, nil // of who was the owner before the race was lost
 	}
+	if order.Member == "" && p.account != nil && p.account.Erased != nil {
+		// The person was erased meanwhile, or a claim of his was left in the log.
+		p.member, p.account, p.news.Fact.Member, waitFor = "", nil, "", p.news.Identities
+	}
 	if look && p.account == nil && p.member != "" {
 		if err := p.look(ctx); err != nil {
 			return nil, nil, err
@@ -260,6 +264,9 @@ func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalt
 	conditions = append(conditions, held...)
 	if len(changes) == 0 {
 		return actions, nil
+	}
+	if order.Member == "" { // nobody who was erased gets an order
+		conditions = append(conditions, store.Alive())
 	}
 	mirrored, err := p.mirror(order, fact)
 	return append(append(actions, store.UpdateAsRead(p.known(), changes, conditions...)), mirrored...), err

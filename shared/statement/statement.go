@@ -257,10 +257,14 @@ type Reminder struct {
 	At       *time.Time       `json:"at,omitempty" doc:"when it was sent or skipped"`
 }
 
-// Reminders shows an account's reminders, by due date.
+// Reminders shows an account's reminders, by due date; none where nobody is
+// there to be reminded.
 func Reminders(account store.Account, rules program.Program, now time.Time) []Reminder {
 	shown := []Reminder{}
 	zone := rules.Zone()
+	if account.Open() != nil {
+		return shown
+	}
 	for category, bought := range account.Bought {
 		due, ok := rules.Repurchase.DueAt(category, bought.Last, zone)
 		if !ok {

@@ -205,6 +205,9 @@ func CardKey(batch string, serial int64) Key {
 	return Key{join("C", batch, fmt.Sprint(serial)), "A"}
 }
 
+// IsCard tells the key of a redeemed card from every other.
+func IsCard(key Key) bool { return strings.HasPrefix(key.PK, "C#") }
+
 // BudgetKey counts what a coupon template has given away.
 func BudgetKey(template string) Key { return Key{join("Q", template), "A"} }
 
