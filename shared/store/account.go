@@ -159,7 +159,6 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 		Paid:     loyalty.Fen(item.Int(accountPaid)),
 		Refunded: loyalty.Fen(item.Int(accountRefunded)),
 		Consents: map[loyalty.Consent]time.Time{},
-		Kept:     map[loyalty.Consent]time.Time{},
 		Bought:   map[string]Bought{},
 		Reminded: map[string]Reminded{},
 	}
@@ -226,6 +225,9 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 			a.Consents[loyalty.Consent(rest)] = instant(value.Text())
 			continue
 		case accountKept:
+			if a.Kept == nil {
+				a.Kept = map[loyalty.Consent]time.Time{}
+			}
 			a.Kept[loyalty.Consent(rest)] = instant(value.Text())
 			continue
 		case accountPart:

@@ -218,12 +218,10 @@ var consents = []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarke
 // and the consents.
 func (a Account) stands() []table.Condition {
 	conditions := []table.Condition{table.Equals(doc, encode(a.Profile)), WakeRemind.Unasked(a), WakeSettle.Unasked(a)}
-	for name, was := range map[string]int64{
-		accountAvailable: int64(a.Balance.Available), accountPending: int64(a.Balance.Pending), accountDebt: int64(a.Balance.Debt),
-		accountLots: a.LotsSeen, accountOrders: a.Orders, accountPaid: int64(a.Paid), accountRefunded: int64(a.Refunded),
-	} {
-		conditions = append(conditions, counterStands(name, was))
-	}
+	conditions = append(conditions,
+		counterStands(accountAvailable, int64(a.Balance.Available)), counterStands(accountPending, int64(a.Balance.Pending)),
+		counterStands(accountDebt, int64(a.Balance.Debt)), counterStands(accountLots, a.LotsSeen), counterStands(accountOrders, a.Orders),
+		counterStands(accountPaid, int64(a.Paid)), counterStands(accountRefunded, int64(a.Refunded)))
 	for _, consent := range consents {
 		if _, given := a.Consents[consent]; given {
 			conditions = append(conditions, ConsentStands(a, consent))
