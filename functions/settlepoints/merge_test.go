@@ -15,6 +15,7 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
 )
 
 func hand(at time.Time) store.Hand { return store.Hand{Operator: "wang", At: at} }
@@ -390,4 +391,53 @@ func paidBy(member loyalty.MemberID) points.Fact {
 
 func refunded(yuan loyalty.Fen) points.Fact {
 	return points.Fact{Kind: points.FactRefunded, At: day(20, 10, 0), Refunds: []points.Refund{{ID: "r", Line: "1", Amount: 100 * yuan}}}
+}
+
+// The whole is reminded for its parts, of no purchase twice, and under a cap that
+// counts what went to either; afterwards each has his own last purchase again.
+func TestTheWholeIsRemindedForBoth(t *testing.T) {
+	b := open(t)
+	b.enrol("a")
+	b.enrol("b")
+	buy := func(member loyalty.MemberID, order string, at time.Time) {
+		b.post(order, points.Fact{Kind: points.FactPaid, At: at, Member: member, Lines: []points.Line{{ID: "1", Category: "milk-powder", Quantity: 1, Paid: 1_000}}})
+	}
+	last := func(member loyalty.MemberID) string { return b.account(member).Bought["milk-powder"].LastOrder.Order }
+	told := func(member loyalty.MemberID, bought, at time.Time) {
+		account := b.account(member)
+		record, held := store.RecordReminder(account, "milk-powder", store.Reminded{Bought: bought, Outcome: store.OutcomeSent, At: at, Program: 1})
+		sent, stands := store.RecordSent(account, append(account.Sent, at))
+		b.must(b.store.Table.Write(t.Context(), store.UpdateAccount(member, []table.Change{record, sent}, held, stands)))
+	}
+	buy("a", "1", day(0, 10, 0))
+	buy("b", "2", day(5, 10, 0))
+	told("a", day(0, 10, 0), day(21, 10, 0))
+	told("b", day(5, 10, 0), day(26, 10, 0))
+	a, part := b.account("a"), b.account("b")
+	b.merge("a", "b", "x1", day(27, 10, 0))
+	b.unmerge("a", "b", "y1", day(27, 10, 0))
+	b.same("the whole", a)
+	b.same("the part", part)
+
+	b.merge("a", "b", "x2", day(27, 10, 0))
+	whole := b.account("a")
+	if said := whole.Reminded["milk-powder"]; last("a") != "2" || !said.Bought.Equal(day(5, 10, 0)) || len(whole.Sent) != 2 {
+		t.Errorf("the whole last bought %s, was reminded of %v, and sent %v", last("a"), said, whole.Sent)
+	}
+	if whole.RemindAt.IsZero() || whole.RemindAt.After(day(27, 10, 0)) || !b.account("b").RemindAt.IsZero() {
+		t.Errorf("the whole is called at %v, the part at %v", whole.RemindAt, b.account("b").RemindAt)
+	}
+	buy("a", "3", day(28, 10, 0))
+	buy("b", "4", day(29, 10, 0))
+	if at := b.account("b").RemindAt; last("a") != "4" || !at.IsZero() {
+		t.Errorf("the whole last bought %s; the part is called at %v", last("a"), at)
+	}
+	told("a", day(29, 10, 0), day(50, 10, 0))
+	b.unmerge("a", "b", "y2", day(51, 10, 0))
+	if last("a") != "3" || last("b") != "4" {
+		t.Errorf("apart they last bought %s and %s", last("a"), last("b"))
+	}
+	if said := b.account("b").Reminded["milk-powder"]; !said.Bought.Equal(day(29, 10, 0)) || b.account("b").RemindAt.IsZero() {
+		t.Errorf("the part was reminded of %v", said)
+	}
 }

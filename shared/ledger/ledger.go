@@ -268,7 +268,8 @@ func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalt
 	if order.Member == "" { // nobody who was erased gets an order
 		conditions = append(conditions, store.Alive())
 	}
-	mirrored, err := p.mirror(order, fact)
+	mirrored, lent, stands, err := p.mirror(order, fact)
+	changes, conditions = append(changes, lent...), append(conditions, stands...)
 	return append(append(actions, store.UpdateAsRead(p.known(), changes, conditions...)), mirrored...), err
 }
 

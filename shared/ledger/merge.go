@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"slices"
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
@@ -158,15 +159,17 @@ func (p *posting) look(ctx context.Context) error {
 // mirror is what the fact does to the member whose part the order's owner is:
 // what it would do if the order were his own. The schedule settles the order for
 // both when it looks at the owner.
-func (p *posting) mirror(order *points.Order, fact points.Fact) ([]table.Action, error) {
+//
+// The changes and conditions are for the owner's account.
+func (p *posting) mirror(order *points.Order, fact points.Fact) ([]table.Action, []table.Change, []table.Condition, error) {
 	if p.whole == nil {
-		return nil, nil
+		return nil, nil, nil, nil
 	}
 	own := fact
 	own.Entries = nil
 	own, _, err := order.Decide(own, p.whole.Points(p.now))
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	own.Member = p.whole.Member
 	whole := *p
@@ -175,11 +178,17 @@ func (p *posting) mirror(order *points.Order, fact points.Fact) ([]table.Action,
 	counted, held := whole.count(order, order.With(fact))
 	changes, conditions = append(changes, counted...), append(conditions, held...)
 	if len(changes) == 0 {
-		return nil, nil
+		return nil, nil, nil, nil
 	}
+	was, is := purchases(order), purchases(order.With(fact))
+	later := slices.DeleteFunc(is.categories, func(category string) bool {
+		return is.bought[category].count <= was.bought[category].count || p.whole.Bought[category].Last.After(order.With(fact).PaidAt)
+	})
+	lent, onPart, onWhole := store.Lend(*p.whole, *p.account, later)
+	conditions = append(conditions, onWhole...)
 	actions := []table.Action{store.UpdateAccount(whole.member, changes, conditions...)}
 	if len(own.Entries) > 0 {
 		actions = append(actions, store.Mirror(p.member, p.news.Order, order.Facts+1, own))
 	}
-	return actions, nil
+	return actions, lent, onPart, nil
 }

@@ -27,8 +27,32 @@ type Merge struct {
 	// What the account of Into was before, as far as undoing needs it.
 	Covered  points.Entry        `json:"covered,omitzero"` // see points.Account.Absorb
 	Homeless bool                `json:"homeless,omitempty"`
-	Bought   map[string]Bought   `json:"bought,omitempty"` // of the categories that both know
+	Bought   map[string]Bought   `json:"bought,omitempty"` // of the categories that both know; see Lend
 	Reminded map[string]Reminded `json:"reminded,omitempty"`
+	Sent     []time.Time         `json:"sent,omitempty"`
+}
+
+// Lend notes in a part what the whole last bought of a category itself, before
+// a purchase of the part takes that place. The conditions hold both to what was
+// read.
+func Lend(whole, part Account, categories []string) (changes []table.Change, onPart, onWhole []table.Condition) {
+	lent := *part.Merged
+	lent.Bought = maps.Clone(lent.Bought)
+	for _, category := range categories {
+		own, known := whole.Bought[category]
+		if !known || own.LastOrder == part.Bought[category].LastOrder {
+			continue
+		}
+		if lent.Bought == nil {
+			lent.Bought = map[string]Bought{}
+		}
+		lent.Bought[category] = own
+		onWhole = append(onWhole, table.Equals(accountLastOrder+category, encode(own.LastOrder)))
+	}
+	if len(onWhole) == 0 {
+		return nil, nil, nil
+	}
+	return []table.Change{table.Set(accountMerge, encode(lent))}, []table.Condition{table.Equals(accountMerge, encode(*part.Merged))}, onWhole
 }
 
 // Erasure is that the person behind an account was erased (注销): who did it and
@@ -117,6 +141,10 @@ func Together(whole, part Account, merge Merge, entry points.Entry, program int6
 		}
 		changes = append(changes, changeBought(category, own, after)...)
 	}
+	if len(part.Sent) > 0 { // what a cap counts
+		merge.Sent = whole.Sent
+		changes = append(changes, table.Set(accountSent, table.String(instants(allSent(whole.Sent, part.Sent)))))
+	}
 	for _, consent := range consents {
 		at, own := whole.Consents[consent]
 		_, theirs := part.Consents[consent]
@@ -181,6 +209,13 @@ func Apart(whole, part Account, id string, fact points.Fact) []table.Action {
 			changes = append(changes, restored)
 		}
 	}
+	if len(part.Sent) > 0 && slices.EqualFunc(whole.Sent, allSent(merge.Sent, part.Sent), time.Time.Equal) {
+		restored := table.Remove(accountSent)
+		if len(merge.Sent) > 0 {
+			restored = table.Set(accountSent, table.String(instants(merge.Sent)))
+		}
+		changes = append(changes, restored)
+	}
 	for _, consent := range consents {
 		_, given := whole.Consents[consent]
 		at, rests := whole.Kept[consent]
@@ -213,11 +248,18 @@ func Apart(whole, part Account, id string, fact points.Fact) []table.Action {
 
 var consents = []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarketing, loyalty.ConsentPersonalisation}
 
+func allSent(one, other []time.Time) []time.Time {
+	all := slices.Concat(one, other)
+	slices.SortFunc(all, time.Time.Compare)
+	return all
+}
+
 // stands holds all that a merge rests on to what was read: the points, the
-// purchases (each of which asks for a schedule or moves a counter), the profile
-// and the consents.
+// purchases (each of which asks for a schedule or moves a counter), the profile,
+// the consents and what was sent.
 func (a Account) stands() []table.Condition {
-	conditions := []table.Condition{table.Equals(doc, encode(a.Profile)), WakeRemind.Unasked(a), WakeSettle.Unasked(a)}
+	_, sent := RecordSent(a, a.Sent)
+	conditions := []table.Condition{table.Equals(doc, encode(a.Profile)), WakeRemind.Unasked(a), WakeSettle.Unasked(a), sent}
 	conditions = append(conditions,
 		counterStands(accountAvailable, int64(a.Balance.Available)), counterStands(accountPending, int64(a.Balance.Pending)),
 		counterStands(accountDebt, int64(a.Balance.Debt)), counterStands(accountLots, a.LotsSeen), counterStands(accountOrders, a.Orders),
