@@ -237,7 +237,7 @@ func (f *Function) write(ctx context.Context, actions []table.Action, byToken bo
 		return gone()
 	}
 	account, failure := refused(refusal)
-	if failure == nil && (account.Erased != nil || byToken && account.Merged != nil) {
+	if failure == nil && byToken && account.Open() != nil {
 		return gone()
 	}
 	return err
