@@ -1,6 +1,6 @@
 # make run and make test need Go, git and make alone. Every other target says what it lacks.
 GO ?= go
-FUNCTIONS := receiveorders convertorders redeemcard members operate runcampaigns issuecoupons remindrepurchase settlepoints sendmessages
+FUNCTIONS := receiveorders convertorders redeemcard members operate runcampaigns issuecoupons remindrepurchase settlepoints sendmessages welcomefriends
 LDFLAGS := -s -w -buildid=
 # A C compiler is what the race detector needs beside Go.
 CC_FOUND := $(shell command -v $${CC:-cc} 2>/dev/null)
@@ -27,7 +27,7 @@ check: ## format, vet, static analysis, imports, template, generated files fresh
 	$(GO) mod verify
 	$(GO) test -count=1 ./infra/check/...
 
-generate: ## writes the OpenAPI document from the code
+generate: ## writes the OpenAPI document and the program's JSON Schema from the code
 	$(GO) run ./infra/openapi/generate
 
 cli: ## builds the command line into bin/huitou
@@ -64,5 +64,5 @@ build/%/bootstrap: FORCE
 	@$(call artifact,$(notdir $(patsubst %/,%,$(dir $@))),$(word 2,$(subst /, ,$@)),$(patsubst %/,%,$(dir $@)))
 
 ARCHITECTURE ?= arm64
-build-ReceiveOrders build-ConvertOrders build-RedeemCard build-Members build-Operate build-RunCampaigns build-IssueCoupons build-RemindRepurchase build-SettlePoints build-SendMessages: build-%:
+build-ReceiveOrders build-ConvertOrders build-RedeemCard build-Members build-Operate build-RunCampaigns build-IssueCoupons build-RemindRepurchase build-SettlePoints build-SendMessages build-WelcomeFriends: build-%:
 	$(call artifact,$(shell echo $* | tr A-Z a-z),$(if $(filter x86_64,$(ARCHITECTURE)),amd64,$(ARCHITECTURE)),$(ARTIFACTS_DIR))

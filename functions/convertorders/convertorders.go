@@ -100,9 +100,11 @@ func fact(event orders.Event) points.Fact {
 	switch event.Type {
 	case orders.TypePaid:
 		fact.Kind = points.FactPaid
-		for _, line := range event.Lines {
+		shares := event.Shares()
+		for i, line := range event.Lines {
 			fact.Lines = append(fact.Lines, points.Line{
-				ID: line.LineID, SKU: line.SKU, Category: line.Category, Quantity: line.Quantity, Paid: line.Paid,
+				ID: line.LineID, SKU: line.SKU, Category: line.Category, Quantity: line.Quantity, Gift: line.Gift,
+				Paid: line.Paid - shares[i].Discount, Shipping: shares[i].Shipping, StoredValue: shares[i].StoredValue,
 			})
 		}
 	case orders.TypeCompleted:

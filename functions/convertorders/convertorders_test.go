@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/orders"
 	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/statement"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/table/embedded"
@@ -149,6 +151,60 @@ func TestRefundBeforeOrderThenOrderThenRefundAgain(t *testing.T) {
 	}
 	if account.Paid != 39_800 || account.Refunded != 10_000 || account.Orders != 1 {
 		t.Errorf("paid %d, refunded %d, orders %d", account.Paid, account.Refunded, account.Orders)
+	}
+}
+
+// ¥100 + ¥200 with ¥30 off, ¥90 of it from stored value, and a gift: ¥90 and
+// ¥180 are paid, ¥60 and ¥120 of it in money.
+func TestDiscountStoredValueAndGiftsOfAnOrder(t *testing.T) {
+	b := open(t)
+	member := b.enrol(buyer("b-1"))
+	order := orders.Event{
+		Type: orders.TypePaid, Channel: "tmall", Shop: "flagship", OrderID: "1001", OccurredAt: day0, Currency: "CNY", Buyer: orders.Buyer{ID: "b-1"},
+		Lines: []orders.Line{
+			{LineID: "1", Quantity: 1, Paid: 10_000},
+			{LineID: "2", Category: "milk-powder", Quantity: 1, Paid: 20_000},
+			{LineID: "3", Quantity: 1, Gift: true},
+		},
+		Shipping: 600, Discount: 3_000, StoredValue: 9_000,
+	}
+	body, err := orders.EncodeQueued(order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failed := b.deliver(body, body); failed != 0 {
+		t.Fatalf("%d messages failed", failed)
+	}
+	account := b.account(member)
+	if account.Balance != (points.Balance{Pending: 180}) || account.Paid != 27_000 || account.Bought["milk-powder"].Count != 1 {
+		t.Errorf("the account %+v", account)
+	}
+	log, err := b.Store.Log(t.Context(), order.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []points.Line{
+		{ID: "1", Quantity: 1, Paid: 9_000, Shipping: 200, StoredValue: 3_000, Rate: points.Rate{Points: 60, PerFen: 9_000}, Because: []points.Reason{points.ReasonStoredValue}},
+		{ID: "2", Category: "milk-powder", Quantity: 1, Paid: 18_000, Shipping: 400, StoredValue: 6_000, Rate: points.Rate{Points: 120, PerFen: 18_000}, Because: []points.Reason{points.ReasonStoredValue}},
+		{ID: "3", Quantity: 1, Gift: true, Rate: points.Rate{PerFen: 100}, Because: []points.Reason{points.ReasonGift}},
+	}
+	if diff := cmp.Diff(want, log[0].Lines); diff != "" {
+		t.Error(diff)
+	}
+	shown, _, err := statement.Orders(t.Context(), b.Store, store.Account{Member: member}, 10, "")
+	if err != nil || len(shown) != 1 || !slices.Equal(shown[0].Lines[2].Because, []points.Reason{points.ReasonGift}) {
+		t.Errorf("shown: %+v, err %v", shown, err)
+	}
+	// A third of the second line goes back: 120 × 2/3 = 80.
+	if failed := b.deliver(event(orders.TypeRefunded, "1001", orders.Line{LineID: "2", Refunded: 6_000})); failed != 0 {
+		t.Fatal("the refund failed")
+	}
+	if got := b.account(member).Balance; got != (points.Balance{Pending: 140}) {
+		t.Errorf("after the refund %+v", got)
+	}
+	// More than what was left of the price after the discount is refused.
+	if failed := b.deliver(event(orders.TypeRefunded, "1001", orders.Line{LineID: "1", Refunded: 9_001})); failed != 1 {
+		t.Error("a refund beyond the price was taken")
 	}
 }
 

@@ -5,6 +5,7 @@ package members
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -96,12 +97,17 @@ func (f Function) Register(api huma.API) {
 	registerList(f, api, "/v1/me/points/ledger", "my-ledger", "My ledger, newest first", statement.Ledger)
 	registerList(f, api, "/v1/me/orders", "my-orders", "My orders, newest first", statement.Orders)
 	f.registerClaims(api)
+	f.registerCheckIns(api)
 	registerList(f, api, "/v1/me/coupons", "my-coupons", "My coupons", func(ctx context.Context, s store.Store, account store.Account, limit int, cursor string) ([]statement.Coupon, string, error) {
 		return statement.Coupons(ctx, s, account, limit, cursor, f.Clock())
 	})
 	register(f, api, http.MethodGet, "/v1/me/reminders", "my-reminders", "What the brand will remind me of", func(ctx context.Context, account store.Account, _ *struct{}) (rest.List[statement.Reminder], error) {
 		versions, err := f.Store.Programs(ctx)
 		return rest.List[statement.Reminder]{Items: statement.Reminders(account, program.At(versions, f.Clock()), f.Clock())}, err
+	})
+	register(f, api, http.MethodGet, "/v1/me/tier", "my-tier", "My tier and what leads to the next", func(ctx context.Context, account store.Account, _ *struct{}) (statement.Tier, error) {
+		versions, err := f.Store.Programs(ctx)
+		return statement.OfTier(account, program.At(versions, f.Clock()), f.Clock()), err
 	})
 	register(f, api, http.MethodPut, "/v1/me/consents/{consent}", "give-my-consent", "Give a consent", func(ctx context.Context, account store.Account, in *consentPath) (struct{}, error) {
 		return struct{}{}, f.change(ctx, account, store.GiveConsent(in.Consent, f.Clock()))
@@ -140,6 +146,15 @@ func (f Function) account(ctx context.Context) (store.Account, error) {
 		return account, gone()
 	}
 	return account, err
+}
+
+// ofGone says of a refusal that the member is gone, where it says so.
+func ofGone(err error) error {
+	refusal, ok := errors.AsType[*loyalty.Error](err)
+	if ok && (refusal.Code == "member_unknown" || refusal.Code == "member_merged" || refusal.Code == "member_erased") {
+		return gone()
+	}
+	return err
 }
 
 func gone() error {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,9 +22,11 @@ import (
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/table/embedded"
+	"github.com/huitou/huitou/shared/tiers"
 	"github.com/huitou/huitou/shared/token"
 )
 
@@ -203,11 +206,40 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 	}
 }
 
+// snapshot is the whole table, but for the answers kept for Idempotency-Keys.
 func (b brand) snapshot() string {
 	b.t.Helper()
 	page, err := b.store.Table.Scan(b.t.Context(), table.Scan{Segments: 1, Limit: 1000, Consistency: table.Strong})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return fmt.Sprint(page.Items)
+	return fmt.Sprint(slices.DeleteFunc(page.Items, func(item table.Item) bool { return strings.HasPrefix(item.Key.PK, "X#") }))
+}
+
+func TestMyTier(t *testing.T) {
+	b := open(t)
+	rules := program.Program{Version: 1, EffectiveAt: now.AddDate(0, -6, 0), Document: program.Default().Document}
+	rules.Tiers = &tiers.Rules{
+		Growth: tiers.Growth{Points: 1, PerFen: 100}, Window: tiers.Window{Kind: tiers.WindowCalendar}, Demotion: tiers.DemoteOneLevel,
+		Levels: []tiers.Level{{ID: "silver", Name: "银卡", Growth: 100}, {ID: "gold", Name: "金卡", Growth: 300}},
+	}
+	if err := b.store.Table.Write(t.Context(), store.PutProgram(rules)); err != nil {
+		t.Fatal(err)
+	}
+	member, bearer := b.member("b-1", 0)
+	post := func(order string, kind points.FactKind, paid loyalty.Fen, at time.Time) {
+		t.Helper()
+		fact := points.Fact{Kind: kind, At: at, Member: member, Lines: []points.Line{{ID: "1", Quantity: 1, Paid: paid}}}
+		if _, err := ledger.Post(t.Context(), b.store, []program.Program{rules}, ledger.News{Order: loyalty.OrderKey{Channel: "tmall", Order: order}, Fact: fact}, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	paidAt := now.AddDate(0, -2, 0)
+	post("1", points.FactPaid, 120_00, paidAt)
+	post("2", points.FactPaid, 50_00, now)
+	post("1", points.FactSettled, 0, paidAt.AddDate(0, 0, 30))
+	want := `{"level":"silver","name":"银卡","since":"2026-10-21T10:00:00Z","until":"2027-12-31T16:00:00Z","counting":120,"pending":50,"next":{"level":"gold","name":"金卡","missing":180}}`
+	if status, answer := b.call("GET", "/v1/me/tier", bearer); status != http.StatusOK || strings.TrimSpace(answer) != want {
+		t.Errorf("%d %s, want %s", status, answer, want)
+	}
 }

@@ -42,13 +42,13 @@ type adjusted struct {
 
 func (f Function) registerAdjustments(api huma.API) {
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/members/{id}/points/adjustments", ID: "adjust-points", Tag: "members",
+		Method: http.MethodPost, Path: "/v1/members/{id}/points/adjustments", ID: "adjust-points", Act: "adjustment.make", Tag: "members",
 		Roles: shopkeepers, Status: http.StatusOK,
 		Summary: "Correct a member's points by hand (人工调整); above the program's limit a second operator has to approve",
 		Also:    map[int]string{http.StatusAccepted: "Accepted: a second operator has to approve"},
 	}, f.adjust)
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/members/{id}/points/adjustments/{aid}/approval", ID: "approve-adjustment", Tag: "members",
+		Method: http.MethodPost, Path: "/v1/members/{id}/points/adjustments/{aid}/approval", ID: "approve-adjustment", Act: "adjustment.approve", Tag: "members",
 		Roles: shopkeepers, Summary: "Approve another operator's correction",
 	}, func(ctx context.Context, in *AdjustmentPath) (*rest.Body[adjustmentAnswer], error) {
 		made, err := ledger.Approve(ctx, f.Store, in.member(), in.AID, f.hand(ctx))
@@ -63,11 +63,14 @@ func (f Function) hand(ctx context.Context) store.Hand {
 	return store.Hand{Operator: f.whoCalls(ctx), At: f.Clock().UTC().Truncate(time.Second)}
 }
 
-func (f Function) adjust(ctx context.Context, in *struct {
+type adjustmentInput struct {
 	MemberPath
 	Body adjustmentBody
-},
-) (*adjusted, error) {
+}
+
+func (in adjustmentInput) ActReason() string { return in.Body.Reason }
+
+func (f Function) adjust(ctx context.Context, in *adjustmentInput) (*adjusted, error) {
 	if in.Body.Points == 0 {
 		return nil, loyalty.Invalid("/points", "out_of_range", "a correction gives or takes at least one point")
 	}

@@ -58,20 +58,23 @@ func (f Function) registerBindings(api huma.API) {
 		return rest.Answer(shown), err
 	})
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: bindingPath, ID: "bind-order", Tag: "orders", Roles: shopkeepers,
+		Method: http.MethodPost, Path: bindingPath, ID: "bind-order", Act: "order.bind", Tag: "orders", Roles: shopkeepers,
 		Summary: "Give an order that nobody owns to a member",
 	}, f.bind)
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodDelete, Path: bindingPath, ID: "unbind-order", Tag: "orders", Roles: shopkeepers, Status: http.StatusNoContent,
+		Method: http.MethodDelete, Path: bindingPath, ID: "unbind-order", Act: "order.unbind", Tag: "orders", Roles: shopkeepers, Status: http.StatusNoContent,
 		Summary: "Take back an order that an operator gave: its points leave the member, as debt where he spent them",
 	}, f.unbind)
 }
 
-func (f Function) bind(ctx context.Context, in *struct {
+type bindInput struct {
 	OrderPath
 	Body bindBody
-},
-) (*rest.Body[binding], error) {
+}
+
+func (in bindInput) ActReason() string { return in.Body.Reason }
+
+func (f Function) bind(ctx context.Context, in *bindInput) (*rest.Body[binding], error) {
 	account, err := f.Store.Account(ctx, in.Body.MemberID)
 	if err != nil {
 		return nil, err
@@ -95,11 +98,14 @@ func (f Function) bind(ctx context.Context, in *struct {
 	return rest.Answer(shown), nil
 }
 
-func (f Function) unbind(ctx context.Context, in *struct {
+type unbindInput struct {
 	OrderPath
 	Reason string `query:"reason" required:"true" minLength:"1" maxLength:"256" doc:"stands in the order's log for ever"`
-},
-) (*struct{}, error) {
+}
+
+func (in unbindInput) ActReason() string { return in.Reason }
+
+func (f Function) unbind(ctx context.Context, in *unbindInput) (*struct{}, error) {
 	order, shown, err := f.binding(ctx, in.order())
 	if err != nil {
 		return nil, err

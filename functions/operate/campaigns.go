@@ -87,10 +87,10 @@ func (f Function) registerCampaigns(api huma.API) {
 	get := func(path, id, summary string) rest.Operation {
 		return rest.Operation{Method: http.MethodGet, Path: path, ID: id, Tag: "campaigns", Roles: readers, Summary: summary}
 	}
-	put := func(path, id, summary string) rest.Operation {
-		return rest.Operation{Method: http.MethodPut, Path: path, ID: id, Tag: "campaigns", Roles: shopkeepers, Summary: summary}
+	put := func(path, id, act, summary string) rest.Operation {
+		return rest.Operation{Method: http.MethodPut, Path: path, ID: id, Act: act, Tag: "campaigns", Roles: shopkeepers, Summary: summary}
 	}
-	rest.Register(api, f.Log, put("/v1/coupon-templates/{id}", "put-template", "Write a coupon template (券模板)"), f.putTemplate)
+	rest.Register(api, f.Log, put("/v1/coupon-templates/{id}", "put-template", "coupon-template.put", "Write a coupon template (券模板)"), f.putTemplate)
 	rest.Register(api, f.Log, get("/v1/coupon-templates/{id}", "template", "One coupon template and what is given of its budget"),
 		func(ctx context.Context, in *DocumentPath) (*rest.Body[templateAnswer], error) {
 			t, _, err := f.Store.Template(ctx, in.ID)
@@ -104,7 +104,7 @@ func (f Function) registerCampaigns(api huma.API) {
 			items, next, err := f.Store.Templates(ctx, in.Limit, in.Cursor)
 			return rest.Answer(rest.Page(items, next)), err
 		})
-	rest.Register(api, f.Log, put("/v1/audiences/{id}", "put-audience", "Write an audience (人群包)"), f.putAudience)
+	rest.Register(api, f.Log, put("/v1/audiences/{id}", "put-audience", "audience.put", "Write an audience (人群包)"), f.putAudience)
 	rest.Register(api, f.Log, get("/v1/audiences/{id}", "audience", "One audience"),
 		func(ctx context.Context, in *DocumentPath) (*rest.Body[audience.Definition], error) {
 			definition, _, err := f.Store.Audience(ctx, in.ID)
@@ -120,7 +120,7 @@ func (f Function) registerCampaigns(api huma.API) {
 		Summary: "Who is in an audience now: count and a sample",
 	}
 	rest.Register(api, f.Log, preview, f.previewAudience)
-	rest.Register(api, f.Log, put("/v1/campaigns/{id}", "put-campaign", "Write a campaign (营销活动)"), f.putCampaign)
+	rest.Register(api, f.Log, put("/v1/campaigns/{id}", "put-campaign", "campaign.put", "Write a campaign (营销活动)"), f.putCampaign)
 	rest.Register(api, f.Log, get("/v1/campaigns/{id}", "campaign", "One campaign"),
 		func(ctx context.Context, in *DocumentPath) (*rest.Body[campaignAnswer], error) {
 			c, _, err := f.Store.Campaign(ctx, in.ID)

@@ -17,6 +17,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/friend"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/qr"
 	"github.com/huitou/huitou/shared/rest"
@@ -31,6 +32,8 @@ type batchBody struct {
 	ValidFrom time.Time `json:"valid_from"`
 	ValidTo   time.Time `json:"valid_to" doc:"first instant after the window"`
 	RulesText string    `json:"rules_text,omitempty" maxLength:"4000" doc:"shown to customers on the card's page and with the prize rules"`
+
+	CardCost loyalty.Fen `json:"card_cost,omitempty" minimum:"0" maximum:"10000" doc:"what making and packing one card costs, in fen; results reckon with it"`
 }
 
 type armBody struct {
@@ -50,6 +53,7 @@ type prizeBody struct {
 type batchAnswer struct {
 	ID string `json:"id"`
 	batchBody
+	Friends   *friend.Funnel   `json:"friends,omitempty" doc:"WeCom friends (企业微信好友) whom its cards brought; on one batch alone"`
 	State     cards.State      `json:"state" enum:"created,printed,active,frozen"`
 	Created   *cards.Signature `json:"created,omitempty"`
 	Approved  *cards.Signature `json:"approved,omitempty" doc:"the first of the two operators who activate"`
@@ -66,7 +70,7 @@ var printers = []token.Role{token.RoleOperator, token.RolePrinter}
 
 func (f Function) registerCards(api huma.API) {
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/card-batches", ID: "create-batch", Tag: "cards", Roles: shopkeepers, Status: http.StatusAccepted,
+		Method: http.MethodPost, Path: "/v1/card-batches", ID: "create-batch", Act: "card-batch.create", Tag: "cards", Roles: shopkeepers, Status: http.StatusAccepted,
 		Summary: "Create a batch of package cards (包裹卡批次)",
 	}, f.createBatch)
 	rest.Register(api, f.Log, rest.Operation{
@@ -87,7 +91,12 @@ func (f Function) registerCards(api huma.API) {
 		Roles: []token.Role{token.RoleViewer, token.RoleOperator, token.RoleIntegration, token.RolePrinter}, Summary: "One batch",
 	}, func(ctx context.Context, in *BatchPath) (*rest.Body[batchAnswer], error) {
 		batch, err := f.Store.Batch(ctx, in.ID)
-		return rest.Answer(shownBatch(batch)), err
+		if err != nil {
+			return nil, err
+		}
+		shown := shownBatch(batch)
+		shown.Friends, err = f.friends(ctx, in.ID)
+		return rest.Answer(shown), err
 	})
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/card-batches/{id}/cards.csv", ID: "batch-codes", Tag: "cards", Roles: printers,
@@ -98,13 +107,14 @@ func (f Function) registerCards(api huma.API) {
 		Summary: "A sheet of QR codes that prints true on A4, up to 480 cards a call",
 	}, f.sheet)
 	f.registerRules(api)
+	f.registerResult(api)
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/card-batches/{id}/activation", ID: "activate-batch", Tag: "cards", Roles: shopkeepers,
+		Method: http.MethodPost, Path: "/v1/card-batches/{id}/activation", ID: "activate-batch", Act: "card-batch.activate", Tag: "cards", Roles: shopkeepers,
 		Summary: "Activate: 202 for the first operator, 200 for a second, different one",
 		Also:    map[int]string{http.StatusAccepted: "Accepted: a second operator has to agree"},
 	}, f.activate)
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/card-batches/{id}/freeze", ID: "freeze-batch", Tag: "cards", Roles: shopkeepers,
+		Method: http.MethodPost, Path: "/v1/card-batches/{id}/freeze", ID: "freeze-batch", Act: "card-batch.freeze", Tag: "cards", Roles: shopkeepers,
 		Summary: "Close a batch for good",
 	}, func(ctx context.Context, in *BatchPath) (*rest.Body[batchAnswer], error) {
 		batch, err := f.Store.Batch(ctx, in.ID)
@@ -114,6 +124,20 @@ func (f Function) registerCards(api huma.API) {
 		frozen := batch.Freeze(f.whoCalls(ctx), f.Clock())
 		return rest.Answer(shownBatch(frozen)), f.Store.ChangeBatch(ctx, batch, frozen)
 	})
+}
+
+// friends sums up whom the batch's cards brought.
+func (f Function) friends(ctx context.Context, batch string) (*friend.Funnel, error) {
+	cohorts, tallies, err := f.Store.FriendCohorts(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := f.rules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	funnel := friend.FunnelOf(cohorts, tallies, f.Clock(), rules.Zone())
+	return &funnel, nil
 }
 
 func (f Function) whoCalls(ctx context.Context) string {
@@ -219,6 +243,7 @@ func shownBatch(batch cards.Batch) batchAnswer {
 		Created: batch.Created, Approved: batch.Approved, Activated: batch.Activated, Frozen: batch.Frozen,
 		batchBody: batchBody{
 			Name: batch.Name, Count: batch.Count, ValidFrom: batch.ValidFrom, ValidTo: batch.ValidTo, RulesText: batch.RulesText, Arms: []armBody{},
+			CardCost: batch.CardCost,
 		},
 	}
 	for _, arm := range batch.Arms {

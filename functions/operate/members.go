@@ -47,6 +47,7 @@ type member struct {
 	Paid       loyalty.Fen       `json:"paid"`
 	Refunded   loyalty.Fen       `json:"refunded"`
 	Points     statement.Points  `json:"points"`
+	Tier       string            `json:"tier,omitempty" doc:"id of his tier; more at its own path"`
 	MergedFrom []mergedMember    `json:"merged_from,omitempty" doc:"members who were merged into this one; what they have counts here"`
 	MergedInto *mergedMember     `json:"merged_into,omitempty" doc:"the member as whose part this one counts; use that one"`
 	ErasedAt   *time.Time        `json:"erased_at,omitempty" doc:"when the person was erased; the ledger is kept"`
@@ -60,7 +61,7 @@ type shownIdentity struct {
 
 func (f Function) registerMembers(api huma.API) {
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/members", ID: "enrol", Tag: "members", Roles: clerks,
+		Method: http.MethodPost, Path: "/v1/members", ID: "enrol", Act: "member.enrol", Tag: "members", Roles: clerks,
 		Summary: "Make a member, or find him by any of his identities and add the others",
 		Status:  http.StatusOK, Also: map[int]string{http.StatusCreated: "Created"},
 	}, f.enrol)
@@ -84,6 +85,20 @@ func (f Function) registerMembers(api huma.API) {
 		}
 		return rest.Answer(statement.OfPoints(account, f.Clock())), nil
 	})
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodGet, Path: "/v1/members/{id}/tier", ID: "member-tier", Tag: "members", Roles: readers,
+		Summary: "A member's tier, his growth value and what leads to the next",
+	}, func(ctx context.Context, in *MemberPath) (*rest.Body[statement.Tier], error) {
+		account, err := f.Store.Account(ctx, in.member())
+		if err != nil {
+			return nil, err
+		}
+		rules, err := f.rules(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return rest.Answer(statement.OfTier(account, rules, f.Clock())), nil
+	})
 	registerHistory(f, api, "points/ledger", "member-ledger", "A member's ledger, newest first", statement.Ledger)
 	registerHistory(f, api, "orders", "member-orders", "A member's orders, newest first", statement.Orders)
 	registerHistory(f, api, "coupons", "member-coupons", "A member's coupons", f.coupons)
@@ -102,18 +117,18 @@ func (f Function) registerMembers(api huma.API) {
 		return rest.Answer(rest.List[statement.Reminder]{Items: statement.Reminders(account, rules, f.Clock())}), nil
 	})
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/members/{id}/tokens", ID: "member-token", Tag: "members",
+		Method: http.MethodPost, Path: "/v1/members/{id}/tokens", ID: "member-token", Act: "member-token.issue", Tag: "members",
 		Roles: []token.Role{token.RoleIntegration}, Status: http.StatusCreated,
 		Summary: "A short-lived token with which a member's own page or mini-program calls /v1/me",
 	}, f.issueToken)
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPut, Path: "/v1/members/{id}/consents/{consent}", ID: "give-consent", Tag: "members", Roles: clerks,
+		Method: http.MethodPut, Path: "/v1/members/{id}/consents/{consent}", ID: "give-consent", Act: "consent.give", Tag: "members", Roles: clerks,
 		Summary: "Record a consent", Status: http.StatusNoContent,
 	}, func(ctx context.Context, in *ConsentPath) (*struct{}, error) {
 		return nil, f.change(ctx, in.member(), store.GiveConsent(in.Consent, f.Clock()))
 	})
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodDelete, Path: "/v1/members/{id}/consents/{consent}", ID: "withdraw-consent", Tag: "members", Roles: clerks,
+		Method: http.MethodDelete, Path: "/v1/members/{id}/consents/{consent}", ID: "withdraw-consent", Act: "consent.withdraw", Tag: "members", Roles: clerks,
 		Summary: "Withdraw a consent", Status: http.StatusNoContent,
 	}, func(ctx context.Context, in *ConsentPath) (*struct{}, error) {
 		return nil, f.change(ctx, in.member(), store.WithdrawConsent(in.Consent)...)
@@ -224,7 +239,7 @@ func shownMember(account store.Account, now time.Time) member {
 		Identities: shownIdentities(account), Consents: []loyalty.Consent{},
 		Birthday: account.Profile.Birthday, Facts: account.Profile.Facts,
 		Orders: account.Orders, Paid: account.Paid, Refunded: account.Refunded,
-		Points: statement.OfPoints(account, now),
+		Points: statement.OfPoints(account, now), Tier: account.Tier.Level,
 	}
 	if merge := account.Merged; merge != nil {
 		m.MergedInto = &mergedMember{merge.Into, merge.By.At, merge.By.Operator, merge.Reason}

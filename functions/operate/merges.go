@@ -44,11 +44,14 @@ func (f Function) registerMerges(api huma.API) {
 	}, f.erase)
 }
 
-func (f Function) merge(ctx context.Context, in *struct {
+type mergeInput struct {
 	MemberPath
 	Body mergeBody
-},
-) (*rest.Body[member], error) {
+}
+
+func (in mergeInput) ActReason() string { return in.Body.Reason }
+
+func (f Function) merge(ctx context.Context, in *mergeInput) (*rest.Body[member], error) {
 	whole, err := ledger.Merge(ctx, f.Store, store.Merge{
 		ID: derivedID(ctx, "merge"), Into: in.member(), Part: in.Body.MemberID, By: f.hand(ctx), Reason: in.Body.Reason,
 	})
@@ -58,11 +61,7 @@ func (f Function) merge(ctx context.Context, in *struct {
 	return f.wholeMember(ctx, whole)
 }
 
-func (f Function) unmerge(ctx context.Context, in *struct {
-	MemberPath
-	Body mergeBody
-},
-) (*rest.Body[member], error) {
+func (f Function) unmerge(ctx context.Context, in *mergeInput) (*rest.Body[member], error) {
 	whole, err := ledger.Unmerge(ctx, f.Store, in.member(), in.Body.MemberID, derivedID(ctx, "unmerge"), in.Body.Reason, f.hand(ctx))
 	if err != nil {
 		return nil, err
@@ -70,11 +69,14 @@ func (f Function) unmerge(ctx context.Context, in *struct {
 	return f.wholeMember(ctx, whole)
 }
 
-func (f Function) erase(ctx context.Context, in *struct {
+type eraseInput struct {
 	MemberPath
 	Reason string `query:"reason" required:"true" minLength:"1" maxLength:"256" doc:"stands in the account for ever: name no person in it"`
-},
-) (*struct{}, error) {
+}
+
+func (in eraseInput) ActReason() string { return in.Reason }
+
+func (f Function) erase(ctx context.Context, in *eraseInput) (*struct{}, error) {
 	return nil, enrolment.Erase(ctx, f.Store, in.member(), store.Erasure{By: f.hand(ctx), Reason: in.Reason})
 }
 

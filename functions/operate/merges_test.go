@@ -19,7 +19,7 @@ import (
 )
 
 // bought posts an order of 100 points under an identity.
-func (b *brand) bought(order string, identity loyalty.Identity) {
+func (b *brand) ordered(order string, identity loyalty.Identity) {
 	b.t.Helper()
 	_, err := ledger.Post(b.t.Context(), b.function.Store, nil, ledger.News{
 		Order: loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: order}, Identities: []loyalty.Identity{identity},
@@ -69,8 +69,8 @@ func (b *brand) listed(path string) []string {
 func TestAnOperatorMergesTwoMembersAndUndoesIt(t *testing.T) {
 	b := open(t)
 	first, second := b.join("a"), b.join("b")
-	b.bought("1001", openID("a"))
-	b.bought("1002", openID("b"))
+	b.ordered("1001", openID("a"))
+	b.ordered("1002", openID("b"))
 	err := b.function.Store.Table.Write(t.Context(), store.PutCoupon(coupons.Coupon{Member: loyalty.MemberID(second), Trigger: "card:1", Name: "满减券", State: coupons.StateIssued, ExpiresAt: now}))
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func TestAnOperatorMergesTwoMembersAndUndoesIt(t *testing.T) {
 	if status != http.StatusOK || !strings.Contains(answer, `"member_id":"`+first) {
 		t.Errorf("the part's identity finds %d %s", status, answer)
 	}
-	b.bought("1003", openID("b"))
+	b.ordered("1003", openID("b"))
 	if got := b.pending(first); !strings.Contains(got, `"pending":300`) {
 		t.Errorf("an order under the part's identity makes %s", got)
 	}
@@ -258,8 +258,8 @@ func TestErasingForgetsThePersonAndKeepsTheLedger(t *testing.T) {
 	}
 	token := account.Profile.Identities[2].Value
 	buyer := loyalty.Identity{Kind: loyalty.IdentityBuyer, Channel: "tmall", Value: "canary-buyer"}
-	b.bought("1001", buyer)
-	b.bought("1002", openID("canary-part"))
+	b.ordered("1001", buyer)
+	b.ordered("1002", openID("canary-part"))
 	waiting := loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: "9000"}
 	if _, err := claim.Take(t.Context(), s, whole, waiting, points.Proof{Buyer: "canary-proof"}, "c1", now); err != nil {
 		t.Fatal(err)
@@ -331,7 +331,7 @@ func TestErasingForgetsThePersonAndKeepsTheLedger(t *testing.T) {
 		}
 	}
 	// And whoever comes with his names is a stranger.
-	b.bought("1003", buyer)
+	b.ordered("1003", buyer)
 	status, answer = b.post("/v1/members", "join-2", strings.Replace(person, "canary-text", "x", 1))
 	if status != http.StatusCreated || strings.Contains(answer, string(whole)) {
 		t.Errorf("the same person joins: %d %s", status, answer)
@@ -369,7 +369,7 @@ func TestNobodyWhoWasErasedGetsAnOrder(t *testing.T) {
 	if status, answer, _ := b.call(request{method: "DELETE", path: "/v1/members/" + string(member) + "?reason=asked", token: adminToken}); status != http.StatusNoContent {
 		t.Fatalf("%d %s", status, answer)
 	}
-	b.bought("1001", openID("nobody"))
+	b.ordered("1001", openID("nobody"))
 	log, err := s.Log(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -392,7 +392,7 @@ func TestMergesAndAnErasureAtOnce(t *testing.T) {
 		b := open(t)
 		members := []string{b.join("a"), b.join("b"), b.join("c")}
 		for i, name := range []string{"a", "b", "c"} {
-			b.bought(fmt.Sprint(i), openID(name))
+			b.ordered(fmt.Sprint(i), openID(name))
 		}
 		var running sync.WaitGroup
 		calls := []request{

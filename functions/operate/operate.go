@@ -1,5 +1,35 @@
 // Package operate is the operators' and the integrations' API (/v1), and the
 // answer to every path that nobody else serves.
+//
+// # The audit log
+//
+// Every call that changes something names its act (rest.Operation.Act), and
+// leaves one row: who, when, what, on what, why. The row is put before the act
+// is done, so a process that dies in between leaves a row too many and never one
+// too few, and the act of an operator whose row cannot be put is not done. That
+// is one write unit a call. A row in the transaction of the act itself would be
+// dearer (a transaction doubles what all its parts cost) and acts of many writes,
+// or of none to the table, have no such transaction; a row put after the act is
+// lost with the process. The price is that a row without a failure says that
+// the act was accepted, not that it was finished: saying so too would be a
+// second unit for every call. What was done is told by the thing itself, which
+// names the operator where it matters (ledger, order log, card batch).
+//
+// The row's key derives from the first use of the Idempotency-Key, which the key
+// remembers, so every repeat finds the row: also a repeat after a crash, after
+// "not now", and of an answer that is never kept because it holds a secret. A
+// PUT or DELETE has no key: each is an act of its own, though the second of two
+// equal ones changes nothing.
+//
+// An act that is refused (4xx), or fails (5xx), has that said in its row, for one
+// unit more; the last attempt counts. What does not come as far as an act leaves
+// no row: no token or a wrong one, a role that may not, a body that does not
+// validate against its schema, a key used before with another body. Those
+// change nothing, and anybody with any token could fill the log with them; the
+// access log has them.
+//
+// A row holds no body. Of a path it holds the parameters, of a body the reason
+// and an operator's name, each without what reads as a phone, a code or a token.
 package operate
 
 import (
@@ -51,10 +81,8 @@ func (f Function) Handler() http.Handler {
 	mux := http.NewServeMux()
 	f.Register(rest.New(mux))
 	f.registerConsole(mux)
-	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		_, _ = w.Write(openAPI) // a reader who went away needs no answer
-	})
+	mux.HandleFunc("GET /openapi.json", document("application/json; charset=utf-8", openAPI))
+	mux.HandleFunc("GET /program.schema.json", document("application/schema+json; charset=utf-8", programSchema))
 	caller := func(ctx context.Context) string {
 		operator, _ := rest.Operator(ctx)
 		return operator.Name
@@ -62,6 +90,14 @@ func (f Function) Handler() http.Handler {
 	return f.authenticate(rest.Strict(mux, func(next http.Handler) http.Handler {
 		return idempotency.Handler(f.Store, f.Clock, caller, next)
 	}))
+}
+
+// document serves a document that anybody may read.
+func document(contentType string, content []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		_, _ = w.Write(content) // a reader who went away needs no answer
+	}
 }
 
 // Handle makes the Lambda handler.
@@ -83,6 +119,7 @@ func (f Function) Register(api huma.API) {
 	f.registerBindings(api)
 	f.registerReminders(api)
 	f.registerQueues(api)
+	f.registerAudit(api)
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/healthz", ID: "health", Tag: "service", Security: "none",
 		Summary: "200 when everything is up",
@@ -102,6 +139,10 @@ type health struct {
 	}
 }
 
+// adminName is who holds the AdminToken. Nobody else has the name, so that the
+// audit log and the Idempotency-Keys tell them apart.
+const adminName = "admin"
+
 // authenticate finds out who calls. A token that is not known is refused here,
 // whatever it was sent to; without a token the call decides.
 func (f Function) authenticate(next http.Handler) http.Handler {
@@ -116,7 +157,7 @@ func (f Function) authenticate(next http.Handler) http.Handler {
 			problem.Write(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(rest.WithOperator(r.Context(), operator)))
+		next.ServeHTTP(w, r.WithContext(rest.WithRecorder(rest.WithOperator(r.Context(), operator), f.record)))
 	})
 }
 
@@ -127,7 +168,7 @@ func (f Function) operator(ctx context.Context, header string) (token.Operator, 
 	}
 	hash := token.Hash(bearer)
 	if f.AdminToken != "" && subtle.ConstantTimeCompare([]byte(hash), []byte(f.AdminToken)) == 1 {
-		return token.Operator{Name: "admin", Role: token.RoleAdmin}, nil
+		return token.Operator{Name: adminName, Role: token.RoleAdmin}, nil
 	}
 	if _, err := token.VerifyMember(f.TokenKey, bearer, f.Clock()); err == nil {
 		return token.Operator{}, loyalty.Refuse(loyalty.KindForbidden, "role_missing", "a member's token opens /v1/me and cards, nothing else")

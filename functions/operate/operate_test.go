@@ -223,6 +223,7 @@ func TestRefusals(t *testing.T) {
 		"coupon above its order":     {request{method: "PUT", path: "/v1/coupon-templates/t", token: adminToken, body: `{"name":"x","threshold":100,"discount":200,"validity":{"days":1}}`}, 400},
 		"float for money":            {request{method: "PUT", path: "/v1/coupon-templates/t", token: adminToken, body: `{"name":"x","discount":1.5,"validity":{"days":1}}`}, 400},
 		"program of an unknown zone": {request{method: "PUT", path: "/v1/program", token: adminToken, body: `{"brand":{"name":"x","colour":"#000000","contact":"x"},"currency":"CNY","time_zone":"Mars/Base","points":{"rate":{"points":1,"per_fen":100},"window":{"after_completion_days":7,"after_payment_days":30}},"repurchase":{"categories":{},"quiet_hours":{"from":"21:00","to":"09:00"},"cap":{"messages":4,"days":30}}}`}, 400},
+		"a bonus of 1001 percent":    {request{method: "PUT", path: "/v1/program", token: adminToken, body: `{"brand":{"name":"x","colour":"#000000","contact":"x"},"currency":"CNY","time_zone":"Asia/Shanghai","points":{"rate":{"points":1,"per_fen":100},"window":{"after_completion_days":7,"after_payment_days":30},"bonuses":{"channels":{"tmall":1001}}},"repurchase":{"categories":{},"quiet_hours":{"from":"21:00","to":"09:00"},"cap":{"messages":4,"days":30}}}`}, 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := b.snapshot(t)
@@ -245,8 +246,8 @@ func TestRefusals(t *testing.T) {
 			if strings.Contains(answer, canary) {
 				t.Errorf("the answer repeats a value: %s", answer)
 			}
-			// What is remembered of a key is all that a sound but refused
-			// request may leave.
+			// What is remembered of a key, and that it was refused, is all that
+			// a sound but refused request may leave.
 			if after := b.snapshot(t); after != before {
 				t.Errorf("the refusal wrote: %s", after)
 			}
@@ -268,7 +269,8 @@ func TestAMalformedAcceptHeaderIsNoFault(t *testing.T) {
 	}
 }
 
-// snapshot is the table but for the answers remembered under Idempotency-Keys.
+// snapshot is the table but for the answers remembered under Idempotency-Keys
+// and the audit log.
 func (b *brand) snapshot(t *testing.T) string {
 	t.Helper()
 	var lines []string
@@ -279,7 +281,7 @@ func (b *brand) snapshot(t *testing.T) string {
 			t.Fatal(err)
 		}
 		for _, item := range page.Items {
-			if !strings.HasPrefix(item.Key.PK, "X#") {
+			if !strings.HasPrefix(item.Key.PK, "X#") && !strings.HasPrefix(item.Key.PK, "A#") {
 				lines = append(lines, fmt.Sprint(item))
 			}
 		}
@@ -522,6 +524,21 @@ func TestAProgramTakesEffectOnceAndNeverInThePast(t *testing.T) {
 	for range 2 {
 		status, answer := b.put("/v1/program", string(changed))
 		if status != http.StatusOK || field(t, answer, "version") != "1" {
+			t.Errorf("%d %s", status, answer)
+		}
+	}
+	document["points"].(map[string]any)["bonuses"] = map[string]any{
+		"member_day": map[string]any{"days": []int{18}, "percent": 100}, "tiers": map[string]any{"gold": 20}, "first_order": 50,
+		"campaigns": []any{map[string]any{"name": "双11", "from": "2026-11-10T20:00:00+08:00", "to": "2026-11-12T00:00:00+08:00", "percent": 25, "channels": []string{"tmall"}}},
+	}
+	document["points"].(map[string]any)["cap_per_day"] = 5_000
+	rich, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time it is the same document, dates and all
+		status, answer := b.put("/v1/program", string(rich))
+		if status != http.StatusOK || field(t, answer, "version") != "2" {
 			t.Errorf("%d %s", status, answer)
 		}
 	}

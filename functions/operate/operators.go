@@ -29,12 +29,22 @@ type operatorAnswer struct {
 
 func (f Function) registerOperators(api huma.API) {
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/operators", ID: "add-operator", Tag: "operators", Status: http.StatusCreated,
+		Method: http.MethodPost, Path: "/v1/operators", ID: "add-operator", Act: "operator.add", Tag: "operators", Status: http.StatusCreated,
 		Summary: "Name an operator and give him a token",
 	}, f.addOperator)
 }
 
-func (f Function) addOperator(ctx context.Context, in *rest.Body[operatorBody]) (*rest.Body[operatorAnswer], error) {
+type operatorInput struct{ Body operatorBody }
+
+func (in operatorInput) ActOn() string { return in.Body.Name }
+
+func (f Function) addOperator(ctx context.Context, in *operatorInput) (*rest.Body[operatorAnswer], error) {
+	if f.secret(in.Body.Name) {
+		return nil, loyalty.Invalid("/name", "personal", "the name stands in the audit log: a phone, a code or a token is none")
+	}
+	if in.Body.Name == adminName {
+		return nil, loyalty.Refuse(loyalty.KindConflict, "operator_exists", "an operator of this name exists; choose another name")
+	}
 	idempotency.KeepSecret(ctx)
 	raw, err := f.operatorToken(ctx, in.Body)
 	if err != nil {

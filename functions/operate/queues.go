@@ -38,7 +38,7 @@ func (f Function) registerQueues(api huma.API) {
 		return rest.Answer(rest.List[queue.DeadMessage]{Items: dead}), nil
 	})
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/queues/{name}/redrive", ID: "redrive", Tag: "queues", Status: http.StatusAccepted,
+		Method: http.MethodPost, Path: "/v1/queues/{name}/redrive", ID: "redrive", Act: "queue.redrive", Tag: "queues", Status: http.StatusAccepted,
 		Summary: "Deliver a queue's dead messages again",
 	}, func(ctx context.Context, in *QueuePath) (*rest.Body[redriven], error) {
 		moved, err := f.Queues.Redrive(ctx, in.Name)

@@ -24,7 +24,7 @@ func (f Function) registerReminders(api huma.API) {
 		Summary: "Reminders that are scheduled up to a time",
 	}, f.reminders)
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/messages/{id}/events", ID: "message-event", Tag: "reminders",
+		Method: http.MethodPost, Path: "/v1/messages/{id}/events", ID: "message-event", Act: "message.report", Tag: "reminders",
 		Roles: []token.Role{token.RoleIntegration}, Status: http.StatusAccepted,
 		Summary: "What became of a message: delivered, read, opted_out (拒收)",
 	}, f.messageEvent)

@@ -40,7 +40,7 @@ type ReservationPath struct {
 func (f Function) registerSpending(api huma.API) {
 	spenders := []token.Role{token.RoleIntegration}
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/members/{id}/points/reservations", ID: "reserve-points", Tag: "spending",
+		Method: http.MethodPost, Path: "/v1/members/{id}/points/reservations", ID: "reserve-points", Act: "reservation.make", Tag: "spending",
 		Roles: spenders, Status: http.StatusCreated, Summary: "Set points aside to be spent (积分抵扣、兑换、抽奖、秒杀)",
 	}, f.reserve)
 	rest.Register(api, f.Log, rest.Operation{
@@ -50,24 +50,27 @@ func (f Function) registerSpending(api huma.API) {
 		return shownReservation(f.Store.Reservation(ctx, in.member(), in.RID))
 	})
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/members/{id}/points/reservations/{rid}/commit", ID: "commit-points", Tag: "spending",
+		Method: http.MethodPost, Path: "/v1/members/{id}/points/reservations/{rid}/commit", ID: "commit-points", Act: "reservation.commit", Tag: "spending",
 		Roles: spenders, Summary: "Spend what a reservation set aside",
 	}, func(ctx context.Context, in *ReservationPath) (*rest.Body[reservationAnswer], error) {
 		return shownReservation(ledger.Commit(ctx, f.Store, in.member(), in.RID, f.Clock()))
 	})
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/members/{id}/points/reservations/{rid}/cancel", ID: "cancel-points", Tag: "spending",
+		Method: http.MethodPost, Path: "/v1/members/{id}/points/reservations/{rid}/cancel", ID: "cancel-points", Act: "reservation.cancel", Tag: "spending",
 		Roles: spenders, Summary: "Give back what a reservation set aside",
 	}, func(ctx context.Context, in *ReservationPath) (*rest.Body[reservationAnswer], error) {
 		return shownReservation(ledger.Cancel(ctx, f.Store, in.member(), in.RID, f.Clock()))
 	})
 }
 
-func (f Function) reserve(ctx context.Context, in *struct {
+type reservationInput struct {
 	MemberPath
 	Body reservationBody
-},
-) (*rest.Body[reservationAnswer], error) {
+}
+
+func (in reservationInput) ActReason() string { return in.Body.Reason }
+
+func (f Function) reserve(ctx context.Context, in *reservationInput) (*rest.Body[reservationAnswer], error) {
 	now := f.Clock().UTC().Truncate(time.Second)
 	return shownReservation(ledger.Reserve(ctx, f.Store, store.Reservation{
 		Fact: points.Fact{At: now, Member: in.member()}, ID: derivedID(ctx, "reservation"),

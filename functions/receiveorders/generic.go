@@ -53,8 +53,18 @@ func verify(secrets []string, body []byte, header http.Header, now time.Time) er
 	if !proved {
 		return unproved
 	}
-	if age := now.Unix() - seconds; age < -tolerance || age > tolerance {
-		return loyalty.Refuse(loyalty.KindUnauthenticated, "signature_expired", "the signature's time is over 300 s away; sign each attempt anew and check the clock")
+	if !isFresh(seconds, now) {
+		return expired
 	}
 	return nil
+}
+
+// expired answers what was signed right and too long ago, or too far ahead.
+var expired = loyalty.Refuse(loyalty.KindUnauthenticated, "signature_expired", "the signature's time is over 300 s away; sign each attempt anew and check the clock")
+
+// isFresh tells whether a time in seconds since 1970 is within the tolerance of
+// now.
+func isFresh(seconds int64, now time.Time) bool {
+	age := now.Unix() - seconds
+	return age >= -tolerance && age <= tolerance
 }

@@ -1,7 +1,7 @@
-// Package receiveorders is where orders come in: it proves who sent an event,
-// brings it into the canonical form, puts it on a queue and answers. It
-// decides nothing and reads no table, because the platforms give it no more
-// than a few seconds.
+// Package receiveorders is where platforms call: orders come in, and who became
+// a WeCom friend. It proves who sent an event, brings it into the canonical
+// form, puts it on a queue and answers. It decides nothing and reads no table,
+// because the platforms give it no more than a few seconds.
 package receiveorders
 
 import (
@@ -23,9 +23,10 @@ import (
 	"github.com/huitou/huitou/shared/orders/youzan"
 	"github.com/huitou/huitou/shared/problem"
 	"github.com/huitou/huitou/shared/queue"
+	"github.com/huitou/huitou/shared/wecom"
 )
 
-// Path is the route; the channel follows it.
+// Path is the route of orders; the channel follows it.
 const Path = "/hooks/orders/"
 
 // Secrets prove who sends. Each channel takes several at a time, so that a
@@ -35,12 +36,15 @@ type Secrets struct {
 	// and base64.
 	Webhook []string
 	Youzan  []youzan.App
+	WeCom   []wecom.App
 }
 
-// Function answers POST /hooks/orders/{channel}. An event is accepted only
-// once it is safely on the queue; before that nothing at all has been kept.
+// Function answers POST /hooks/orders/{channel} and GET and POST /hooks/wecom.
+// An event is accepted only once it is safely on the queue; before that nothing
+// at all has been kept.
 type Function struct {
 	Orders   queue.Sender // canonical events in the form of orders.EncodeQueued
+	Friends  queue.Sender // who became a friend and who left, in the form of friend.Event
 	Secrets  Secrets
 	PhoneKey []byte // see identity.Phone.Identity
 	// Clock is the brand's time, by which an event may not lie in the future.
@@ -60,6 +64,7 @@ type reader func(body []byte, header http.Header) (found []orders.Event, kind st
 //
 //	generic   202 {"accepted":1}
 //	youzan    200 {"code":0,"msg":"success"}, for types without meaning too
+//	wecom     200 and no body, for types without meaning too; a GET is answered with the text that it proves
 //	400       a body that is not the channel's document (loyalty.KindInvalid)
 //	401       no signature that verifies, or its time is over 300 s away
 //	404       a channel nobody has written
@@ -73,6 +78,10 @@ func (f Function) Handle(ctx context.Context, event events.APIGatewayV2HTTPReque
 }
 
 func (f Function) receive(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == WeComPath {
+		f.receiveWeCom(w, r)
+		return
+	}
 	channel := strings.TrimPrefix(r.URL.Path, Path)
 	var read reader
 	status, acknowledgement := http.StatusOK, any(map[string]any{"code": 0, "msg": "success"})
@@ -205,9 +214,9 @@ func (f Function) readYouzan(body []byte, header http.Header) ([]orders.Event, s
 func (f Function) refuse(w http.ResponseWriter, r *http.Request, channel string, err error) {
 	status := problem.Status(loyalty.KindOf(err))
 	if status >= http.StatusInternalServerError {
-		f.Log.ErrorContext(r.Context(), "order event not kept", "channel", channel, "status", status, "error", err, "request", gateway.RequestID(r.Context()))
+		f.Log.ErrorContext(r.Context(), "event not kept", "channel", channel, "status", status, "error", err, "request", gateway.RequestID(r.Context()))
 	} else {
-		f.Log.WarnContext(r.Context(), "order event refused", "channel", channel, "status", status, "request", gateway.RequestID(r.Context()))
+		f.Log.WarnContext(r.Context(), "event refused", "channel", channel, "status", status, "request", gateway.RequestID(r.Context()))
 	}
 	problem.Write(w, r, err)
 }

@@ -55,6 +55,8 @@ type page struct {
 
 	Prize    prizeView
 	Reserved bool
+	Friend   string // the card's reference
+	AddURL   string // where the customer adds the brand on WeCom, "" for nowhere
 	Last4    string
 	Repeat   bool
 	Date     string
@@ -133,7 +135,13 @@ func (f *Function) show(r *http.Request, raw string, p *page) error {
 	if err != nil {
 		return err
 	}
-	p.Batch, p.Form = batch, batch.Arms[draws.Arm(code.Card)].Form
+	arm := batch.Arms[draws.Arm(code.Card)]
+	p.Batch, p.Form = batch, arm.Form
+	if r.Method == http.MethodGet {
+		// Scans (扫码) are counted from the log by batch and arm: who only looks
+		// writes nothing.
+		f.Log.InfoContext(r.Context(), "card scanned", "batch", batch.ID(), "arm", arm.Name, "redeemed", found.Redemption != nil)
+	}
 	if found.Redemption != nil {
 		p.View = viewTaken
 		return f.date(r.Context(), p, found.Redemption.At)
@@ -172,6 +180,7 @@ func (f *Function) submit(r *http.Request, code string, p *page) error {
 		return err
 	}
 	p.View, p.Batch, p.Form = viewPrize, result.batch, result.arm.Form
+	p.Friend = result.friend
 	p.Reserved, p.Last4, p.Repeat = result.state == stateReserved, who.last4, result.repeat
 	p.Prize = f.describe(r, p.Text, result.award)
 	return nil
@@ -256,6 +265,9 @@ func (f *Function) render(w http.ResponseWriter, r *http.Request, status int, p 
 		p.RulesURL = "/v1/card-batches/" + p.Batch.ID() + "/rules"
 		p.From = p.Batch.ValidFrom.In(rules.Zone()).Format(time.DateOnly)
 		p.Until = p.Batch.ValidTo.Add(-time.Second).In(rules.Zone()).Format(time.DateOnly)
+	}
+	if p.Friend != "" {
+		p.AddURL = rules.Brand.FriendURL(p.Friend)
 	}
 	p.Title = p.Text.title(p)
 	style := pagestyle.Palette(rules.Brand.Colour) + pageStyle

@@ -34,6 +34,7 @@ type draw struct {
 	repeat bool
 	batch  cards.Batch
 	arm    cards.Arm
+	friend string // the card's reference, by which WeCom will name it
 }
 
 // redeem gives a card's prize to the claimant, once: the card's item is put
@@ -47,6 +48,9 @@ func (f *Function) redeem(ctx context.Context, raw string, who claimant) (draw, 
 	for range attempts {
 		result, err := f.try(ctx, code, who)
 		refusal, lost := errors.AsType[*table.ConditionError](err)
+		if err == nil {
+			result.friend, err = f.Keys.Reference(code)
+		}
 		if !lost {
 			return result, err
 		}

@@ -81,7 +81,7 @@ func (f *Function) serveRedemption(w http.ResponseWriter, r *http.Request, code 
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	// The prize is given; a customer who does not hear of it asks again.
-	_ = json.NewEncoder(w).Encode(answer{Prize: draw.award, RedeemedAt: draw.at, State: draw.state})
+	_ = json.NewEncoder(w).Encode(answer{Prize: draw.award, RedeemedAt: draw.at, State: draw.state, FriendState: draw.friend})
 }
 
 // answer is the body of a redemption.
@@ -89,6 +89,9 @@ type answer struct {
 	Prize      cards.Award `json:"prize"`
 	RedeemedAt time.Time   `json:"redeemed_at"`
 	State      state       `json:"state"`
+	// FriendState is what a WeCom contact way (联系我) or acquisition link (获客链接)
+	// carries to tell which card brought the friend.
+	FriendState string `json:"friend_state"`
 }
 
 func (f *Function) redeemFromJSON(r *http.Request, code string) (draw, error) {

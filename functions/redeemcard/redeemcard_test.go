@@ -1089,6 +1089,36 @@ func TestTroubleOfTheTableIsAPageAndA503(t *testing.T) {
 	}
 }
 
+// Scans are counted by batch and arm, from the log: looking writes nothing.
+func TestAScanIsALineOfTheLogAndNothingElse(t *testing.T) {
+	b := open(t)
+	batch := b.batch(1, cards.FormPlain, prizes[cards.PrizePoints])
+	code := b.code(batch, 0)
+	before := b.snapshot()
+	scans := func() int {
+		return strings.Count(b.logged.String(), `msg="card scanned" batch=`+batch.ID()+" arm=a redeemed=")
+	}
+	for n := 1; n <= 3; n++ {
+		if page := b.page(code); page.StatusCode != 200 || scans() != n {
+			t.Errorf("scan %d: %d, %d lines", n, page.StatusCode, scans())
+		}
+	}
+	b.send(t.Context(), "HEAD", "/c/"+code, nil, "")
+	b.form(code, url.Values{})
+	b.page(code[:33] + "A")
+	b.unchanged(before, "looking")
+	if scans() != 3 {
+		t.Errorf("%d scans, want 3", scans())
+	}
+	b.redeem(code, nil, openid("oid-1"))
+	if b.page(code); strings.Count(b.logged.String(), "redeemed=true") != 1 {
+		t.Errorf("the scan of a redeemed card is not told apart: %s", b.logged)
+	}
+	if strings.Contains(b.logged.String(), code[8:20]) {
+		t.Error("the log holds the code")
+	}
+}
+
 func TestNothingSecretIsLogged(t *testing.T) {
 	b := open(t)
 	batch := b.batch(1, cards.FormPlain, prizes[cards.PrizePoints])

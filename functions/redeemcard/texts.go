@@ -28,6 +28,7 @@ type text struct {
 	Gift, GiftNote, Coupon, Off             string
 	NoPrize, NoPrizeNote                    string
 	Reserved, ReservedHow, Credited         string
+	AddFriend                               string
 
 	Taken, TakenOn, NotYou, WasYou, ShowMine string
 	Missing, MissingWhy, Mistyped            string
@@ -91,6 +92,7 @@ var texts = map[string]text{
 		Reserved:    "已为尾号 %s 的手机保留",
 		ReservedHow: "认领订单或添加品牌企业微信，核实手机号后奖品即归入您的会员账户。再次打开本卡，填写同一手机号即可查看。",
 		Credited:    "已放入您的会员账户。",
+		AddFriend:   "添加企业微信，找我们聊聊",
 		Taken:       "这张卡已经兑换过了", TakenOn: "兑换日期：%s", NotYou: "如果不是您本人操作，请联系品牌，我们会为您核实。",
 		WasYou: "是我兑换的，查看我的奖品", ShowMine: "查看我的奖品",
 		Missing: "暂时无法兑换这张卡", MissingWhy: "卡码可能输入有误，或活动尚未开始、已经结束。请核对卡面上的卡码；如有疑问，请联系品牌。",
@@ -135,6 +137,7 @@ var texts = map[string]text{
 		Reserved:    "Kept for the phone ending in %s",
 		ReservedHow: "Claim your order or add the brand on WeCom; once your number is confirmed, the prize is in your account. Open this card again with the same number to see it.",
 		Credited:    "It is in your member account.",
+		AddFriend:   "Add us on WeCom",
 		Taken:       "This card was redeemed already", TakenOn: "Redeemed on %s", NotYou: "If it was not you, please contact the brand and we will look into it.",
 		WasYou: "It was me: show my prize", ShowMine: "Show my prize",
 		Missing: "This card cannot be redeemed now", MissingWhy: "The code may be mistyped, or the offer has not begun or is over. Please compare it with your card, or contact the brand.",

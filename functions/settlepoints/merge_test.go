@@ -14,8 +14,10 @@ import (
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/tiers"
 )
 
 func hand(at time.Time) store.Hand { return store.Hand{Operator: "wang", At: at} }
@@ -58,9 +60,24 @@ func (b *brand) adjust(member loyalty.MemberID, id string, amount loyalty.Points
 	b.must(err)
 }
 
+// ranked is a brand whose points end and whose members have tiers.
+func ranked(t T) *brand {
+	b := expiring(t)
+	rules := b.rules[0]
+	rules.Version = 2
+	rules.Tiers = &tiers.Rules{
+		Growth: tiers.Growth{Points: 1, PerFen: 100}, Window: tiers.Window{Kind: tiers.WindowRolling, Months: 3}, Demotion: tiers.DemoteAtOnce,
+		Levels: []tiers.Level{{ID: "silver", Name: "银卡", Growth: 60}, {ID: "gold", Name: "金卡", Growth: 150}},
+	}
+	b.must(rules.Validate())
+	b.rules = []program.Program{rules}
+	b.must(b.store.Table.Write(context.Background(), store.PutProgram(rules)))
+	return b
+}
+
 // versions and wake-up calls may differ: the one counts, the other may be early.
 var standing = cmp.Options{
-	cmpopts.IgnoreFields(store.Account{}, "LotsSeen", "RemindAt", "SettleAt", "RemindAsked", "SettleAsked"),
+	cmpopts.IgnoreFields(store.Account{}, "LotsSeen", "GrowthSeen", "RemindAt", "SettleAt", "RemindAsked", "SettleAsked"),
 	cmpopts.EquateEmpty(),
 }
 
@@ -242,7 +259,7 @@ var both = []loyalty.MemberID{"a", "b"}
 // in between both accounts are as they were.
 func TestMergeThenSplitRestoresBothAccounts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := expiring(t)
+		b := ranked(t)
 		b.enrol("a")
 		b.enrol("b")
 		l := &life{brands: []*brand{b}, now: day(0, 10, 0), owner: map[string]loyalty.MemberID{}}
@@ -262,7 +279,7 @@ func TestMergeThenSplitRestoresBothAccounts(t *testing.T) {
 // That counters are the sums of entries after every commit, audited sees to.
 func TestALifeTogetherLeavesEachHisOwn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		together, apart := expiring(t), expiring(t)
+		together, apart := ranked(t), ranked(t)
 		l := &life{brands: []*brand{together, apart}, now: day(0, 10, 0), owner: map[string]loyalty.MemberID{}}
 		for _, member := range both {
 			l.each(func(b *brand) { b.enrol(member) })
@@ -285,7 +302,8 @@ func TestALifeTogetherLeavesEachHisOwn(t *testing.T) {
 		if net(got) != net(want)-spent {
 			t.Fatalf("the whole has %d, would have %d, spent %d", net(got), net(want), spent)
 		}
-		if got.Balance.Pending != want.Balance.Pending || got.Orders != want.Orders || got.Paid != want.Paid || got.Refunded != want.Refunded {
+		if got.Balance.Pending != want.Balance.Pending || got.Orders != want.Orders || got.Paid != want.Paid || got.Refunded != want.Refunded || got.Tier.Level != want.Tier.Level ||
+			got.GrowthPending != want.GrowthPending || cmp.Diff(got.Growth, want.Growth, cmpopts.IgnoreMapEntries(func(_ string, n loyalty.Points) bool { return n == 0 })) != "" {
 			t.Fatalf("the whole is %+v, would be %+v", got, want)
 		}
 		for _, category := range []string{"milk-powder", "diapers"} {

@@ -3,9 +3,11 @@
 package settlepoints
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/huitou/huitou/shared/ledger"
@@ -84,10 +86,10 @@ func (r *run) accounts(ctx context.Context, accounts []store.Account) error {
 	return errors.Join(failed...)
 }
 
-// member settles what is due of one member, lets go of the lots that ended and
-// moves his wake-up call, with the last fact that this takes. A call that could
-// not be moved, because something was asked for meanwhile, stands: the next
-// tick looks again.
+// member settles what is due of one member, does what time did to his account
+// and moves his wake-up call, with the last fact that this takes. A call that
+// could not be moved, because something was asked for meanwhile, stands: the
+// next tick looks again.
 func (r *run) member(ctx context.Context, account store.Account) error {
 	pending, left, err := r.pending(ctx, account)
 	if err != nil {
@@ -96,24 +98,26 @@ func (r *run) member(ctx context.Context, account store.Account) error {
 	var due []*points.Order
 	var next time.Time
 	for _, order := range pending {
-		at := order.SettleAt()
-		switch {
-		case !at.After(r.now):
+		if at := order.SettleAt(); at.After(r.now) {
+			next = store.Earliest(next, at)
+		} else {
 			due = append(due, order)
-		case next.IsZero() || at.Before(next):
-			next = at
 		}
 	}
-	if left != 0 {
+	// Which credit pays a debt must not hang on how the history is listed.
+	slices.SortFunc(due, func(a, b *points.Order) int {
+		return cmp.Or(a.SettleAt().Compare(b.SettleAt()), a.Key.Compare(b.Key))
+	})
+	if left {
 		next = r.now.Add(retryAfter)
 	}
 	ends := account.Points(r.now).Ends()
 	ended := !ends.IsZero() && !ends.After(r.now)
 	balance := account.Balance.Pending
 	for i, order := range due {
-		news := ledger.News{Order: order.Key, Fact: points.Fact{Kind: points.FactSettled, At: r.now}}
-		if i == len(due)-1 && !ended {
-			news.Rest = &ledger.Rest{Looked: account, Until: next, Pending: balance}
+		news := ledger.News{
+			Order: order.Key, Fact: points.Fact{Kind: points.FactSettled, At: r.now},
+			Rest: &ledger.Rest{Looked: account, Pending: balance, Last: i == len(due)-1 && !ended, Until: next},
 		}
 		settled, err := ledger.Post(ctx, r.Store, r.versions, news, r.now)
 		if err != nil {
@@ -122,53 +126,42 @@ func (r *run) member(ctx context.Context, account store.Account) error {
 		if settled {
 			r.settled++
 		}
-		balance -= held(order)
+		held, _ := order.Pending()
+		balance -= held
 	}
-	switch {
-	case ended:
-		return r.endLots(ctx, account.Member, next)
-	case len(due) > 0:
-		return nil
+	if len(due) > 0 {
+		if !ended {
+			return nil
+		}
+		if account, err = r.Store.Account(ctx, account.Member); err != nil {
+			return err
+		}
 	}
-	changes, conditions := store.CreditAndRest(nil, account, next)
-	conditions = append(conditions, store.PendingStands(balance))
-	err = r.Store.Table.Write(ctx, store.UpdateAsRead(account, changes, conditions...))
-	if store.Refused(err) {
-		return nil
-	}
+	gone, err := ledger.LetTimePass(ctx, r.Store, program.At(r.versions, r.now), account, balance, next, r.now)
+	r.ended += int64(gone)
 	return err
 }
 
-func (r *run) endLots(ctx context.Context, member loyalty.MemberID, next time.Time) error {
-	account, err := r.Store.Account(ctx, member)
-	if err != nil {
-		return err
-	}
-	ended, err := ledger.EndLots(ctx, r.Store, account, next, r.now)
-	r.ended += int64(ended)
-	return err
-}
-
-// pending finds the orders that hold the member's pending points, newest
-// first, and stops when they account for all of them; left is what they do not
-// account for, because the history is behind the account or ahead of it. Only
-// the orders' logs, read strongly, are believed.
-func (r *run) pending(ctx context.Context, account store.Account) (orders []*points.Order, left loyalty.Points, err error) {
-	left = account.Balance.Pending
+// pending finds the orders that hold the member's pending points and growth
+// value, newest first, and stops when they account for all of it; left tells
+// that they do not, because the history is behind the account or ahead of it.
+// Only the orders' logs, read strongly, are believed.
+func (r *run) pending(ctx context.Context, account store.Account) (orders []*points.Order, left bool, err error) {
+	missing, growing := account.Balance.Pending, account.GrowthPending
 	// What is pending of his parts is settled when their own calls come.
 	parts, err := r.Store.Parts(ctx, account)
 	if err != nil {
-		return nil, 0, err
+		return nil, false, err
 	}
 	for _, part := range parts {
-		left -= part.Balance.Pending
+		missing, growing = missing-part.Balance.Pending, growing-part.GrowthPending
 	}
 	seen := map[loyalty.OrderKey]bool{{}: true} // a card's record names no order
 	cursor := ""
-	for left != 0 {
+	for missing != 0 || growing != 0 {
 		records, next, err := r.Store.History(ctx, account.Member, historyPage, cursor)
 		if err != nil {
-			return nil, 0, err
+			return nil, false, err
 		}
 		for _, record := range records {
 			if seen[record.Order] {
@@ -180,13 +173,16 @@ func (r *run) pending(ctx context.Context, account store.Account) (orders []*poi
 			}
 			log, err := r.Store.Log(ctx, record.Order)
 			if err != nil {
-				return nil, 0, err
+				return nil, false, err
 			}
-			if order := points.Replay(record.Order, log); held(order) != 0 && order.Member == account.Member {
-				orders = append(orders, order)
-				left -= held(order)
+			order := points.Replay(record.Order, log)
+			held, grown := order.Pending()
+			if held == 0 && grown == 0 || order.Member != account.Member {
+				continue
 			}
-			if left == 0 {
+			orders = append(orders, order)
+			missing, growing = missing-held, growing-grown
+			if missing == 0 && growing == 0 {
 				break
 			}
 		}
@@ -195,17 +191,5 @@ func (r *run) pending(ctx context.Context, account store.Account) (orders []*poi
 		}
 		cursor = next
 	}
-	return orders, left, nil
-}
-
-// held is what of an order is pending.
-func held(order *points.Order) loyalty.Points {
-	if order.SettleAt().IsZero() {
-		return 0
-	}
-	var sum loyalty.Points
-	for _, purchase := range order.Purchases() {
-		sum += purchase.Points
-	}
-	return sum
+	return orders, missing != 0 || growing != 0, nil
 }

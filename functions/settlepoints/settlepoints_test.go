@@ -73,12 +73,24 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 	for _, member := range a.some {
 		sums[member] = points.Account{}
 	}
+	growing, growth := map[loyalty.MemberID]loyalty.Points{}, map[loyalty.MemberID]map[string]loyalty.Points{}
+	grow := func(member loyalty.MemberID, entry points.Entry) {
+		if entry.Growth == nil {
+			return
+		}
+		growing[member] += entry.Growth.Pending
+		if growth[member] == nil {
+			growth[member] = map[string]loyalty.Points{}
+		}
+		growth[member][entry.Growth.Month] += entry.Growth.Counting
+	}
 	for _, key := range a.known {
 		log, err := calm.Log(context.Background(), key)
 		a.must(err)
 		for _, fact := range log {
 			for _, entry := range fact.Entries {
 				sums[fact.Member] = sums[fact.Member].Plus(entry)
+				grow(fact.Member, entry)
 			}
 		}
 	}
@@ -101,6 +113,7 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 				for _, entry := range record.Entries {
 					if record.Order == (loyalty.OrderKey{}) {
 						sum = sum.Plus(entry)
+						grow(member, entry)
 					}
 				}
 			}
@@ -126,6 +139,11 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 		}
 		if sum.Available < 0 || sum.Pending < 0 || sum.Debt < 0 {
 			a.Fatalf("%s has %+v", member, sum)
+		}
+		for month, counting := range growth[member] {
+			if counting != account.Growth[month] || counting < 0 || growing[member] != account.GrowthPending {
+				a.Fatalf("%s has growth %v and %d pending, his entries add up to %v and %d", member, account.Growth, account.GrowthPending, growth[member], growing[member])
+			}
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/huitou/huitou/functions/convertorders"
 	"github.com/huitou/huitou/functions/issuecoupons"
+	"github.com/huitou/huitou/functions/members"
 	"github.com/huitou/huitou/functions/redeemcard"
 	"github.com/huitou/huitou/functions/remindrepurchase"
 	"github.com/huitou/huitou/functions/runcampaigns"
@@ -33,6 +34,7 @@ import (
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/table/embedded"
+	"github.com/huitou/huitou/shared/token"
 )
 
 // Units is what one operation costs: what DynamoDB bills, and how often it is
@@ -115,6 +117,11 @@ var operations = []operation{
 	}},
 	{"card of a batch not active, refused", 0, func(s *shop) (Units, error) {
 		return s.redeemed(cards.StatePrinted, 0, http.StatusNotFound)
+	}},
+	{"check-in", noTarget, func(s *shop) (Units, error) { return s.checkedIn("a", http.StatusCreated) }},
+	{"check-in, the second of a day", noTarget, func(s *shop) (Units, error) {
+		_, err := s.checkedIn("a", http.StatusCreated)
+		return after(err, func() (Units, error) { return s.checkedIn("b", http.StatusOK) })
 	}},
 	{"coupon of a campaign, 500 members in a shard", 2, func(s *shop) (Units, error) { return s.campaigned(500) }},
 	{"reminder planned", noTarget, func(s *shop) (Units, error) {
@@ -417,6 +424,28 @@ func (s *shop) redeemed(state cards.State, buyer, status int) (Units, error) {
 	request.RequestContext.HTTP.Method = http.MethodPost
 	return s.metered(1, func(ctx context.Context) error {
 		answer, err := f.Handle(ctx, request)
+		if err == nil && answer.StatusCode != status {
+			err = fmt.Errorf("answered %d %s", answer.StatusCode, answer.Body)
+		}
+		return err
+	})
+}
+
+// checkedIn is what members needs for a member's check-in under a key, when it
+// is answered with the status: the answer kept under the key costs two of the
+// write units and two of the round trips.
+func (s *shop) checkedIn(key string, status int) (Units, error) {
+	bearer, _, err := token.NewMember(shopKey, s.members[0], s.now)
+	if err != nil {
+		return Units{}, err
+	}
+	handle := members.Function{Store: s.store, Orders: s.queued, TokenKey: shopKey, Clock: s.clock, Log: quiet}.Handle()
+	request := events.APIGatewayV2HTTPRequest{
+		RawPath: "/v1/me/check-ins", Headers: map[string]string{"authorization": "Bearer " + bearer, "idempotency-key": key},
+	}
+	request.RequestContext.HTTP.Method = http.MethodPost
+	return s.metered(1, func(ctx context.Context) error {
+		answer, err := handle(ctx, request)
 		if err == nil && answer.StatusCode != status {
 			err = fmt.Errorf("answered %d %s", answer.StatusCode, answer.Body)
 		}

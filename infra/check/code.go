@@ -12,7 +12,7 @@ import (
 // money are the packages in which fen and points are computed.
 var money = []string{
 	"functions/convertorders", "functions/settlepoints", "shared/coupons", "shared/ledger", "shared/loyalty",
-	"shared/orders/...", "shared/points", "shared/statement",
+	"shared/orders/...", "shared/points", "shared/simulation", "shared/statement",
 }
 
 // pure are the packages that take clock and chance as arguments.

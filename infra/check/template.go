@@ -189,7 +189,7 @@ func (d *deployment) variables(function string) map[string]string {
 // which items.
 var mayDelete = map[string]string{
 	"ConvertOrders": "the mark of an order that waited for its buyer",
-	"Members":       "the claim on an idempotency key whose request failed",
+	"Members":       "the same mark, when a claim finds the owner",
 	"Operate":       "what the law says to erase",
 }
 
@@ -264,7 +264,7 @@ var assertions = []assertion{
 					broken(s.role, "statement "+s.sid+" names no partitions")
 				}
 				for _, key := range keys {
-					if !strings.ContainsAny(key[:min(1, len(key))], "CDIKMNOPQRTUX") || len(key) > 1 && key[1] != '#' {
+					if !strings.ContainsAny(key[:min(1, len(key))], "ABCDFIKMNOPQRTUX") || len(key) > 1 && key[1] != '#' {
 						broken(s.role, "statement "+s.sid+" names "+key+", which is no tag of shared/table/keys.go")
 					}
 				}
@@ -272,6 +272,24 @@ var assertions = []assertion{
 					broken(s.role, "statement "+s.sid+" lets a request without a key through")
 				}
 			}
+		}
+	}},
+	{"audit log", "rows are only ever added: nobody may delete one, and nobody but Operate sees them", func(d *deployment, broken func(string, string)) {
+		kept := false
+		for _, name := range d.functions() {
+			for _, s := range d.statements(name) {
+				keys := s.condition.at("ForAllValues:StringLike", "dynamodb:LeadingKeys").texts()
+				if !slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(key, "A") }) {
+					continue
+				}
+				kept = kept || slices.Contains(s.actions, "dynamodb:PutItem")
+				if name != "Operate" || slices.Contains(s.actions, deleting) {
+					broken(s.role, "statement "+s.sid+" lets "+name+" do more to the audit log than add and read")
+				}
+			}
+		}
+		if !kept {
+			broken("Operate", "may not add to the audit log")
 		}
 	}},
 	{"table variable", "whoever may use the table is told its name, and nobody else", func(d *deployment, broken func(string, string)) {
@@ -380,6 +398,25 @@ var assertions = []assertion{
 		for _, e := range d.events("SQS") {
 			if e.properties.at("MaximumBatchingWindowInSeconds").number() > 1 {
 				broken(e.String(), "waits more than a second for a fuller batch")
+			}
+		}
+	}},
+	{"greeting", "a new friend can be greeted for 20 seconds: nobody stands before him in the queue, and nobody's slow call beside him", func(d *deployment, broken func(string, string)) {
+		for _, e := range d.events("SQS") {
+			queue := local(e.properties.at("Queue").text())
+			if e.function != "WelcomeFriends" {
+				continue
+			}
+			if e.properties.at("BatchSize").number() != 1 || e.properties.at("MaximumBatchingWindowInSeconds").number() != 0 {
+				broken(e.String(), "does not take one message at a time, at once")
+			}
+			if d.resources[queue].at("DelaySeconds").number() != 0 {
+				broken(queue, "holds messages back")
+			}
+			for _, name := range d.functions() {
+				if sends := slices.Contains(d.allowed(name, "sqs:SendMessage"), "local:"+queue); sends && name != "ReceiveOrders" && name != "Operate" {
+					broken(queue, "is also the queue of "+name)
+				}
 			}
 		}
 	}},

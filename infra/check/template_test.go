@@ -41,6 +41,7 @@ func TestTemplateCatches(t *testing.T) {
 		"no wildcard":      {{"", "dynamodb:BatchGetItem", "dynamodb:*"}, {"", "Resource: !GetAtt OrdersQueue.Arn", `Resource: "*"`}, {"", "parameter/${AWS::StackName}/phone-key", "parameter/*"}},
 		"scan and delete":  {{"", "dynamodb:BatchGetItem", "dynamodb:Scan"}, {"  RedeemCardRole:", "dynamodb:BatchGetItem", "dynamodb:DeleteItem"}, {"", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"}},
 		"leading keys":     {{"", "dynamodb:LeadingKeys: [", "dynamodb:Attributes: ["}, {"", `dynamodb:LeadingKeys: "false"`, `dynamodb:LeadingKeys: "true"`}, {"", `["I#*", "M#*"`, `["Z#*", "M#*"`}, {"", `["I#*", "M#*"`, `["*", "M#*"`}},
+		"audit log":        {{"", `dynamodb:LeadingKeys: ["A#*"]`, `dynamodb:LeadingKeys: ["B#*"]`}, {"              - Sid: Audit", "[dynamodb:PutItem,", "[dynamodb:DeleteItem, dynamodb:PutItem,"}, {"  MembersRole:", `["I#*", `, `["A#*", "I#*", `}},
 		"table variable":   {{"", "TABLE_NAME: !Ref Table", "TABLE: !Ref Table"}},
 		"queue variables":  {{"", "ORDERS_QUEUE_URL: !Ref OrdersQueue", "ORDERS_QUEUE_URL: !Ref CouponsQueue"}, {"  RunCampaignsRole:", "!GetAtt CouponsQueue.Arn", "!GetAtt OrdersQueue.Arn"}, {"", "ORDERS_DEAD_QUEUE_URL: !Ref OrdersDeadQueue", "X: y"}, {"  ConvertOrdersRole:", "!GetAtt OrdersQueue.Arn", "!GetAtt CouponsQueue.Arn"}},
 		"secrets":          {{"", "PHONE_KEY_PARAMETER:", "PHONE_KEY:"}, {"", `PHONE_KEY_PARAMETER: !Sub "/${AWS::StackName}/phone-key"`, "PHONE_KEY_PARAMETER: c2VjcmV0"}, {"", "parameter/${AWS::StackName}/phone-key", "parameter/${AWS::StackName}/card-key"}},
@@ -50,6 +51,12 @@ func TestTemplateCatches(t *testing.T) {
 		"partial failures": {{"", "            FunctionResponseTypes: [ReportBatchItemFailures]\n", ""}},
 		"concurrency":      {{"", "            ScalingConfig: {MaximumConcurrency: 10}\n", ""}},
 		"window":           {{"", "MaximumBatchingWindowInSeconds: 0", "MaximumBatchingWindowInSeconds: 2"}},
+		"greeting": {
+			{"  WelcomeFriends:", "BatchSize: 1\n", "BatchSize: 10\n"},
+			{"  WelcomeFriends:", "MaximumBatchingWindowInSeconds: 0", "MaximumBatchingWindowInSeconds: 1"},
+			{"  FriendsQueue:", "      VisibilityTimeout: 180\n", "      VisibilityTimeout: 180\n      DelaySeconds: 5\n"},
+			{"  WelcomeFriends:", "Queue: !GetAtt FriendsQueue.Arn", "Queue: !GetAtt OrdersQueue.Arn"},
+		},
 		"dead queues":      {{"", "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt OrdersDeadQueue.Arn\n        maxReceiveCount: 5\n", ""}, {"", "maxReceiveCount: 5", "maxReceiveCount: 4"}, {"  OrdersDeadQueue:", "MessageRetentionPeriod: 1209600", "MessageRetentionPeriod: 345600"}, {"  OrdersQueue:", "MessageRetentionPeriod: 345600", "MessageRetentionPeriod: 1209600"}},
 		"queue encryption": {{"", "SqsManagedSseEnabled: true", "SqsManagedSseEnabled: false"}},
 		"table safety": {

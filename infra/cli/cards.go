@@ -100,13 +100,26 @@ type shownBatch struct {
 	Approved  *signatureDocument `json:"approved"`
 	Activated *signatureDocument `json:"activated"`
 	Frozen    *signatureDocument `json:"frozen"`
+	Friends   friendsDocument    `json:"friends"`
+}
+
+type friendsDocument struct {
+	Added int64 `json:"added"`
+	Left  int64 `json:"left"`
+}
+
+func (f friendsDocument) String() string {
+	if f.Added == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d added, %d left", f.Added, f.Left)
 }
 
 func (b shownBatch) String() string {
 	text := facts(
 		"batch", b.ID, "name", b.Name, "state", b.State, "cards", strconv.Itoa(b.Count), "valid from", b.ValidFrom, "valid to", b.ValidTo,
 		"created", b.Created.String(), "approved", b.Approved.String(), "activated", b.Activated.String(), "frozen", b.Frozen.String(),
-		"rules", b.RulesText,
+		"friends", b.Friends.String(), "rules", b.RulesText,
 	)
 	table := grid{titles: []string{"ARM", "FORM", "WEIGHT", "PRIZE", "VALUE", "QUANTITY", "WORTH"}}
 	for _, arm := range b.Arms {
@@ -199,7 +212,7 @@ func (c CardsCreateCommand) fromFile() (document, []byte, error) {
 	if err != nil {
 		return source, nil, err
 	}
-	body, err := source.without("", "id", "state", "created", "approved", "activated", "frozen")
+	body, err := source.without("", "id", "state", "created", "approved", "activated", "frozen", "friends")
 	return source, body, err
 }
 

@@ -25,6 +25,7 @@ type CLI struct {
 	Reminders remindersCommands `cmd:"" help:"Repurchase reminders (回购提醒)."`
 	Orders    ordersCommands    `cmd:"" help:"Orders (订单)."`
 	Operators operatorsCommands `cmd:"" help:"Who may call the API."`
+	Audit     AuditCommand      `cmd:"" help:"What operators did (操作日志)."`
 	Queues    queuesCommands    `cmd:"" help:"Queues and what they gave up on (死信)."`
 	Local     localCommands     `cmd:"" help:"The clock, schedules and outbox of a local process."`
 	OpenAPI   OpenAPICommand    `cmd:"" name:"openapi" help:"Print the document that describes the API."`

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +22,8 @@ import (
 	localstack "github.com/huitou/huitou/infra/stack"
 	"github.com/huitou/huitou/shared/queue"
 	"github.com/huitou/huitou/shared/table/embedded"
+	"github.com/huitou/huitou/shared/wecom"
+	"github.com/huitou/huitou/shared/wecom/wecomtest"
 )
 
 const template = `{"name":"满100减20","threshold":10000,"discount":2000,"validity":{"months":3},"budget":{"quantity":500}}`
@@ -223,6 +226,37 @@ func TestProgram(t *testing.T) {
 	b.t = t
 	if got := b.done("program", "show"); !strings.Contains(got, "      2  2027") || strings.Contains(got, "      3  ") {
 		t.Errorf("a refusal made a version: %s", got)
+	}
+}
+
+func TestAudit(t *testing.T) {
+	b := openBrand(t)
+	added := b.done("operators", "add", "zhang.wei", "--role", "operator", "--idempotency-key", "k1")
+	b.done("operators", "add", "zhang.wei", "--role", "operator", "--idempotency-key", "k1")
+	b.refused(1, "orders", "bind", "tmall", "flagship", "1001", "--member", "m0", "--reason", "called from 13800000000")
+	got := b.done("audit")
+	for _, want := range []string{
+		"AT                    OPERATOR  ROLE   ACTION        OUTCOME                      RESOURCE                                REASON\n",
+		"2026-11-21T10:00:00Z  admin     admin  operator.add  accepted                     /v1/operators/zhang.wei                 -\n",
+		"2026-11-21T10:00:00Z  admin     admin  order.bind    refused: 404 member_unknown  /v1/orders/tmall/flagship/1001/binding  called from ***\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if lines := strings.Count(got, "\n"); lines != 3 {
+		t.Errorf("%d lines:\n%s", lines, got)
+	}
+	if got := b.done("audit", "--action", "operator.add", "--operator", "admin", "--from", "2026-11-21T18:00:00+08:00", "--to", "2026-11-21T18:00:01+08:00", "--all", "--json"); strings.Count(got, `"action": "operator.add"`) != 1 || strings.Contains(got, "order.bind") {
+		t.Error(got)
+	}
+	for _, none := range [][]string{{"--operator", "li"}, {"--to", "2026-11-21T18:00:00+08:00"}, {"--action", "queue.redrive"}} {
+		if got := b.done(append([]string{"audit"}, none...)...); got != "none\n" {
+			t.Errorf("%v: %s", none, got)
+		}
+	}
+	if got := b.refused(1, "audit", "--token", strings.Fields(added)[5]); !strings.Contains(got, "403 role_missing") {
+		t.Error(got)
 	}
 }
 
@@ -494,11 +528,16 @@ func TestOrdersSend(t *testing.T) {
 func TestLocal(t *testing.T) {
 	b := openBrand(t)
 	builders := map[string]localstack.Builder{}
-	for _, name := range []string{"ReceiveOrders", "ConvertOrders", "RedeemCard", "Members", "Operate", "RunCampaigns", "IssueCoupons", "RemindRepurchase", "SettlePoints", "SendMessages"} {
+	for _, name := range []string{"ReceiveOrders", "ConvertOrders", "RedeemCard", "Members", "Operate", "RunCampaigns", "IssueCoupons", "RemindRepurchase", "SettlePoints", "SendMessages", "WelcomeFriends"} {
 		builders[name] = func(localstack.Environment) (localstack.Handler, error) {
 			return localstack.Do(func(context.Context, any) error { return nil }), nil
 		}
 	}
+	callbacks, err := wecom.NewApp(wecomtest.Demo.ID, wecomtest.Demo.Token, wecomtest.Demo.EncodingAESKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
 	engine := embedded.Memory()
 	local, err := localstack.Open(localstack.Config{Template: huitou.Template, Builders: builders, Queues: engine, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -509,6 +548,20 @@ func TestLocal(t *testing.T) {
 	mux.Handle("/_local/", local.Control())
 	mux.HandleFunc("GET /_local/outbox", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"items":[{"id":"m","member_id":"m-1","kind":"repurchase.reminder","category":"milk","text":"回来\u001b[31m","at":"2026-11-21T10:00:00Z"}]}`)
+	})
+	mux.HandleFunc("POST /hooks/wecom", func(_ http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		body, _ := io.ReadAll(r.Body)
+		encrypted, err := wecom.ReadEncrypted(body)
+		if err != nil {
+			t.Error(err)
+		}
+		text, err := wecom.Open([]wecom.App{callbacks}, wecom.Signature{MsgSignature: query.Get("msg_signature"), Timestamp: query.Get("timestamp"), Nonce: query.Get("nonce")}, encrypted)
+		if err != nil {
+			t.Error(err)
+		}
+		event, err := wecom.ReadEvent(text)
+		told = append(told, fmt.Sprint(event.Change, " ", event.User, " ", event.External, " ", event.State, " ", event.WelcomeCode != "", " ", err))
 	})
 	server := httptest.NewServer(mux)
 	defer server.Close()
@@ -533,6 +586,13 @@ func TestLocal(t *testing.T) {
 	if got := b.done("local", "outbox"); got != "AT                    MEMBER  KIND                 CATEGORY  CHANNEL  TEXT\n2026-11-21T10:00:00Z  m-1     repurchase.reminder  milk            -  \"回来\\x1b[31m\"\n" {
 		t.Error(got)
 	}
+	if got := b.done("local", "friend", "wm-liu", "--state", "R1"); got != "contact  wm-liu\nchange   add_external_contact\n" {
+		t.Error(got)
+	}
+	b.done("local", "friend", "wm-liu", "--left")
+	if want := []string{"add_external_contact zhangsan wm-liu R1 true <nil>", "del_follow_user zhangsan wm-liu  false <nil>"}; !slices.Equal(told, want) {
+		t.Errorf("called back with %q, want %q", told, want)
+	}
 	for _, test := range []struct {
 		code      int
 		arguments []string
@@ -550,6 +610,9 @@ func TestLocal(t *testing.T) {
 	}
 	// A deployed stack has none of it.
 	t.Setenv("HUITOU_URL", b.URL)
+	if got := b.refused(1, "local", "friend", "wm-liu"); !strings.Contains(got, "does not take the made-up application's callbacks") {
+		t.Error(got)
+	}
 	for _, arguments := range []string{"schedules", "fire A/B", "clock", "clock 2026-11-21T10:00:00Z", "outbox"} {
 		if got := b.refused(1, append([]string{"local"}, strings.Fields(arguments)...)...); !strings.Contains(got, "has no /_local: clock, schedules and outbox are those of a local process alone") {
 			t.Error(got)

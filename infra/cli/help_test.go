@@ -117,7 +117,7 @@ func checkFlags(t *testing.T, path string, leaf *kong.Node) {
 	if envs["url"] != "HUITOU_URL" {
 		t.Errorf("huitou %s: --url is not from HUITOU_URL", path)
 	}
-	if _, ok := envs["json"]; !ok && path != "openapi" {
+	if _, ok := envs["json"]; !ok && path != "openapi" && path != "program schema" {
 		t.Errorf("huitou %s has no --json", path)
 	}
 	if env, ok := envs["token"]; ok && env != "HUITOU_OPERATOR_TOKEN" {

@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/huitou/huitou/shared/wecom"
+	"github.com/huitou/huitou/shared/wecom/wecomtest"
 )
 
 type localCommands struct {
@@ -16,6 +19,7 @@ type localCommands struct {
 	Fire      LocalFireCommand      `cmd:"" help:"Fire a schedule."`
 	Clock     LocalClockCommand     `cmd:"" help:"Move the clock; schedules that fell between fire."`
 	Outbox    LocalOutboxCommand    `cmd:"" help:"The messages that would have been sent, newest first."`
+	Friend    LocalFriendCommand    `cmd:"" help:"Call back as WeCom (企业微信) does when somebody becomes a friend, or leaves."`
 }
 
 // LocalConnection is where the local process answers; it needs no token.
@@ -168,4 +172,46 @@ func (c LocalOutboxCommand) Run(ctx context.Context, console Console) error {
 	return onlyLocal(list(ctx, console, c.connection(), c.Paging, request,
 		[]string{"AT", "MEMBER", "KIND", "CATEGORY", "CHANNEL", "TEXT"},
 		func(m message) []string { return []string{m.At, m.Member, m.Kind, m.Category, m.Channel, m.Text} }))
+}
+
+// LocalFriendCommand is `huitou local friend`.
+type LocalFriendCommand struct {
+	Contact         string `arg:"" name:"contact" help:"External user id (外部联系人) of the customer; any name will do."`
+	State           string `placeholder:"STATE" help:"The State that he came with: a card's friend_state, as its redemption answers it."`
+	Staff           string `default:"zhangsan" help:"User id of the staff whose friend he is."`
+	Left            bool   `help:"He removed the staff."`
+	LocalConnection `embed:""`
+}
+
+// Help is the long help.
+func (LocalFriendCommand) Help() string {
+	return `The callback is signed and encrypted for the made-up application of the local process, and comes in by the same path as WeCom's own.
+
+Examples:
+
+    huitou local friend wm-liu --state RKYFHDZ2C555KJ7SXWEBQ584C
+
+    huitou local friend wm-liu --left`
+}
+
+// Run calls back.
+func (c LocalFriendCommand) Run(ctx context.Context, console Console) error {
+	huitou, err := c.connection().dial()
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	friend := wecomtest.Friend{Change: wecom.ChangeAdd, User: c.Staff, External: c.Contact, State: c.State, WelcomeCode: "demo-" + strconv.FormatInt(now.UnixNano(), 36), At: now}
+	if c.Left {
+		friend.Change, friend.State, friend.WelcomeCode = wecom.ChangeDeleteFollow, "", ""
+	}
+	query, body := wecomtest.Demo.Callback(now, "huitou-local", friend.XML(wecomtest.Demo.ID))
+	_, err = huitou.do(ctx, call{method: http.MethodPost, path: []string{"hooks", "wecom"}, query: query, body: body, public: true})
+	if refused, ok := errors.AsType[*problemError](err); ok && refused.status == http.StatusUnauthorized {
+		return &incompleteError{refused.target + " does not take the made-up application's callbacks: those are for a local process alone (make run)"}
+	}
+	if err != nil {
+		return err
+	}
+	return console.text(facts("contact", c.Contact, "change", friend.Change))
 }

@@ -18,8 +18,11 @@ import (
 )
 
 type programCommands struct {
-	Show  ProgramShowCommand  `cmd:"" help:"The rules in force now, and their versions."`
-	Apply ProgramApplyCommand `cmd:"" help:"Make a file's rules the next version."`
+	Show     ProgramShowCommand     `cmd:"" help:"The rules in force now, and their versions."`
+	Schema   ProgramSchemaCommand   `cmd:"" help:"Print the JSON Schema of the rules."`
+	Diff     ProgramDiffCommand     `cmd:"" help:"What a file's rules would change, and from when on."`
+	Simulate ProgramSimulateCommand `cmd:"" help:"What a file's rules would have given in a past month (积分规则试算)."`
+	Apply    ProgramApplyCommand    `cmd:"" help:"Make a file's rules the next version."`
 }
 
 // ProgramShowCommand is `huitou program show`.
@@ -36,7 +39,9 @@ func (ProgramShowCommand) Help() string {
   To edit them:
 
     huitou program show --json > program.json
-    huitou program apply program.json --dry-run`
+    huitou program diff program.json
+    huitou program simulate program.json
+    huitou program apply program.json`
 }
 
 type shownVersion struct {
@@ -150,6 +155,9 @@ func (c ProgramApplyCommand) Run(ctx context.Context, console Console) error {
 		return err
 	}
 	if answer, err = huitou.do(ctx, call{method: http.MethodPut, path: []string{"v1", "program"}, body: body}); err != nil {
+		if refused, ok := errors.AsType[*problemError](err); ok && c.EffectiveAt != nil && names(refused, "/effective_at") {
+			return &incompleteError{"--effective-at: " + err.Error()} // it stands in no file
+		}
 		return source.explain(err)
 	}
 	return render(console, c.Connection, answer, func(made shownVersion) string {
@@ -160,6 +168,10 @@ func (c ProgramApplyCommand) Run(ctx context.Context, console Console) error {
 	})
 }
 
+func names(refused *problemError, pointer string) bool {
+	return slices.ContainsFunc(refused.document.Errors, func(field loyalty.Field) bool { return field.Pointer == pointer })
+}
+
 func listChanges(changes []change) string {
 	var text strings.Builder
 	for _, one := range changes {
@@ -168,9 +180,24 @@ func listChanges(changes []change) string {
 	return text.String()
 }
 
-// body is the request. A file that has a version is what `program show --json`
-// printed, and its time is that of the version that was.
+// body is the request.
 func (c ProgramApplyCommand) body(source document) ([]byte, error) {
+	members, err := rulesOf(source)
+	if err != nil {
+		return nil, err
+	}
+	if c.EffectiveAt != nil {
+		if members["effective_at"], err = json.Marshal(c.EffectiveAt.Format(time.RFC3339)); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(members)
+}
+
+// rulesOf is a file's rules, with the time at which they shall take effect
+// where it says one. A file that has a version is what `program show --json`
+// printed, and its time is that of the version that was.
+func rulesOf(source document) (map[string]json.RawMessage, error) {
 	raw, err := source.without("", "version", "versions")
 	if err != nil {
 		return nil, err
@@ -182,12 +209,7 @@ func (c ProgramApplyCommand) body(source document) ([]byte, error) {
 	if source.has("version") {
 		delete(members, "effective_at")
 	}
-	if c.EffectiveAt != nil {
-		if members["effective_at"], err = json.Marshal(c.EffectiveAt.Format(time.RFC3339)); err != nil {
-			return nil, err
-		}
-	}
-	return json.Marshal(members)
+	return members, nil
 }
 
 // dryRun checks the document by the rules of this build.

@@ -106,7 +106,7 @@ func open(t *testing.T) brand {
 	}
 }
 
-// call is one call of the API by a token.
+// call is one call of the API by a token, "" for nobody's.
 func (b brand) call(t *testing.T, token, path string, document any) []byte {
 	t.Helper()
 	method, body := http.MethodGet, io.Reader(nil)
@@ -121,7 +121,9 @@ func (b brand) call(t *testing.T, token, path string, document any) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Authorization", "Bearer "+token)
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Idempotency-Key", rand.Text())
 	response, err := http.DefaultClient.Do(request)
@@ -140,19 +142,25 @@ func (b brand) call(t *testing.T, token, path string, document any) []byte {
 // and gives the addresses behind its QR codes.
 func (b brand) cards(t *testing.T, form string, count, points int) (addresses []string) {
 	t.Helper()
-	name := "e2e." + form + "." + rand.Text()[:6]
-	var made struct{ ID string }
-	raw := b.call(t, b.token, "/v1/card-batches", map[string]any{
-		"name": name, "count": count, "rules_text": "每张卡可用一次",
-		"valid_from": time.Now().Add(-time.Hour).Format(time.RFC3339), "valid_to": time.Now().Add(time.Hour).Format(time.RFC3339),
-		"arms": []map[string]any{{"name": form, "form": form, "weight": 1, "prizes": []map[string]any{{"kind": "points", "value": points, "quantity": count}}}},
+	_, addresses = b.batch(t, "e2e."+form+"."+rand.Text()[:6], map[string]any{
+		"count": count,
+		"arms":  []map[string]any{{"name": form, "form": form, "weight": 1, "prizes": []map[string]any{{"kind": "points", "value": points, "quantity": count}}}},
 	})
-	if err := json.Unmarshal(raw, &made); err != nil {
+	return addresses
+}
+
+// batch makes a batch that is open now, of the name and with what else it has.
+func (b brand) batch(t *testing.T, name string, document map[string]any) (id string, addresses []string) {
+	t.Helper()
+	document["name"], document["rules_text"] = name, "每张卡可用一次"
+	document["valid_from"], document["valid_to"] = time.Now().Add(-time.Hour).Format(time.RFC3339), time.Now().Add(time.Hour).Format(time.RFC3339)
+	var made struct{ ID string }
+	if err := json.Unmarshal(b.call(t, b.token, "/v1/card-batches", document), &made); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 2 {
 		var operator struct{ Token string }
-		raw := b.call(t, b.token, "/v1/operators", map[string]any{"name": fmt.Sprint(name, ".", i), "role": "operator"})
+		raw := b.call(t, b.token, "/v1/operators", map[string]any{"name": fmt.Sprint("e2e.", made.ID, ".", i), "role": "operator"})
 		if err := json.Unmarshal(raw, &operator); err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +173,7 @@ func (b brand) cards(t *testing.T, form string, count, points int) (addresses []
 	for _, row := range rows[1:] {
 		addresses = append(addresses, row[1])
 	}
-	return addresses
+	return made.ID, addresses
 }
 
 // tab is a page in a browser of its own, and what it did on the network.
@@ -465,6 +473,38 @@ func TestConsoleShowsTheDemoBrand(t *testing.T) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			t.Logf("the console weighs %.0f bytes in %d requests", b.weight, len(b.requests))
+		})
+	}
+}
+
+// A test of two red packets: as many redeem either, the small one costs less.
+func TestConsoleTellsWhichArmIsBetter(t *testing.T) {
+	shop := open(t)
+	redPacket := func(fen int) []map[string]any {
+		return []map[string]any{{"kind": "red_packet", "value": fen, "quantity": 1000}}
+	}
+	id, addresses := shop.batch(t, "红包大小测试", map[string]any{"count": 2000, "card_cost": 20, "arms": []map[string]any{
+		{"name": "一元红包", "form": "reveal", "weight": 1, "prizes": redPacket(100)},
+		{"name": "三元红包", "form": "scratch", "weight": 1, "prizes": redPacket(300)},
+	}})
+	for i, address := range addresses[:240] {
+		_, code, _ := strings.Cut(address, "/C/")
+		shop.call(t, "", "/C/"+code+"/redemption", map[string]any{"identity": map[string]string{"kind": "openid", "channel": "wechat", "value": fmt.Sprint("e2e-", i)}})
+	}
+	for name, phone := range map[string]bool{"desk": false, "phone": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newTab(t, phone)
+			b.do(t, "opening the batch", chromedp.Navigate(shop.address+"/console/cards/"+id), chromedp.WaitVisible("#token"),
+				chromedp.SetValue("#token", shop.token), chromedp.Click("#sign-in-submit"), chromedp.WaitVisible("#verdict"), chromedp.ScrollIntoView("#result"))
+			if text := ask(t, b, chromedp.Text("#verdict")); !strings.Contains(text, "“一元红包”更好") {
+				t.Errorf("the verdict is %q", text)
+			}
+			if bars := ask(t, b, chromedp.Evaluate[int](`[...document.querySelectorAll('#result-table .band')].filter((b) => b.getBoundingClientRect().width > 1).length`)); bars < 6 {
+				t.Errorf("%d intervals are drawn, want three of each arm", bars)
+			}
+			b.fits(t, "the result")
+			b.shoot(t, "console-"+name+"-result")
+			b.stayed(t, shop.address)
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/huitou/huitou/functions/runcampaigns"
 	"github.com/huitou/huitou/functions/sendmessages"
 	"github.com/huitou/huitou/functions/settlepoints"
+	"github.com/huitou/huitou/functions/welcomefriends"
 	"github.com/huitou/huitou/infra/stack"
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/notify"
@@ -22,6 +23,7 @@ import (
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/token"
+	"github.com/huitou/huitou/shared/wecom"
 )
 
 // deps is what the functions share in this process and have each for itself on
@@ -32,6 +34,7 @@ type deps struct {
 	keys      *cards.Keyring
 	queues    queue.Admin
 	notifier  notify.Notifier
+	wecom     wecom.App
 	publicURL string
 	log       *slog.Logger
 }
@@ -57,12 +60,21 @@ func handlers(d deps) map[string]stack.Builder {
 		return func(env stack.Environment) (stack.Handler, error) { return build(env), nil }
 	}
 	return map[string]stack.Builder{
-		"ReceiveOrders": with("ORDERS_QUEUE_URL", func(env stack.Environment, orders queue.Sender) stack.Handler {
+		"ReceiveOrders": func(env stack.Environment) (stack.Handler, error) {
+			orders, err := env.Queue("ORDERS_QUEUE_URL")
+			if err != nil {
+				return nil, err
+			}
+			friends, err := env.Queue("FRIENDS_QUEUE_URL")
+			if err != nil {
+				return nil, err
+			}
 			return stack.Call(receiveorders.Function{
-				Orders: orders, Secrets: receiveorders.Secrets{Webhook: []string{d.secrets.WebhookSecret}, Youzan: demoYouzan},
+				Orders: orders, Friends: friends,
+				Secrets:  receiveorders.Secrets{Webhook: []string{d.secrets.WebhookSecret}, Youzan: demoYouzan, WeCom: []wecom.App{d.wecom}},
 				PhoneKey: d.secrets.PhoneKey, Clock: env.Clock, RealClock: time.Now, Log: d.log,
-			}.Handle)
-		}),
+			}.Handle), nil
+		},
 		"ConvertOrders": plain(func(env stack.Environment) stack.Handler {
 			return stack.Call(convertorders.Function{Store: d.storeOf(env), Clock: env.Clock, Log: d.log}.Handle)
 		}),
@@ -97,6 +109,11 @@ func handlers(d deps) map[string]stack.Builder {
 		}),
 		"SendMessages": plain(func(env stack.Environment) stack.Handler {
 			return stack.Call(sendmessages.Function{Store: d.storeOf(env), Notifier: d.notifier, Clock: env.Clock, Log: d.log}.Handle)
+		}),
+		"WelcomeFriends": plain(func(env stack.Environment) stack.Handler {
+			return stack.Call(welcomefriends.Function{
+				Store: d.storeOf(env), Keys: d.keys, Notifier: d.notifier, Clock: env.Clock, RealClock: time.Now, Log: d.log,
+			}.Handle)
 		}),
 	}
 }

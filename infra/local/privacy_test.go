@@ -60,7 +60,7 @@ func TestPhonesAreNowhere(t *testing.T) {
 		}
 		return waiting == 1 && strings.Contains(p.logged.String(), undeliverable)
 	})
-	for _, name := range []string{"orders", "coupons", "messages"} {
+	for _, name := range []string{"orders", "coupons", "messages", "friends"} {
 		a := p.do(t, http.MethodGet, "/v1/queues/"+name+"/dead", operator(p.token), nil)
 		a.read(t, http.StatusOK, nil)
 		spotless(t, "the dead letters of "+name, a.body, order, joined, typed, refused)

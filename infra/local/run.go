@@ -23,6 +23,8 @@ import (
 	"github.com/huitou/huitou/shared/problem"
 	"github.com/huitou/huitou/shared/queue"
 	"github.com/huitou/huitou/shared/table/embedded"
+	"github.com/huitou/huitou/shared/wecom"
+	"github.com/huitou/huitou/shared/wecom/wecomtest"
 )
 
 // demoYouzan is a made-up application, so that a Youzan push can be tried
@@ -43,6 +45,10 @@ func run(ctx context.Context, c config, out io.Writer, log *slog.Logger) (err er
 	if err != nil {
 		return err
 	}
+	callbacks, err := wecom.NewApp(wecomtest.Demo.ID, wecomtest.Demo.Token, wecomtest.Demo.EncodingAESKey)
+	if err != nil {
+		return err
+	}
 	tables, err := openEngines(c.folder, "table", "queues", "outbox")
 	if err != nil {
 		return err
@@ -58,7 +64,7 @@ func run(ctx context.Context, c config, out io.Writer, log *slog.Logger) (err er
 	huitouStack, err := stack.Open(stack.Config{
 		Template: huitou.Template, Queues: tables[1], Log: log,
 		Builders: handlers(deps{
-			table: tables[0], secrets: s, keys: keys, queues: admin, notifier: sent, publicURL: address, log: log,
+			table: tables[0], secrets: s, keys: keys, queues: admin, notifier: sent, wecom: callbacks, publicURL: address, log: log,
 		}),
 	})
 	if err != nil {
@@ -155,7 +161,9 @@ type localQueues struct{ stack *stack.Stack }
 
 var _ queue.Admin = (*localQueues)(nil)
 
-var localQueueNames = map[string]string{"orders": "OrdersQueue", "coupons": "CouponsQueue", "messages": "MessagesQueue"}
+var localQueueNames = map[string]string{
+	"orders": "OrdersQueue", "coupons": "CouponsQueue", "messages": "MessagesQueue", "friends": "FriendsQueue",
+}
 
 func (q *localQueues) Status(context.Context) ([]queue.Status, error) {
 	states := map[string]stack.QueueState{}
@@ -163,7 +171,7 @@ func (q *localQueues) Status(context.Context) ([]queue.Status, error) {
 		states[state.Name] = state
 	}
 	all := []queue.Status{}
-	for _, name := range []string{"orders", "coupons", "messages"} {
+	for _, name := range []string{"orders", "coupons", "messages", "friends"} {
 		live := states[localQueueNames[name]]
 		dead := states[live.Dead]
 		all = append(all, queue.Status{Name: name, Waiting: live.Visible, InFlight: live.InFlight, Dead: dead.Visible + dead.InFlight})

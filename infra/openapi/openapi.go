@@ -19,18 +19,27 @@ import (
 	"github.com/huitou/huitou/shared/rest"
 )
 
-// File is where the document is committed, from the root of the repository.
-const File = "functions/operate/openapi.json"
+// Files are where the documents are committed, from the root of the
+// repository, and what makes each.
+var Files = map[string]func() ([]byte, error){
+	"functions/operate/openapi.json":        Document,
+	"functions/operate/program.schema.json": ProgramSchema,
+}
 
 // Document is the document as it should be committed.
 func Document() ([]byte, error) {
+	raw, err := json.MarshalIndent(published().OpenAPI(), "", " ")
+	return append(raw, '\n'), err
+}
+
+func published() huma.API {
 	api := rest.New(http.NewServeMux())
 	operate.Function{Log: slog.Default()}.Register(api)
 	members.Function{Log: slog.Default()}.Register(api)
 	describeHooks(api)
 	describeCards(api)
-	raw, err := json.MarshalIndent(api.OpenAPI(), "", " ")
-	return append(raw, '\n'), err
+	bound(api.OpenAPI().Components.Schemas.Map())
+	return api
 }
 
 type (
@@ -59,6 +68,8 @@ type (
 		Lines         []line      `json:"lines,omitempty" maxItems:"50"`
 		Shipping      loyalty.Fen `json:"shipping,omitempty"`
 		DiscountCodes []string    `json:"discount_codes,omitempty"`
+		Discount      loyalty.Fen `json:"discount,omitempty" doc:"fen off the order as a whole that the lines' paid does not tell yet; it is spread over them"`
+		StoredValue   loyalty.Fen `json:"stored_value,omitempty" doc:"fen of goods and shipping that were paid from stored value"`
 	}
 	buyer struct {
 		ID    string `json:"id,omitempty" doc:"the platform's own id, never a masked name"`
@@ -69,7 +80,8 @@ type (
 		SKU           string      `json:"sku,omitempty"`
 		Category      string      `json:"category,omitempty"`
 		Quantity      int64       `json:"quantity,omitempty"`
-		Paid          loyalty.Fen `json:"paid,omitempty" doc:"fen, net for all units after every discount, without shipping"`
+		Gift          bool        `json:"gift,omitempty" doc:"came with other goods; earns only where the program says so"`
+		Paid          loyalty.Fen `json:"paid,omitempty" doc:"fen, net for all units after every discount but the order's, without shipping"`
 		Refunded      loyalty.Fen `json:"refunded,omitempty" doc:"fen that this refund gave back"`
 		RefundedTotal loyalty.Fen `json:"refunded_total,omitempty" doc:"fen ever given back, from a source that knows only the total"`
 	}

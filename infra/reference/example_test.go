@@ -26,7 +26,7 @@ func ExampleAfter() {
 	}
 	inputs = append(inputs, refund(10, 200), reference.Input{Kind: reference.Tick, Now: day(30), At: day(30)})
 	state := reference.After(shipped(), inputs)
-	fmt.Println("available:", state.Members["Li"].Available)
+	fmt.Println("available:", state.Members["Li"].Lots["never"].Left)
 	fmt.Println("refused:", state.Refused)
 	// Output:
 	// available: 1

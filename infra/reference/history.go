@@ -11,9 +11,10 @@
 //     far as is known. One that came before its line is kept, and counts up to
 //     what was paid. The set of those that were kept decides the rest.
 //   - A tick settles the orders that are due and hold points, by what is known
-//     when it fires. A refund before or after it leaves the same points; only
-//     the entries differ, which the model therefore does not list.
-//   - Spending takes what is available by then.
+//     when it fires, and lets go of points whose time is over. A refund before or
+//     after it leaves the same points; only the entries differ, which the model
+//     therefore does not list.
+//   - Spending takes what is available by then, what ends first before the rest.
 //   - The date of a reminder is set when a purchase becomes known, unless its
 //     goods are used up by then, and stays when they go back: the schedule
 //     looks again.
@@ -59,6 +60,7 @@ type Version struct {
 	Goods          map[string]string // category by SKU, for lines that name none
 	Cycles         map[string]Cycle  // by category
 	Opens          time.Duration     // from midnight to the end of the quiet hours
+	Months         int               // for which available points are good, to the month's end; 0 for ever
 }
 
 // Window is for how many days points stay pending (待入账).
@@ -74,13 +76,18 @@ type State struct {
 	Refused []int                       // inputs that end as dead letters, by index
 }
 
-// Member is one person's account.
+// Member is one person's account. What is available is what is left of his
+// lots, but for those that wait for a return window.
 type Member struct {
-	Available, Pending, Debt int64
-	Orders, Paid, Refunded   int64
-	Bought                   map[string]Bought // by category
-	RemindAt                 time.Time         // the earliest date asked for
+	Lots                   map[string]Lot // by their end, "never", or "pending " and the order
+	Debt                   int64
+	Orders, Paid, Refunded int64
+	Bought                 map[string]Bought // by category
+	RemindAt               time.Time         // the earliest date asked for
 }
+
+// Lot is points that end together: what is left of them, and what expired.
+type Lot struct{ Left, Expired int64 }
 
 // Bought counts the orders in which goods of a category were kept.
 type Bought struct{ Purchases, Quantity int64 }

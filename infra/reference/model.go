@@ -7,26 +7,66 @@ import (
 	"time"
 )
 
-const shanghai = 8 * time.Hour // ahead of UTC, all year
-
 // book is what was told, without what was refused.
 type book struct {
-	versions  []Version
-	owners    map[string]string // by identity
-	orders    map[string]*order
-	spent     map[string]int64     // by person
-	reminders map[string]time.Time // by person
-	refused   []int
+	versions []Version
+	owners   map[string]string // by identity
+	orders   map[string]*order
+	State
 }
 
 type order struct {
-	owner, channel     string
+	owner, id, channel string
 	names              []string
-	lines              map[string]Line
+	lines              []*held          // as they arrived
+	prices             map[string]int64 // of lines
 	refunds            refunds
 	rules              Version // in force when it was paid, whatever is today
 	paid, completed    time.Time
 	cancelled, settled bool
+}
+
+// held is a line and the points that its owner holds for it in a lot.
+type held struct {
+	Line
+	points int64
+	lot    string // "" before he has one
+}
+
+// add changes what is left of a lot, and what expired of it.
+func (m *Member) add(lot string, left, expired int64) {
+	m.Lots[lot] = Lot{m.Lots[lot].Left + left, m.Lots[lot].Expired + expired}
+}
+
+// credit pays debt first, once it is not pending any more.
+func (m *Member) credit(lot string, points int64) {
+	paid := min(m.Debt, points)
+	if lot > never {
+		paid = 0
+	}
+	m.Debt -= paid
+	m.add(lot, points-paid, 0)
+}
+
+// spend takes what ends first, and returns what is missing.
+func (m *Member) spend(points int64, now time.Time) int64 {
+	for _, lot := range slices.Sorted(maps.Keys(m.Lots)) {
+		if end(now) < lot && lot <= never {
+			taken := min(m.Lots[lot].Left, points)
+			m.add(lot, -taken, 0)
+			points -= taken
+		}
+	}
+	return points
+}
+
+// takeBack takes what a lot was given: of what is left of it, then of what
+// expired of it, then of the others; the rest is debt.
+func (m *Member) takeBack(lot string, points int64, now time.Time) {
+	left := min(m.Lots[lot].Left, points)
+	expired := min(m.Lots[lot].Expired, points-left)
+	m.add(lot, -left, -expired)
+	m.Debt += m.spend(points-left-expired, now)
 }
 
 // refunds are the single ones by line and id, and the running totals under "".
@@ -44,19 +84,11 @@ func (r refunds) of(line string) (fen int64) {
 }
 
 // kept is what of a line's price the brand kept.
-func (o *order) kept(line Line) int64 {
+func (o *order) kept(line *held) int64 {
 	if o.cancelled {
 		return 0
 	}
 	return max(0, line.Amount-o.refunds.of(line.ID))
-}
-
-// points are held for a line as it stands, rounded down once; nobody's are 0.
-func (o *order) points(line Line) int64 {
-	if o.owner == "" {
-		return 0
-	}
-	return o.rules.Points * o.kept(line) / o.rules.PerFen
 }
 
 // closes is when the return window is over.
@@ -67,36 +99,26 @@ func (o *order) closes() time.Time {
 	return o.completed.AddDate(0, 0, o.rules.Windows[o.channel].AfterCompletion)
 }
 
-// bought is the order's part in its owner's purchase history.
-func (o *order) bought() map[string]Bought {
-	bought := map[string]Bought{}
-	for _, line := range o.lines {
-		if o.owner != "" && line.Category != "" && o.kept(line) > 0 {
-			bought[line.Category] = Bought{1, bought[line.Category].Quantity + line.Quantity}
-		}
-	}
-	return bought
-}
-
 // After is what a history leads to. The inputs come in order of arrival.
 func After(first Version, inputs []Input) State {
-	b := book{[]Version{first}, map[string]string{}, map[string]*order{}, map[string]int64{}, map[string]time.Time{}, []int{}}
+	b := book{[]Version{first}, map[string]string{}, map[string]*order{}, State{map[string]*Member{}, map[string]map[string]int64{}, []int{}}}
 	for i, in := range inputs {
 		switch in.Kind {
 		case Program:
 			b.versions = append(b.versions, in.Version)
 		case Joined:
+			if b.Members[in.Person] == nil {
+				b.Members[in.Person] = &Member{Lots: map[string]Lot{}, Bought: map[string]Bought{}}
+			}
 			for _, name := range in.Names {
 				b.owners[name] = in.Person
 			}
 		case Spent:
-			b.spent[in.Person] += min(in.Points, cmp.Or(b.state().Members[in.Person], &Member{}).Available)
-		case Tick:
-			for _, o := range b.orders {
-				for _, line := range o.lines {
-					o.settled = o.settled || o.points(line) > 0 && !o.closes().After(in.At)
-				}
+			if m := b.Members[in.Person]; m != nil {
+				m.spend(in.Points, in.Now)
 			}
+		case Tick:
+			b.tick(in.At)
 		case Told:
 			for _, o := range b.orders {
 				if slices.Contains(o.names, in.Names[0]) {
@@ -105,14 +127,23 @@ func After(first Version, inputs []Input) State {
 			}
 		default:
 			if b.orders[in.Order] == nil {
-				b.orders[in.Order] = &order{channel: in.Channel, lines: map[string]Line{}, refunds: refunds{}}
+				b.orders[in.Order] = &order{id: in.Order, channel: in.Channel, refunds: refunds{}, prices: map[string]int64{}}
 			}
 			if !b.learn(b.orders[in.Order], in) {
-				b.refused = append(b.refused, i)
+				b.Refused = append(b.Refused, i)
 			}
 		}
 	}
-	return b.state()
+	for id, o := range b.orders {
+		b.Points[id] = map[string]int64{}
+		for _, line := range o.lines {
+			b.Points[id][line.ID] = line.points
+		}
+		if o.owner != "" {
+			o.addTo(b.Members[o.owner])
+		}
+	}
+	return b.State
 }
 
 // learn adds to what is known of an order; false when it is refused instead.
@@ -129,9 +160,10 @@ func (b *book) learn(o *order, in Input) bool {
 			}
 		}
 		for _, line := range in.Lines {
-			if _, known := o.lines[line.ID]; !known {
+			if _, known := o.prices[line.ID]; !known {
+				o.prices[line.ID] = line.Amount
 				line.Category = cmp.Or(line.Category, o.rules.Goods[line.SKU])
-				o.lines[line.ID] = line
+				o.lines = append(o.lines, &held{Line: line})
 			}
 		}
 	case Completed:
@@ -146,7 +178,7 @@ func (b *book) learn(o *order, in Input) bool {
 				continue
 			}
 			with[key] = line.Amount
-			if paid, known := o.lines[line.ID]; known && with.of(line.ID) > paid.Amount {
+			if price, known := o.prices[line.ID]; known && with.of(line.ID) > price {
 				return false
 			}
 		}
@@ -156,44 +188,51 @@ func (b *book) learn(o *order, in Input) bool {
 	for _, name := range in.Names {
 		o.owner = cmp.Or(o.owner, b.owners[name])
 	}
-	midnight := o.paid.Add(shanghai).Truncate(24 * time.Hour).Add(-shanghai)
-	for category := range o.bought() {
-		cycle, cyclic := o.rules.Cycles[category]
-		due, usedUp := midnight.AddDate(0, 0, cycle.Days-cycle.Lead).Add(o.rules.Opens), midnight.AddDate(0, 0, cycle.Days+1)
-		isNew, standing := before[category].Purchases == 0, b.reminders[o.owner]
-		if isNew && cyclic && in.Now.Before(usedUp) && (standing.IsZero() || due.Before(standing)) {
-			b.reminders[o.owner] = due.UTC()
-		}
+	if o.owner != "" {
+		o.hold(b.Members[o.owner], in.Now)
+		o.remember(b.Members[o.owner], before, in.Now)
 	}
 	return true
 }
 
-// state adds up what the orders are worth.
-func (b *book) state() State {
-	members, points := map[string]*Member{"": {}}, map[string]map[string]int64{}
-	for _, person := range b.owners {
-		members[person] = &Member{Available: -b.spent[person], RemindAt: b.reminders[person], Bought: map[string]Bought{}}
-	}
-	for id, o := range b.orders {
-		m, held := members[o.owner], map[string]int64{}
-		for _, line := range o.lines {
-			held[line.ID] = o.points(line)
-			m.Paid, m.Refunded = m.Paid+line.Amount, m.Refunded+line.Amount-o.kept(line)
+// hold moves points to or from the owner until he holds for each line what it
+// is worth, rounded down once. Until the order is settled its own lot has them.
+func (o *order) hold(owner *Member, now time.Time) {
+	for _, line := range o.lines {
+		if line.lot == "" {
+			line.points, line.lot = o.rules.Points*line.Amount/o.rules.PerFen, pending+o.id
 			if o.settled {
-				m.Available += held[line.ID]
-			} else {
-				m.Pending += held[line.ID]
+				line.lot = o.rules.lot(now)
+			}
+			owner.credit(line.lot, line.points)
+		}
+		worth := o.rules.Points * o.kept(line) / o.rules.PerFen
+		owner.takeBack(line.lot, line.points-worth, now)
+		line.points = worth
+	}
+}
+
+// tick settles what is due, oldest first, and lets go of lots that ended.
+func (b *book) tick(now time.Time) {
+	for _, o := range slices.SortedFunc(maps.Values(b.orders), func(x, y *order) int {
+		return cmp.Or(x.closes().Compare(y.closes()), cmp.Compare(x.channel, y.channel), cmp.Compare(x.id, y.id))
+	}) {
+		owner := b.Members[o.owner]
+		if owner == nil || owner.Lots[pending+o.id].Left == 0 || o.closes().After(now) {
+			continue
+		}
+		o.settled = true
+		for _, line := range o.lines {
+			owner.add(line.lot, -line.points, 0)
+			line.lot = o.rules.lot(now)
+			owner.credit(line.lot, line.points)
+		}
+	}
+	for _, m := range b.Members {
+		for lot, has := range m.Lots {
+			if lot <= end(now) {
+				m.add(lot, -has.Left, has.Left)
 			}
 		}
-		for category, bought := range o.bought() {
-			m.Bought[category] = Bought{m.Bought[category].Purchases + 1, m.Bought[category].Quantity + bought.Quantity}
-		}
-		m.Orders += int64(min(1, len(o.lines)))
-		points[id] = held
 	}
-	for _, m := range members { // what a refund takes back beyond what is there
-		m.Available, m.Debt = max(0, m.Available), max(0, -m.Available)
-	}
-	delete(members, "")
-	return State{members, points, b.refused}
 }

@@ -49,6 +49,9 @@ func TestTheLedgerIsTheModel(t *testing.T) {
 		inputs := history(t)
 		real := run(t, inputs)
 		want := reference.After(shipped(), inputs)
+		for _, m := range slices.Concat(slices.Collect(maps.Values(real.Members)), slices.Collect(maps.Values(want.Members))) {
+			maps.DeleteFunc(m.Lots, func(_ string, lot reference.Lot) bool { return lot == reference.Lot{} })
+		}
 		got, expected := text(t, real), text(t, want)
 		ran++
 		count(met, inputs, want)
@@ -63,7 +66,7 @@ func TestTheLedgerIsTheModel(t *testing.T) {
 	if ran < *histories {
 		t.Errorf("%d histories ran, not %d", ran, *histories)
 	}
-	for _, what := range []string{"refused", "early refund", "repeat", "split", "late joiner", "debt", "pending", "available", "program change", "reminder", "second identity"} {
+	for _, what := range []string{"refused", "early refund", "repeat", "split", "late joiner", "debt", "pending", "available", "program change", "reminder", "lot", "expired", "second identity"} {
 		if met[what] == 0 {
 			t.Errorf("no history met: %s", what)
 		}
@@ -110,7 +113,19 @@ func count(met map[string]int, inputs []reference.Input, state reference.State) 
 	}
 	met["refused"] += len(state.Refused)
 	for _, m := range state.Members {
-		for what, there := range map[string]bool{"debt": m.Debt > 0, "pending": m.Pending > 0, "available": m.Available > 0, "reminder": !m.RemindAt.IsZero()} {
+		for end, lot := range m.Lots {
+			if strings.HasPrefix(end, "pending ") {
+				met["pending"]++
+				continue
+			}
+			if lot.Expired > 0 {
+				met["expired"]++
+			}
+			if lot.Left > 0 {
+				met["lot"]++
+			}
+		}
+		for what, there := range map[string]bool{"debt": m.Debt > 0, "available": m.Lots["never"].Left > 0, "reminder": !m.RemindAt.IsZero()} {
 			if there {
 				met[what]++
 			}
@@ -167,15 +182,19 @@ func history(t *rapid.T) []reference.Input {
 		return dayZero.AddDate(0, 0, draw(low, high, what)).Add(time.Duration(draw(0, 23, "hour")) * time.Hour)
 	}
 	var inputs []reference.Input
-	for range draw(0, 3, "programs") {
+	for n := range draw(0, 3, "programs") {
 		v := shipped()
 		announced := day(0, 50, "announced").Add(30 * time.Minute)
 		v.From = announced.AddDate(0, 0, draw(0, 15, "in"))
+		if n == 0 && draw(0, 1, "from the start") == 1 {
+			announced, v.From = dayZero, dayZero
+		}
 		v.Points, v.PerFen = int64(draw(0, 3, "points")), int64(draw(1, 300, "per fen"))
 		v.Windows["douyin"] = reference.Window{AfterCompletion: draw(0, 15, "window"), AfterPayment: draw(0, 40, "window")}
 		category := one("cycle of", "milk-powder", "diapers")
 		v.Goods = map[string]string{"MILK-400": category}
 		v.Cycles = map[string]reference.Cycle{category: {Days: draw(11, 40, "cycle"), Lead: draw(0, 10, "lead")}}
+		v.Months = max(0, draw(-1, 2, "months"))
 		v.Opens = time.Duration(draw(1, 12, "opens")) * time.Hour
 		inputs = append(inputs, reference.Input{Kind: reference.Program, Now: announced, Version: v})
 	}
@@ -197,7 +216,7 @@ func history(t *rapid.T) []reference.Input {
 			names, at = all, at.AddDate(0, 0, draw(0, 30, "joins again"))
 		}
 		for range 2 - draw(0, 2, "spends fewer") {
-			inputs = append(inputs, reference.Input{Kind: reference.Spent, Now: dayZero.AddDate(0, 0, 70-draw(0, 50, "spends before")), Person: person, Points: int64(300 - draw(0, 299, "spends less"))})
+			inputs = append(inputs, reference.Input{Kind: reference.Spent, Now: dayZero.AddDate(0, 0, 110-draw(0, 90, "spends before")), Person: person, Points: int64(300 - draw(0, 299, "spends less"))})
 		}
 	}
 	for o := range draw(1, 6, "orders") {
@@ -246,7 +265,7 @@ func history(t *rapid.T) []reference.Input {
 			send(reference.Input{Kind: reference.Cancelled, At: paidAt.AddDate(0, 0, draw(0, 20, "cancelled"))})
 		}
 		for range draw(0, 5, "refunds") {
-			in := reference.Input{Kind: reference.Refunded, At: paidAt.AddDate(0, 0, rapid.SampledFrom([]int{0, 1, 5, 20, 40, 60, 80}).Draw(t, "refunded")), Refund: one("refund", "", "r1", "r2", "r3", "r4")}
+			in := reference.Input{Kind: reference.Refunded, At: paidAt.AddDate(0, 0, rapid.SampledFrom([]int{0, 1, 5, 20, 40, 60, 80, 120}).Draw(t, "refunded")), Refund: one("refund", "", "r1", "r2", "r3", "r4")}
 			for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(lines)-1), 1, 2, rapid.ID[int]).Draw(t, "refunded lines") {
 				amount := max(1, lines[i].Amount)
 				in.Lines = append(in.Lines, reference.Line{ID: lines[i].ID, Amount: rapid.OneOf(
@@ -257,7 +276,7 @@ func history(t *rapid.T) []reference.Input {
 		}
 	}
 	for range 6 - draw(0, 6, "ticks fewer") {
-		at := dayZero.AddDate(0, 0, 90-draw(0, 90, "tick before")).Add(time.Duration(draw(0, 23, "hour")) * time.Hour)
+		at := dayZero.AddDate(0, 0, 150-draw(0, 150, "tick before")).Add(time.Duration(draw(0, 23, "hour")) * time.Hour)
 		inputs = append(inputs, reference.Input{Kind: reference.Tick, Now: at, At: at})
 	}
 	slices.SortStableFunc(inputs, func(a, b reference.Input) int { return a.Now.Compare(b.Now) })
@@ -272,7 +291,6 @@ type brand struct {
 	settle   settlepoints.Function
 	now      time.Time
 	people   map[loyalty.MemberID]string
-	spent    map[string]loyalty.Points
 	orders   map[string]loyalty.OrderKey
 	version  int64
 	reserved int
@@ -281,7 +299,7 @@ type brand struct {
 func run(t *rapid.T, inputs []reference.Input) reference.State {
 	engine := embedded.Memory()
 	defer engine.Close()
-	b := &brand{T: t, store: store.Store{Table: engine}, people: map[loyalty.MemberID]string{}, spent: map[string]loyalty.Points{}, orders: map[string]loyalty.OrderKey{}}
+	b := &brand{T: t, store: store.Store{Table: engine}, people: map[loyalty.MemberID]string{}, orders: map[string]loyalty.OrderKey{}}
 	quiet := slog.New(slog.DiscardHandler)
 	b.convert = convertorders.Function{Store: b.store, Clock: func() time.Time { return b.now }, Log: quiet}
 	b.settle = settlepoints.Function{Store: b.store, Log: quiet}
@@ -339,7 +357,7 @@ func (b *brand) spend(in reference.Input) {
 		}
 		account, err := b.store.Account(context.Background(), member)
 		b.must(err)
-		n := min(loyalty.Points(in.Points), account.Balance.Available)
+		n := min(loyalty.Points(in.Points), account.Points(in.Now).Spendable())
 		if n == 0 {
 			continue
 		}
@@ -352,7 +370,6 @@ func (b *brand) spend(in reference.Input) {
 		b.must(err)
 		_, err = ledger.Commit(context.Background(), b.store, member, wanted.ID, in.Now)
 		b.must(err)
-		b.spent[person] += n
 	}
 }
 
@@ -379,6 +396,9 @@ func (b *brand) programOf(v reference.Version) program.Program {
 		category := p.Repurchase.Categories[name]
 		category.SKUs = append(category.SKUs, sku)
 		p.Repurchase.Categories[name] = category
+	}
+	if v.Months > 0 {
+		p.Points.Expiry = &points.Expiry{Months: v.Months, EndOf: "month"}
 	}
 	p.Repurchase.QuietHours.To = time.Time{}.Add(v.Opens).Format("15:04")
 	b.must(p.Validate())
@@ -419,7 +439,7 @@ func (b *brand) event(in reference.Input) []byte {
 // sum of the entries in its order's log, and so is every balance.
 func (b *brand) state(refused []int) reference.State {
 	state := reference.State{Members: map[string]*reference.Member{}, Points: map[string]map[string]int64{}, Refused: refused}
-	sums := map[string]points.Balance{}
+	sums, pending := map[string]points.Balance{}, map[string]map[string]reference.Lot{}
 	for id, key := range b.orders {
 		log, err := b.store.Log(context.Background(), key)
 		b.must(err)
@@ -429,7 +449,12 @@ func (b *brand) state(refused []int) reference.State {
 				state.Points[id][line.ID] += 0
 			}
 			for _, entry := range fact.Entries {
-				state.Points[id][entry.Line] += int64(entry.Available + entry.Pending - entry.Debt)
+				state.Points[id][entry.Line] += int64(entry.Amount())
+				person, lot := b.people[fact.Member], "pending "+id
+				if pending[person] == nil {
+					pending[person] = map[string]reference.Lot{}
+				}
+				pending[person][lot] = reference.Lot{Left: pending[person][lot].Left + int64(entry.Pending)}
 				sums[b.people[fact.Member]] = sums[b.people[fact.Member]].Plus(entry)
 			}
 		}
@@ -438,14 +463,34 @@ func (b *brand) state(refused []int) reference.State {
 		a, err := b.store.Account(context.Background(), member)
 		b.must(err)
 		sum := sums[person]
-		sum.Available -= b.spent[person]
+		for cursor, more := "", true; more; more = cursor != "" { // what is of no order
+			var records []store.Record
+			records, cursor, err = b.store.History(context.Background(), member, 100, cursor)
+			b.must(err)
+			for _, record := range records {
+				for _, entry := range record.Entries {
+					if record.Order == (loyalty.OrderKey{}) {
+						sum = sum.Plus(entry)
+					}
+				}
+			}
+		}
 		if sum != a.Balance {
 			b.Fatalf("the counters of %s are %+v, his entries add up to %+v", person, a.Balance, sum)
 		}
+		if pending[person] == nil {
+			pending[person] = map[string]reference.Lot{}
+		}
 		m := &reference.Member{
-			Available: int64(a.Balance.Available), Pending: int64(a.Balance.Pending), Debt: int64(a.Balance.Debt),
+			Lots: pending[person], Debt: int64(a.Balance.Debt),
 			Orders: a.Orders, Paid: int64(a.Paid), Refunded: int64(a.Refunded), RemindAt: a.RemindAt.UTC(), Bought: map[string]reference.Bought{},
 		}
+		endless := int64(a.Balance.Available)
+		for _, lot := range a.Lots {
+			m.Lots[lot.Until.UTC().Format(time.RFC3339)] = reference.Lot{Left: int64(lot.Left), Expired: int64(lot.Expired)}
+			endless -= int64(lot.Left)
+		}
+		m.Lots["never"] = reference.Lot{Left: endless}
 		for _, category := range slices.Sorted(maps.Keys(a.Bought)) {
 			if bought := a.Bought[category]; bought.Count != 0 || bought.Quantity != 0 {
 				m.Bought[category] = reference.Bought{Purchases: bought.Count, Quantity: bought.Quantity}

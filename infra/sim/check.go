@@ -39,6 +39,8 @@ type checker struct {
 	sentAt   map[loyalty.MemberID][]time.Time
 	lastTry  map[string]time.Time // when a reminder's message was delivered last
 	account  map[loyalty.MemberID]store.Account
+	days     map[loyalty.MemberID][]string       // on which he checked in
+	gifts    map[loyalty.MemberID]loyalty.Points // for these
 }
 
 // bought is a member's last purchase of a category: when it was, and when the
@@ -55,7 +57,7 @@ func newChecker(s *simulation) *checker {
 		logs: map[loyalty.OrderKey]*logged{}, owners: map[table.Key]loyalty.MemberID{}, given: map[cards.Award]int{},
 		codes: map[string]bool{}, coupons: map[table.Key]bool{}, optedOut: map[loyalty.MemberID]int{},
 		bought: map[[2]string]bought{}, sent: map[string]int{}, sentAt: map[loyalty.MemberID][]time.Time{}, lastTry: map[string]time.Time{},
-		account: map[loyalty.MemberID]store.Account{},
+		account: map[loyalty.MemberID]store.Account{}, days: map[loyalty.MemberID][]string{}, gifts: map[loyalty.MemberID]loyalty.Points{},
 	}
 }
 
@@ -78,6 +80,8 @@ func (c *checker) commit(by *invocation, keys []table.Key, after []*table.Item) 
 			c.card(key, after[i])
 		case couponItem:
 			c.coupon(key, after[i])
+		case checkInItem:
+			c.checkedIn(key, after[i])
 		case budgetItem:
 			if after[i] != nil {
 				c.budgeted(after[i])
@@ -252,6 +256,9 @@ func (c *checker) member(member loyalty.MemberID, item *table.Item) {
 		c.s.violate("I1", "%s has a negative balance %+v", member, b)
 	}
 	was := c.account[member]
+	if last := account.CheckIn; last.Day != was.CheckIn.Day && last.Request == was.CheckIn.Request {
+		c.s.violate("I3", "%s checks in on %s and %s by one request", member, was.CheckIn.Day, last.Day)
+	}
 	if _, given := account.Consents[loyalty.ConsentMarketing]; given {
 		delete(c.optedOut, member)
 	} else if _, gone := c.optedOut[member]; !gone {

@@ -32,6 +32,7 @@ func (s *simulation) finish() {
 	for _, member := range slices.Sorted(maps.Keys(s.check.account)) {
 		account := s.check.account[member]
 		b := account.Balance
+		totals[member] += s.check.gifts[member]
 		if got := b.Available + b.Pending - b.Debt + s.check.spent[member]; got != totals[member] {
 			s.violate("I7", "%s ends with %d points, and %d are due", member, got, totals[member])
 		}
@@ -41,6 +42,7 @@ func (s *simulation) finish() {
 		s.finishReminders(account)
 	}
 	s.finishCampaign(members)
+	s.finishVisits(members)
 }
 
 // finishOrder holds I3, I5 and I26: all news of the order is applied, or

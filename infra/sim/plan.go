@@ -36,6 +36,7 @@ type plan struct {
 	orders   []*order
 	batch    cards.Batch
 	asks     []*ask
+	visits   []*visit
 	template coupons.Template
 	audience string
 	campaign campaign.Campaign
@@ -165,6 +166,7 @@ func draw(seed uint64) *plan {
 	}
 	p.drawCards(r)
 	p.drawCampaign(r)
+	p.visits = drawVisits(seed, p.people)
 	for range r.IntN(3) {
 		p.poison = append(p.poison, poison{burst(r, r.IntN(3)), r.IntN(3), []string{
 			`{"type":"order.paid"}`, `not JSON`, ``, `{"kind":"repurchase.reminder","member":"nobody"}`, `{"campaign":"none","template":"none","occurrence":"once","shard":3}`,
@@ -177,6 +179,7 @@ func (p *plan) drawRules(r *rand.Rand) {
 	p.rules = program.Default()
 	p.rules.Version, p.rules.EffectiveAt = 1, dawn.AddDate(-1, 0, 0)
 	p.rules.Points.Rate = []points.Rate{{Points: 1, PerFen: 100}, {Points: 3, PerFen: 200}, {Points: 2, PerFen: 77}}[r.IntN(3)]
+	p.rules.Points.CheckIn = checkInRules
 	p.rules.Repurchase.Categories = map[string]repurchase.Category{
 		milk: {CycleDays: 28, LeadDays: 7}, wipes: {CycleDays: 14, LeadDays: 3},
 	}

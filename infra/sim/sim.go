@@ -250,6 +250,9 @@ func (s *simulation) schedule() {
 	for _, a := range p.asks {
 		s.at(a.at, func() { s.redeem(a) })
 	}
+	for _, v := range p.visits {
+		s.at(v.at, func() { s.checkIn(v) })
+	}
 	s.crowd()
 	for _, at := range p.runs {
 		for minute := range 3 {

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/huitou/huitou/shared/table"
@@ -297,6 +298,7 @@ const (
 	otherItem itemKind = iota
 	accountItem
 	couponItem
+	checkInItem
 	factItem
 	cardItem
 	budgetItem
@@ -314,9 +316,11 @@ func kindOf(key table.Key) itemKind {
 	switch {
 	case tag == "M#" && sort == table.CouponPrefix:
 		return couponItem
+	case tag == "M#" && sort == table.CheckInPrefix:
+		return checkInItem
 	case tag == "O#" && sort == table.FactPrefix:
 		return factItem
-	case tag == "C#" && key.SK == "A":
+	case tag == "C#" && !strings.Contains(key.SK, "#"):
 		return cardItem
 	case tag == "Q#" && key.SK == "A":
 		return budgetItem

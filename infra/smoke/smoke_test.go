@@ -43,6 +43,8 @@ import (
 	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/table/dynamo"
 	"github.com/huitou/huitou/shared/token"
+	"github.com/huitou/huitou/shared/wecom"
+	"github.com/huitou/huitou/shared/wecom/wecomtest"
 )
 
 // The queues, by the URLs that the functions are given.
@@ -50,6 +52,7 @@ const (
 	ordersQueue   = "local:OrdersQueue"
 	couponsQueue  = "local:CouponsQueue"
 	messagesQueue = "local:MessagesQueue"
+	friendsQueue  = "local:FriendsQueue"
 )
 
 // invocationLimit is far above any function's timeout.
@@ -70,10 +73,12 @@ type brand struct {
 	asked     int
 }
 
-// inbox is the brand's own sender, which messages are posted to.
+// inbox is the brand's own sender, which messages are posted to, and WeCom's
+// API beside it.
 type inbox struct {
 	mu       sync.Mutex
 	requests []request
+	greeted  []string // bodies of send_welcome_msg
 }
 
 type request struct {
@@ -89,6 +94,15 @@ func (i *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	switch r.URL.Path {
+	case "/cgi-bin/gettoken":
+		_, _ = io.WriteString(w, `{"errcode":0,"access_token":"token-of-smoke","expires_in":7200}`)
+		return
+	case "/cgi-bin/externalcontact/send_welcome_msg":
+		i.greeted = append(i.greeted, r.URL.Query().Get("access_token")+" "+string(body))
+		_, _ = io.WriteString(w, `{"errcode":0}`)
+		return
+	}
 	i.requests = append(i.requests, request{r.Header, body})
 }
 
@@ -276,7 +290,7 @@ func TestEveryBinaryAnswers(t *testing.T) {
 		b.Errorf("ConvertOrders: the balance is %+v, want %+v", got, want)
 	}
 
-	b.redeem(member)
+	b.befriend(member, b.redeem(member))
 
 	// Members: the member sees what he has, nobody else anything.
 	bearer, _, err := token.NewMember(b.secrets.TokenKey, member, time.Now())
@@ -339,8 +353,9 @@ func (b *brand) receive() {
 	}
 }
 
-// redeem gives the member a card's prize; a second person gets none.
-func (b *brand) redeem(member loyalty.MemberID) {
+// redeem gives the member a card's prize and returns the State that a friend
+// of his comes with; a second person gets none.
+func (b *brand) redeem(member loyalty.MemberID) (state string) {
 	b.Helper()
 	batch := cards.Batch{
 		KeyID: string(b.secrets.Cards.ID), Number: 1, Name: "smoke", Count: 1, State: cards.StateActive,
@@ -365,12 +380,54 @@ func (b *brand) redeem(member loyalty.MemberID) {
 			"identity": map[string]string{"kind": "buyer", "channel": "tmall", "value": buyer},
 		})
 	}
-	if got := b.ask("RedeemCard", http.StatusOK, claim("buyer-1")).Body; !strings.Contains(got, `"prize":{"kind":"points","value":888}`) {
-		b.Errorf("RedeemCard: %s", got)
+	var won struct {
+		State string `json:"friend_state"`
+	}
+	answer := b.ask("RedeemCard", http.StatusOK, claim("buyer-1")).Body
+	b.must(json.Unmarshal([]byte(answer), &won))
+	if !strings.Contains(answer, `"prize":{"kind":"points","value":888}`) || won.State == "" {
+		b.Errorf("RedeemCard: %s", answer)
 	}
 	b.ask("RedeemCard", http.StatusConflict, claim("buyer-2"))
 	if got, want := b.account(member).Balance, (points.Balance{Pending: 398, Available: 888}); got != want {
 		b.Errorf("RedeemCard: the balance is %+v, want %+v", got, want)
+	}
+	return won.State
+}
+
+// befriend makes the winner of a card a WeCom friend, twice told.
+func (b *brand) befriend(member loyalty.MemberID, state string) {
+	b.Helper()
+	const contact = "wmAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	at := time.Now().Truncate(time.Second)
+	query, body := b.secrets.WeCom.Callback(at, "nonce", wecomtest.Friend{
+		Change: wecom.ChangeAdd, User: "zhangsan", External: contact, State: state, WelcomeCode: "WELCOME-CODE", At: at,
+	}.XML(b.secrets.WeCom.ID))
+	callback := b.request("POST", "/hooks/wecom", "", nil)
+	callback.Body = string(body)
+	b.ask("ReceiveOrders", http.StatusUnauthorized, callback)
+	callback.RawQueryString = query.Encode()
+	for range 2 {
+		if got := b.ask("ReceiveOrders", http.StatusOK, callback).Body; got != "" {
+			b.Errorf("ReceiveOrders: WeCom is answered %s", got)
+		}
+	}
+	events := b.cloud.Take(friendsQueue)
+	if len(events) != 2 {
+		b.Fatalf("ReceiveOrders: %d messages on the queue of friends", len(events))
+	}
+	b.deliver("WelcomeFriends", events...)
+	if len(b.sent.greeted) != 1 || !strings.HasPrefix(b.sent.greeted[0], "token-of-smoke ") || !strings.Contains(b.sent.greeted[0], `"welcome_code":"WELCOME-CODE"`) {
+		b.Errorf("WelcomeFriends: WeCom was called with %q", b.sent.greeted)
+	}
+	owners, err := b.store.Owners(b.Context(), store.WeComIdentity(contact))
+	b.must(err)
+	if owners[0] != member {
+		b.Errorf("WelcomeFriends: the contact is %q's", owners[0])
+	}
+	shown := b.ask("Operate", http.StatusOK, b.request("GET", "/v1/card-batches/K-00001", b.secrets.Admin, nil)).Body
+	if !strings.Contains(shown, `"friends":{"added":1,"left":0,`) {
+		b.Errorf("Operate: the batch is %s", shown)
 	}
 }
 
@@ -459,6 +516,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 var notMissed = map[string]string{
 	"Operate COUPONS_QUEUE_URL":        "operators see the queues that are named",
 	"Operate MESSAGES_QUEUE_URL":       "operators see the queues that are named",
+	"Operate FRIENDS_QUEUE_URL":        "operators see the queues that are named",
 	"Operate PUBLIC_URL":               "empty until a first deployment has told the API's address; printing cards is refused until then",
 	"Operate SCHEDULES_DEAD_QUEUE_URL": "failed firings, which operators do not see yet",
 	"RedeemCard PUBLIC_URL":            "nothing on the page needs it yet",

@@ -304,7 +304,7 @@ func TestOurTemplate(t *testing.T) {
 	builders := map[string]Builder{}
 	for _, name := range []string{
 		"ReceiveOrders", "ConvertOrders", "RedeemCard", "Members", "Operate",
-		"RunCampaigns", "IssueCoupons", "RemindRepurchase", "SettlePoints", "SendMessages",
+		"RunCampaigns", "IssueCoupons", "RemindRepurchase", "SettlePoints", "SendMessages", "WelcomeFriends",
 	} {
 		builders[name] = func(env Environment) (Handler, error) {
 			environments[name] = env

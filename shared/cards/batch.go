@@ -44,6 +44,9 @@ const (
 	MaxRedPacket loyalty.Fen = 20_000
 )
 
+// MaxCardCost keeps a slip of the keyboard out of a batch's costs: ¥100 a card.
+const MaxCardCost loyalty.Fen = 10_000
+
 // MaxPrizePoints keeps a slip of the keyboard from becoming a liability.
 const MaxPrizePoints loyalty.Points = 1_000_000
 
@@ -63,6 +66,16 @@ type Prize struct {
 	Award
 	Quantity int
 	Worth    loyalty.Fen
+}
+
+// Cost is what giving one costs the brand, as far as the batch tells: the money
+// of a red packet, or else the worth that was declared. False for points,
+// coupons and gifts whose worth nobody declared.
+func (p Prize) Cost() (loyalty.Fen, bool) {
+	if p.Kind == PrizeRedPacket {
+		return loyalty.Fen(p.Amount), true
+	}
+	return p.Worth, p.Worth > 0 || p.Kind == PrizeNone
 }
 
 type prizeJSON struct {
@@ -182,6 +195,10 @@ type Batch struct {
 	ValidTo   time.Time `json:"valid_to"`   // first instant after it
 	RulesText string    `json:"rules_text,omitempty"`
 
+	// CardCost is what making and packing one card costs, in fen; results
+	// reckon with it.
+	CardCost loyalty.Fen `json:"card_cost,omitempty"`
+
 	State     State      `json:"state"`
 	Created   *Signature `json:"created,omitempty"`
 	Approved  *Signature `json:"approved,omitempty"`  // the first of the two who activate
@@ -225,6 +242,9 @@ func (b Batch) Validate() error {
 	}
 	if utf8.RuneCountInString(b.RulesText) > maxTextRunes {
 		refuse("too_long", "/rules_text")
+	}
+	if b.CardCost < 0 || b.CardCost > MaxCardCost {
+		refuse("out_of_range", "/card_cost")
 	}
 	if b.ValidFrom.IsZero() {
 		refuse("required", "/valid_from")
@@ -343,6 +363,18 @@ func (b Batch) armEnd(arm int) int {
 		}
 	}
 	return b.Count * upTo / total
+}
+
+// PoolCost is what all prizes of an arm cost together, in fen; false when the
+// worth of any is not known, which then counts as nothing.
+func (b Batch) PoolCost(arm int) (pool loyalty.Fen, known bool) {
+	known = true
+	for _, prize := range b.Arms[arm].Prizes {
+		cost, ok := prize.Cost()
+		pool += cost * loyalty.Fen(prize.Quantity)
+		known = known && ok
+	}
+	return pool, known
 }
 
 // Draws assigns arms and prizes to the cards of one batch. It serves one

@@ -91,6 +91,8 @@ func TestValidate(t *testing.T) {
 		"no name":           {func(b *cards.Batch) { b.Name = " " }, loyalty.Field{Pointer: "/name", Code: "required"}},
 		"name of two lines": {func(b *cards.Batch) { b.Name = "a\nb" }, loyalty.Field{Pointer: "/name", Code: "required"}},
 		"no cards":          {func(b *cards.Batch) { b.Count = 0 }, loyalty.Field{Pointer: "/count", Code: "out_of_range"}},
+		"cards that pay":    {func(b *cards.Batch) { b.CardCost = -1 }, loyalty.Field{Pointer: "/card_cost", Code: "out_of_range"}},
+		"cards of gold":     {func(b *cards.Batch) { b.CardCost = cards.MaxCardCost + 1 }, loyalty.Field{Pointer: "/card_cost", Code: "out_of_range"}},
 		"too many cards":    {func(b *cards.Batch) { b.Count = cards.MaxCount + 1 }, loyalty.Field{Pointer: "/count", Code: "out_of_range"}},
 		"empty window":      {func(b *cards.Batch) { b.ValidTo = b.ValidFrom }, loyalty.Field{Pointer: "/valid_to", Code: "not_after_valid_from"}},
 		"no window":         {func(b *cards.Batch) { b.ValidFrom = time.Time{} }, loyalty.Field{Pointer: "/valid_from", Code: "required"}},
@@ -217,6 +219,88 @@ func TestPrizesDoNotFollowTheSerials(t *testing.T) {
 	t.Logf("χ² = %.1f with %d degrees of freedom", chi, runs-1)
 	if chi > 51.7 {
 		t.Error("prizes follow the serials")
+	}
+}
+
+// Arms are dealt in exact shares, and no run of the printing order has more of
+// one than chance gives it. The 99.99 % point of χ² with 38 degrees is 81.6.
+func TestArmsAreDealtByWeightWhateverTheSerial(t *testing.T) {
+	const count, runs = 24_000, 20
+	b := cards.Batch{
+		KeyID: "1", Number: 13, Name: "n", Count: count, ValidFrom: from, ValidTo: to,
+		Arms: []cards.Arm{
+			{Name: "a", Form: cards.FormScratch, Weight: 3},
+			{Name: "b", Form: cards.FormPlain, Weight: 2},
+			{Name: "c", Form: cards.FormPlain, Weight: 1},
+		},
+	}
+	draws, err := ring(t, root('1', 7)).Draws(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dealt [runs][3]float64
+	var sizes [3]int
+	for card := range count {
+		arm := draws.Arm(card)
+		sizes[arm]++
+		dealt[card*runs/count][arm]++
+	}
+	if sizes != [3]int{12_000, 8000, 4000} {
+		t.Errorf("arms of %v cards", sizes)
+	}
+	chi := 0.0
+	for _, run := range dealt {
+		for arm, n := range run {
+			expected := float64(sizes[arm]) / runs
+			chi += (n - expected) * (n - expected) / expected
+		}
+	}
+	t.Logf("χ² = %.1f with %d degrees of freedom", chi, (runs-1)*2)
+	if chi > 81.6 {
+		t.Error("arms follow the serials")
+	}
+}
+
+// No step of a batch's life touches what its cards were promised.
+func TestNoStepOfItsLifeChangesABatchsCards(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		made := batch()
+		b := made
+		for range rapid.IntRange(1, 8).Draw(t, "steps") {
+			who := rapid.SampledFrom([]string{"li", "wang", "zhao"}).Draw(t, "who")
+			at := from.Add(time.Duration(rapid.IntRange(-100, 3000).Draw(t, "hours")) * time.Hour)
+			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			case 0, 1:
+				b, _ = b.Activate(who, at)
+			case 2:
+				b, _ = b.Print()
+			case 3:
+				b = b.Freeze(who, at)
+			}
+		}
+		b.State, b.Approved, b.Activated, b.Frozen = made.State, nil, nil, nil
+		if diff := cmp.Diff(made, b); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func TestPrizesCostWhatTheBatchTells(t *testing.T) {
+	for _, c := range []struct {
+		prizes []cards.Prize
+		fen    loyalty.Fen
+		known  bool
+	}{
+		{nil, 0, true},
+		{[]cards.Prize{{Award: cards.Award{Kind: cards.PrizeRedPacket, Amount: 188}, Quantity: 10, Worth: 500}}, 1880, true},
+		{[]cards.Prize{{Award: cards.Award{Kind: cards.PrizeGift, Text: "样品"}, Quantity: 2, Worth: 900}, {Award: cards.Award{Kind: cards.PrizeNone}, Quantity: 5}}, 1800, true},
+		{[]cards.Prize{{Award: cards.Award{Kind: cards.PrizeRedPacket, Amount: 100}, Quantity: 1}, points(50, 3)}, 100, false},
+		{[]cards.Prize{{Award: points(50, 1).Award, Quantity: 3, Worth: 25}}, 75, true},
+	} {
+		b := cards.Batch{Arms: []cards.Arm{{Prizes: c.prizes}}}
+		if fen, known := b.PoolCost(0); fen != c.fen || known != c.known {
+			t.Errorf("%+v cost %d, %t", c.prizes, fen, known)
+		}
 	}
 }
 

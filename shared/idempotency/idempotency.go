@@ -76,8 +76,9 @@ func (o once) serve(w http.ResponseWriter, r *http.Request, next http.Handler) e
 	if o.seal, err = sealOf(fmt.Appendf(nil, "answer %q %q %q %q", o.caller, o.key, r.URL.Path, body)); err != nil {
 		return err
 	}
-	begun := store.Request{BodyHash: hex.EncodeToString(hash[:]), Until: o.clock().Add(lease)}
-	known, fresh, err := o.store.BeginRequest(r.Context(), o.caller, o.kept(), begun, o.clock())
+	now := o.clock()
+	begun := store.Request{BodyHash: hex.EncodeToString(hash[:]), First: now, Until: now.Add(lease)}
+	known, fresh, err := o.store.BeginRequest(r.Context(), o.caller, o.kept(), begun, now)
 	switch {
 	case err != nil:
 		return err
@@ -86,12 +87,13 @@ func (o once) serve(w http.ResponseWriter, r *http.Request, next http.Handler) e
 	case !fresh && known.Until.IsZero():
 		return o.replay(w, known)
 	case !fresh:
-		if o.clock().Before(known.Until) {
+		if now.Before(known.Until) {
 			return loyalty.Refuse(loyalty.KindConflict, "in_progress", "a request with this Idempotency-Key is being answered; ask again in a moment")
 		}
-		// Whoever began is dead. What it did, it did under ids that come from
-		// this same key, so doing it again changes nothing twice.
-		won, err := o.store.ReplaceRequest(r.Context(), o.caller, o.kept(), known, begun, o.clock())
+		// Whoever began is dead, or left no answer. What it did, it did under ids
+		// that come from this same key, so doing it again changes nothing twice.
+		begun.First = known.First
+		won, err := o.store.ReplaceRequest(r.Context(), o.caller, o.kept(), known, begun, now)
 		if err != nil {
 			return err
 		}
@@ -100,7 +102,7 @@ func (o once) serve(w http.ResponseWriter, r *http.Request, next http.Handler) e
 		}
 	}
 	answer := &recorded{header: w.Header(), status: http.StatusOK}
-	call := &call{cause: o.caller + "\n" + o.key}
+	call := &call{cause: o.caller + "\n" + o.key, first: begun.First}
 	next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), callKey{}, call)))
 	if err := o.remember(r.Context(), begun, answer, call.secret); err != nil {
 		return err
@@ -110,14 +112,18 @@ func (o once) serve(w http.ResponseWriter, r *http.Request, next http.Handler) e
 	return nil
 }
 
-// remember keeps an answer that says what happened. One that says "not now" or
-// "not you" is forgotten, so that the same key works later. An answer that
-// carries a secret is never kept: the handler makes it again from the cause.
+// remember keeps an answer that says what happened. After one that says "not
+// now" or "not you" nothing is kept but the key's first use, so that the same
+// request works later and is known as the same. An answer that carries a secret
+// is never kept: the handler makes it again from the cause.
 func (o once) remember(ctx context.Context, begun store.Request, answer *recorded, secret bool) error {
 	switch {
 	case answer.status >= 500, answer.status == http.StatusUnauthorized, answer.status == http.StatusForbidden,
 		answer.status == http.StatusTooManyRequests, secret:
-		return o.store.ForgetRequest(ctx, o.caller, o.kept(), begun)
+		open := begun
+		open.Until = o.clock()
+		_, err := o.store.ReplaceRequest(ctx, o.caller, o.kept(), begun, open, o.clock())
+		return err
 	}
 	done := store.Request{
 		BodyHash: begun.BodyHash, Status: answer.status,
@@ -180,6 +186,7 @@ type callKey struct{}
 
 type call struct {
 	cause  string
+	first  time.Time
 	secret bool
 }
 
@@ -190,6 +197,14 @@ func Cause(ctx context.Context) string {
 		return call.cause
 	}
 	return ""
+}
+
+// FirstUse is when the first request of this Cause came, zero outside a POST.
+func FirstUse(ctx context.Context) time.Time {
+	if call, ok := ctx.Value(callKey{}).(*call); ok {
+		return call.first
+	}
+	return time.Time{}
 }
 
 // KeepSecret says that the answer to this request carries a secret and must

@@ -26,6 +26,7 @@ type desk struct {
 	engine  *embedded.Engine
 	asked   atomic.Int64
 	causes  sync.Map
+	firsts  sync.Map
 	respond func(w http.ResponseWriter, r *http.Request)
 }
 
@@ -45,6 +46,7 @@ func (d *desk) post(caller, key, body string) (int, string, http.Header) {
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			d.asked.Add(1)
 			d.causes.Store(idempotency.Cause(r.Context()), true)
+			d.firsts.Store(idempotency.FirstUse(r.Context()), true)
 			d.respond(w, r)
 		}))
 	request := httptest.NewRequest(http.MethodPost, "/v1/things", strings.NewReader(body))
@@ -160,5 +162,50 @@ func TestASecretIsNeverKept(t *testing.T) {
 	}
 	if strings.Contains(fmt.Sprint(page.Items), secret) {
 		t.Error("the table holds the secret")
+	}
+}
+
+// The first use of a key is known to every repeat that comes as far as the
+// handler: after a death, after "not now", and where the answer is a secret.
+func TestTheFirstUseIsKnown(t *testing.T) {
+	for name, respond := range map[string]func(w http.ResponseWriter, r *http.Request){
+		"death":   func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"not now": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
+		"secret":  func(_ http.ResponseWriter, r *http.Request) { idempotency.KeepSecret(r.Context()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t)
+			d.respond = respond
+			first := d.now
+			for range 3 {
+				func() {
+					defer func() { _ = recover() }() // of "death"
+					d.post("zhang", "k", "{}")
+				}()
+				d.now = d.now.Add(time.Minute)
+			}
+			if _, ok := d.firsts.Load(first); !ok || d.asked.Load() != 3 {
+				t.Errorf("asked %d times, the first use is unknown", d.asked.Load())
+			}
+			d.firsts.Range(func(at, _ any) bool {
+				if !at.(time.Time).Equal(first) {
+					t.Errorf("a repeat says %v, the first use was %v", at, first)
+				}
+				return true
+			})
+		})
+	}
+	if at := idempotency.FirstUse(t.Context()); !at.IsZero() {
+		t.Errorf("outside a POST: %v", at)
+	}
+}
+
+// After "not now" the key belongs to its request still.
+func TestAFreedKeyKeepsItsBody(t *testing.T) {
+	d := open(t)
+	d.respond = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
+	d.post("zhang", "k", "{}")
+	if status, body, _ := d.post("zhang", "k", `{"x":1}`); status != http.StatusUnprocessableEntity {
+		t.Errorf("another body: %d %s", status, body)
 	}
 }

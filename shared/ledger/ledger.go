@@ -34,14 +34,16 @@ type News struct {
 	Rest *Rest
 }
 
-// Rest says that, with this fact, the schedule has dealt with all that Looked
-// shows and need not look at the account again before Until, or before a lot
-// ends; unless anything was asked for since. Pending is what is pending before
-// the fact.
+// Rest is for the schedule that settles: it looked at the owner's account as
+// Looked, and so many points are pending before the fact. With the Last fact
+// that this takes it has dealt with all that it saw and need not look again
+// before Until, a lot's end or a change of the tier; unless anything was asked
+// for since.
 type Rest struct {
 	Looked  store.Account
-	Until   time.Time
 	Pending loyalty.Points
+	Last    bool
+	Until   time.Time
 }
 
 // Post records the news once. It reports false when the log knew it all. It
@@ -93,6 +95,8 @@ type posting struct {
 
 	member loyalty.MemberID
 	rules  program.Program
+	zone   *time.Location
+	buyer  *points.Buyer // nil unless the rules ask for him
 }
 
 func (p *posting) try(ctx context.Context) (bool, error) {
@@ -195,6 +199,7 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 		happened = order.PaidAt
 	}
 	p.rules = program.At(p.versions, happened)
+	p.zone = p.rules.Zone()
 	// A completion brings the settlement forward, so the call that stands is in
 	// its way as a rule: looking first is cheaper than losing.
 	look := order.Settled || p.news.Fact.Kind == points.FactSettled || p.news.Fact.Kind == points.FactCompleted
@@ -210,33 +215,56 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 			return nil, nil, err
 		}
 	}
-	return order, waitFor, nil
+	return order, waitFor, p.meet(ctx, order)
 }
+
+// meet looks at the buyer where the rules ask for him: a payment by a member
+// who was not given the order by hand, since an operator may take that back.
+func (p *posting) meet(ctx context.Context, order *points.Order) error {
+	rules, paid := p.rules.Points, p.news.Fact
+	if paid.Kind != points.FactPaid || !rules.Personal() || p.member == "" || order.Binding != nil || len(order.Unknown(paid.Lines)) == 0 {
+		return nil
+	}
+	var buyer points.Buyer
+	switch {
+	case rules.CapPerDay > 0:
+		account, earned, err := p.store.AccountAndEarned(ctx, p.member, p.day())
+		if err != nil {
+			return err
+		}
+		p.account, buyer.Earned = &account, earned
+	case p.account == nil:
+		account, err := p.store.Account(ctx, p.member)
+		if err != nil {
+			return err
+		}
+		p.account = &account
+	}
+	buyer.Tier = p.account.Tier.Level
+	buyer.FirstOrder = p.account.FirstOrder == p.news.Order || p.account.FirstOrder == loyalty.OrderKey{} && p.account.Orders == 0
+	if p.whole != nil { // he is the person whose tier and first order count
+		buyer.Tier = p.whole.Tier.Level
+		buyer.FirstOrder = buyer.FirstOrder && p.whole.FirstOrder == (loyalty.OrderKey{}) && p.whole.Orders == 0
+	}
+	p.buyer = &buyer
+	return nil
+}
+
+// day is the day of the payment by the brand's calendar.
+func (p *posting) day() string { return p.news.Fact.At.In(p.zone).Format(time.DateOnly) }
 
 // freeze writes the rules in force into the fact, so that no later change of
 // the program reaches it.
 func (p *posting) freeze(order *points.Order, fact *points.Fact) {
-	fact.Program = p.rules.Version
-	switch {
-	case fact.Kind == points.FactSettled && order.SettleAt().Before(order.OwnedAt()):
-		fact.Until = p.rules.Points.Expiry.Until(order.OwnedAt(), p.rules.Zone())
-	case fact.Kind == points.FactSettled: // whenever the schedule fired
-		fact.Until = p.rules.Points.Expiry.Until(order.SettleAt(), p.rules.Zone())
-	case order.Settled:
-		fact.Until = p.rules.Points.Expiry.Until(p.now, p.rules.Zone())
+	if order.Settled || fact.Kind == points.FactSettled {
+		fact.Until = p.rules.Points.Expiry.Until(p.now, p.zone)
 	}
-	if fact.Kind != points.FactPaid {
-		return
+	if fact.Kind == points.FactPaid {
+		fact.Lines = order.Unknown(fact.Lines)
 	}
-	window := p.rules.Points.WindowOf(p.news.Order.Channel)
-	fact.Window = &window
-	lines := make([]points.Line, len(fact.Lines))
-	for i, line := range fact.Lines {
-		line.Rate = p.rules.Points.Rate
-		line.Category = p.rules.Repurchase.CategoryOf(line.Category, line.SKU)
-		lines[i] = line
-	}
-	fact.Lines = lines
+	*fact = p.rules.Freeze(*fact, points.Payment{
+		Channel: p.news.Order.Channel, Zone: p.zone, Granted: order.Granted(), Buyer: p.buyer,
+	})
 }
 
 func (p *posting) points() points.Account { return p.known().Points(p.now) }
@@ -258,10 +286,22 @@ func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalt
 	if fact.Member == "" {
 		return actions, nil
 	}
-	changes, conditions := p.credit(fact.Entries)
+	tier := p.judge(fact.Entries)
+	actions = append(actions, tier.actions...)
+	changes, conditions := p.credit(fact.Entries, tier.next)
+	changes, conditions = append(changes, tier.changes...), append(conditions, tier.conditions...)
 	counted, held := p.count(order, order.With(fact))
 	changes = append(changes, counted...)
 	conditions = append(conditions, held...)
+	if p.buyer != nil {
+		if bonus := p.rules.Points.Bonuses.FirstOrder; bonus > 0 && p.buyer.FirstOrder {
+			taken, free := store.TakeFirstOrder(p.news.Order)
+			changes, conditions = append(changes, taken), append(conditions, free)
+		}
+		if earned, most := granted(fact.Lines), p.rules.Points.CapPerDay; earned > 0 && most > 0 {
+			actions = append(actions, store.AddEarned(fact.Member, p.day(), earned, most))
+		}
+	}
 	if len(changes) == 0 {
 		return actions, nil
 	}
@@ -273,14 +313,36 @@ func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalt
 	return append(append(actions, store.UpdateAsRead(p.known(), changes, conditions...)), mirrored...), err
 }
 
-func (p *posting) credit(entries []points.Entry) ([]table.Change, []table.Condition) {
+func (p *posting) credit(entries []points.Entry, look time.Time) ([]table.Change, []table.Condition) {
 	rest := p.news.Rest
-	if rest == nil || p.lost {
-		return store.Credit(entries, p.known())
+	switch {
+	case rest == nil || p.lost:
+		return store.CreditAndLook(entries, p.known(), look)
+	case !rest.Last:
+		return store.CreditWhileAwake(entries, p.known(), rest.Looked)
 	}
 	// The account may have been read again since; what was asked for must not.
-	changes, conditions := store.CreditAndRest(entries, p.known(), rest.Until)
+	changes, conditions := store.CreditAndRest(entries, p.known(), store.Earliest(rest.Until, look))
 	return changes, append(conditions, store.WakeSettle.Unasked(rest.Looked), store.PendingStands(rest.Pending))
+}
+
+// judge is what entries that count growth do to the member's tier. An account
+// was read before anything is done to an order that is settled.
+func (p *posting) judge(entries []points.Entry) tierChange {
+	counts := slices.ContainsFunc(entries, func(e points.Entry) bool { return e.Growth != nil && e.Growth.Counting != 0 })
+	if !counts || p.account == nil {
+		return tierChange{}
+	}
+	return judge(program.At(p.versions, p.now), *p.account, entries, p.now)
+}
+
+// granted is what lines earned when they were paid.
+func granted(lines []points.Line) loyalty.Points {
+	var sum loyalty.Points
+	for _, line := range lines {
+		sum += line.Granted()
+	}
+	return sum
 }
 
 // count is what the fact changes in the member's purchase history and in when
@@ -344,7 +406,7 @@ func (p *posting) bought(category string, at time.Time) ([]table.Change, []table
 // they bring none that still lies before the goods are used up.
 func (p *posting) remindAt(is, was history, paidAt time.Time) time.Time {
 	var earliest time.Time
-	rules, zone := p.rules.Repurchase, p.rules.Zone()
+	rules, zone := p.rules.Repurchase, p.zone
 	for _, category := range is.categories {
 		if is.bought[category].count <= was.bought[category].count || rules.TooLate(category, paidAt, p.now, zone) {
 			continue

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/huitou/huitou/shared/loyalty"
@@ -9,6 +10,7 @@ import (
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/tiers"
 )
 
 // Merge makes merge.Part a part of merge.Into (会员合并), in one write: the whole
@@ -19,7 +21,7 @@ import (
 // It fails with KindInvalid code "same_member", KindNotFound code
 // "member_unknown", and KindConflict with the codes "member_merged" (either is a
 // part of another already), "member_has_parts" (others were merged into the
-// part), "too_many_parts", "member_erased", and "reservation_open" while points
+// part), "too_many_parts", "merge_too_large", "member_erased", and "reservation_open" while points
 // of the part are set aside.
 func Merge(ctx context.Context, s store.Store, merge store.Merge) (store.Account, error) {
 	if merge.Part == merge.Into {
@@ -45,14 +47,28 @@ func Merge(ctx context.Context, s store.Store, merge store.Merge) (store.Account
 		if reserved {
 			return store.Account{}, loyalty.Refuse(loyalty.KindConflict, "reservation_open", "points of the member are set aside; commit or cancel that first")
 		}
-		version, err := versionAt(ctx, s, merge.By)
+		rules, err := versionAt(ctx, s, merge.By)
 		if err != nil {
 			return store.Account{}, err
 		}
 		done := merge
 		entry, covered := whole.Points(merge.By.At).Absorb(merge.ID, part.Points(merge.By.At))
-		done.Covered = covered
-		err = s.Table.Write(ctx, store.Together(whole, part, done, entry, version.Version)...)
+		entries := append([]points.Entry{entry}, growth(entry, part, 1)...)
+		tier := judge(rules, whole, entries, merge.By.At)
+		done.Covered, done.Tier, done.Raised = covered, whole.Tier, whole.Tier
+		if tier.to != nil {
+			done.Raised = *tier.to
+		}
+		fact := points.Fact{
+			Kind: points.FactMerged, At: merge.By.At, Program: rules.Version, Member: whole.Member,
+			Operator: merge.By.Operator, Reason: merge.Reason, Entries: entries,
+		}
+		actions := store.Together(whole, part, done, fact, tier.next, tier.changes, tier.conditions)
+		if changed := len(actions[1].Changes); changed > table.MaxChanges {
+			return store.Account{}, loyalty.Refuse(loyalty.KindConflict, "merge_too_large",
+				"the member to be merged has bought too many categories for one write; merge the other way round")
+		}
+		err = s.Table.Write(ctx, append(actions, tier.actions...)...)
 		if store.Refused(err) {
 			continue
 		}
@@ -109,10 +125,18 @@ func Unmerge(ctx context.Context, s store.Store, whole, part loyalty.MemberID, i
 		}
 		until := rules.Points.Expiry.Until(by.At, rules.Zone())
 		entry := all.Points(by.At).Release(id, theirs.Points(by.At), theirs.Merged.Covered, until)
-		err = s.Table.Write(ctx, store.Apart(all, theirs, id, points.Fact{
+		entries := append([]points.Entry{entry}, growth(entry, theirs, -1)...)
+		// A tier that the merge gave goes with it.
+		since := all.Tier
+		if sameTier(since, theirs.Merged.Raised) {
+			since = theirs.Merged.Tier
+		}
+		tier := judgeSince(rules, all, since, entries, by.At)
+		actions := store.Apart(all, theirs, id, points.Fact{
 			Kind: points.FactUnmerged, At: by.At, Program: rules.Version, Member: whole,
-			Operator: by.Operator, Reason: reason, Entries: []points.Entry{entry},
-		})...)
+			Operator: by.Operator, Reason: reason, Entries: entries,
+		}, tier.next, tier.changes, tier.conditions)
+		err = s.Table.Write(ctx, append(actions, tier.actions...)...)
 		if store.Refused(err) {
 			continue
 		}
@@ -122,6 +146,29 @@ func Unmerge(ctx context.Context, s store.Store, whole, part loyalty.MemberID, i
 		return s.Account(ctx, whole)
 	}
 	return store.Account{}, lostRace()
+}
+
+// sameTier compares tiers as accounts keep them, to the second.
+func sameTier(one, other tiers.State) bool {
+	return one.Level == other.Level && table.Instant(one.Since) == table.Instant(other.Since) && table.Instant(one.Until) == table.Instant(other.Until)
+}
+
+// growth are the entries of all that counts, or will count, of a part's growth
+// value, times a sign; a month has one.
+func growth(of points.Entry, part store.Account, sign loyalty.Points) []points.Entry {
+	var entries []points.Entry
+	add := func(change points.Growth) {
+		entries = append(entries, points.Entry{ID: of.ID + ":growth:" + change.Month, Kind: of.Kind, Growth: &change})
+	}
+	for _, month := range slices.Sorted(maps.Keys(part.Growth)) {
+		if counting := part.Growth[month]; counting != 0 {
+			add(points.Growth{Month: month, Counting: sign * counting})
+		}
+	}
+	if part.GrowthPending != 0 {
+		add(points.Growth{Pending: sign * part.GrowthPending})
+	}
+	return entries
 }
 
 func versionAt(ctx context.Context, s store.Store, by store.Hand) (program.Program, error) {
@@ -174,7 +221,9 @@ func (p *posting) mirror(order *points.Order, fact points.Fact) ([]table.Action,
 	own.Member = p.whole.Member
 	whole := *p
 	whole.account, whole.member, whole.whole = p.whole, p.whole.Member, nil
-	changes, conditions := store.Credit(own.Entries, *p.whole)
+	tier := judge(program.At(p.versions, p.now), *p.whole, own.Entries, p.now)
+	changes, conditions := store.CreditAndLook(own.Entries, *p.whole, tier.next)
+	changes, conditions = append(changes, tier.changes...), append(conditions, tier.conditions...)
 	counted, held := whole.count(order, order.With(fact))
 	changes, conditions = append(changes, counted...), append(conditions, held...)
 	if len(changes) == 0 {
@@ -186,7 +235,7 @@ func (p *posting) mirror(order *points.Order, fact points.Fact) ([]table.Action,
 	})
 	lent, onPart, onWhole := store.Lend(*p.whole, *p.account, later)
 	conditions = append(conditions, onWhole...)
-	actions := []table.Action{store.UpdateAccount(whole.member, changes, conditions...)}
+	actions := append(tier.actions, store.UpdateAccount(whole.member, changes, conditions...))
 	if len(own.Entries) > 0 {
 		actions = append(actions, store.Mirror(p.member, p.news.Order, order.Facts+1, own))
 	}

@@ -3,6 +3,8 @@
 // request can be refused. It knows no storage, no transport and no clock.
 package loyalty
 
+import "cmp"
+
 // MemberID names one person who joined the brand (会员). It never changes and
 // never carries personal data, so it may stand in ledgers for ever.
 type MemberID string
@@ -22,6 +24,11 @@ type OrderKey struct {
 	Channel Channel `json:"channel"`
 	Shop    string  `json:"shop"`
 	Order   string  `json:"order"`
+}
+
+// Compare orders keys by channel, shop and number.
+func (k OrderKey) Compare(other OrderKey) int {
+	return cmp.Or(cmp.Compare(k.Channel, other.Channel), cmp.Compare(k.Shop, other.Shop), cmp.Compare(k.Order, other.Order))
 }
 
 // IdentityKind says how a person is known to a channel.

@@ -17,16 +17,22 @@ type Message struct {
 	// receiver keeps the ids it has seen for a week and drops what it knows.
 	ID       string           `json:"id"`
 	Member   loyalty.MemberID `json:"member_id"`
-	Kind     string           `json:"kind"` // KindRepurchase
+	Kind     string           `json:"kind"` // KindRepurchase, KindWelcome
 	Category string           `json:"category,omitempty"`
 	Channel  loyalty.Channel  `json:"channel,omitempty"` // his home channel, whose link this is
 	Text     string           `json:"text"`              // whole, with the link and the way out
 	Link     string           `json:"link,omitempty"`
-	At       time.Time        `json:"at"` // when it was decided to send it
+	// WelcomeCode is WeCom's leave to send a KindWelcome, good once and for 20
+	// seconds. The member of such a message may be unknown.
+	WelcomeCode string    `json:"welcome_code,omitempty"`
+	At          time.Time `json:"at"` // when it was decided to send it
 }
 
 // The kinds of message.
-const KindRepurchase = "repurchase.reminder"
+const (
+	KindRepurchase = "repurchase.reminder"
+	KindWelcome    = "friend.welcome" // the greeting of a new WeCom friend (欢迎语)
+)
 
 // Notifier hands messages to whoever delivers them.
 type Notifier interface {

@@ -29,6 +29,8 @@ type hookEvent struct {
 	Lines         []hookLine       `json:"lines,omitzero"`
 	Shipping      loyalty.Fen      `json:"shipping,omitzero"`
 	DiscountCodes []string         `json:"discount_codes,omitzero"`
+	Discount      loyalty.Fen      `json:"discount,omitzero"`
+	StoredValue   loyalty.Fen      `json:"stored_value,omitzero"`
 }
 
 type hookBuyer struct {
@@ -42,6 +44,7 @@ type hookLine struct {
 	SKU           string       `json:"sku,omitzero"`
 	Category      string       `json:"category,omitzero"`
 	Quantity      *int64       `json:"quantity,omitzero"`
+	Gift          bool         `json:"gift,omitzero"`
 	Paid          *loyalty.Fen `json:"paid,omitzero"`
 	Refunded      *loyalty.Fen `json:"refunded,omitzero"`
 	RefundedTotal *loyalty.Fen `json:"refunded_total,omitzero"`
@@ -178,6 +181,8 @@ func (h hookEvent) event() (Event, error) {
 		RefundID:      h.RefundID,
 		Shipping:      h.Shipping,
 		DiscountCodes: h.DiscountCodes,
+		Discount:      h.Discount,
+		StoredValue:   h.StoredValue,
 	}
 	if written := need(&missing, "/occurred_at", h.OccurredAt); h.OccurredAt != nil {
 		at, err := time.Parse(time.RFC3339, written)
@@ -192,7 +197,7 @@ func (h hookEvent) event() (Event, error) {
 	}
 	for i, line := range h.Lines {
 		at := fmt.Sprintf("/lines/%d", i)
-		read := Line{LineID: need(&missing, at+"/line_id", line.LineID), SKU: line.SKU, Category: line.Category}
+		read := Line{LineID: need(&missing, at+"/line_id", line.LineID), SKU: line.SKU, Category: line.Category, Gift: line.Gift}
 		if event.Type == TypePaid {
 			need(&missing, at+"/quantity", line.Quantity)
 			need(&missing, at+"/paid", line.Paid)
@@ -272,10 +277,11 @@ func Encode(event Event) ([]byte, error) {
 	hook := hookEvent{
 		Type: &event.Type, Channel: &event.Channel, Shop: &event.Shop, OrderID: &event.OrderID, OccurredAt: &at,
 		Currency: event.Currency, RefundID: event.RefundID, Shipping: event.Shipping, DiscountCodes: event.DiscountCodes,
+		Discount: event.Discount, StoredValue: event.StoredValue,
 		Buyer: hookBuyer{ID: event.Buyer.ID, Phone: string(event.Buyer.Phone), PhoneLast4: event.Buyer.PhoneLast4},
 	}
 	for _, line := range event.Lines {
-		written := hookLine{LineID: &line.LineID, SKU: line.SKU, Category: line.Category}
+		written := hookLine{LineID: &line.LineID, SKU: line.SKU, Category: line.Category, Gift: line.Gift}
 		if line.Quantity != 0 {
 			written.Quantity = &line.Quantity
 		}

@@ -167,6 +167,16 @@ func badEvents() map[string][3]string {
 		"quantity -1":                {with(`"quantity":2`, `"quantity":-1`), "/lines/0/quantity", "out_of_range"},
 		"quantity over the limit":    {with(`"quantity":2`, `"quantity":1000001`), "/lines/0/quantity", "out_of_range"},
 		"shipping negative":          {with(`"shipping":600`, `"shipping":-600`), "/shipping", "out_of_range"},
+		"discount negative":          {with(`"shipping":600`, `"discount":-1`), "/discount", "out_of_range"},
+		"discount with decimals":     {with(`"shipping":600`, `"discount":1.5`), "/discount", "not_a_whole_number"},
+		"discount beyond the lines":  {with(`"shipping":600`, `"discount":39801,"shipping":600`), "/discount", "exceeds_paid"},
+		"stored value negative":      {with(`"shipping":600`, `"stored_value":-1`), "/stored_value", "out_of_range"},
+		"stored value as text":       {with(`"shipping":600`, `"stored_value":"1"`), "/stored_value", "wrong_type"},
+		"stored value beyond all":    {with(`"shipping":600`, `"stored_value":40401,"shipping":600`), "/stored_value", "exceeds_paid"},
+		"stored value, no discount":  {with(`"shipping":600`, `"stored_value":39401,"discount":1000,"shipping":600`), "/stored_value", "exceeds_paid"},
+		"gift as a number":           {with(`"quantity":2`, `"quantity":2,"gift":1`), "/lines/0/gift", "wrong_type"},
+		"gift of an order":           {with(`"shipping":600`, `"gift":true`), "/gift", "unknown_field"},
+		"discount of a line":         {with(`"quantity":2`, `"quantity":2,"discount":1`), "/lines/0/discount", "unknown_field"},
 		"no lines":                   {with(`"lines":[`+line+`],`, ``), "/lines", "required"},
 		"empty lines":                {with(line, ``), "/lines", "required"},
 		"same line twice":            {with(line, line+","+line), "/lines/1/line_id", "duplicate"},
@@ -272,6 +282,9 @@ func TestLimitsThemselvesAreAllowed(t *testing.T) {
 		"an empty buyer":    with(`{"id":"buyer-1","phone":"13800000000"}`, `{}`),
 		"blanks around":     "\r\n " + paid + " \n",
 		"another currency":  with(`"CNY"`, `"USD"`),
+		"all taken off":     with(`"shipping":600`, `"discount":39800,"shipping":600,"stored_value":600`),
+		"all from a purse":  with(`"shipping":600`, `"stored_value":40400,"shipping":600`),
+		"a gift":            with(`"paid":39800`, `"paid":0,"gift":true`),
 		"escaped slash":     with("MILK-400", `MILK\/400`),
 	} {
 		event, err := orders.Decode([]byte(body))
@@ -376,9 +389,12 @@ func TestSplitKeepsEveryLineAndOneShipping(t *testing.T) {
 }
 
 func drawEvent(t *rapid.T) orders.Event {
+	return drawEventOf(t, rapid.SampledFrom([]orders.Type{orders.TypePaid, orders.TypeCompleted, orders.TypeRefunded, orders.TypeCancelled}).Draw(t, "type"))
+}
+
+func drawEventOf(t *rapid.T, kind orders.Type) orders.Event {
 	name := rapid.StringMatching(`[0-9A-Za-z奶粉·"\\<>&-]{1,20}`)
 	amount := rapid.Int64Range(0, orders.MaxAmount)
-	kind := rapid.SampledFrom([]orders.Type{orders.TypePaid, orders.TypeCompleted, orders.TypeRefunded, orders.TypeCancelled}).Draw(t, "type")
 	event := orders.Event{
 		Type: kind, Channel: "tmall", Shop: name.Draw(t, "shop"), OrderID: name.Draw(t, "order"), Currency: "CNY",
 		OccurredAt: orders.Earliest.Add(time.Duration(rapid.Int64Range(0, 26*365*24*3600).Draw(t, "second")) * time.Second),
@@ -399,7 +415,17 @@ func drawEvent(t *rapid.T) orders.Event {
 		case kind == orders.TypeRefunded:
 			line.RefundedTotal = back
 		}
+		line.Gift = rapid.Bool().Draw(t, "gift")
 		event.Lines = append(event.Lines, line)
+	}
+	if kind == orders.TypePaid {
+		var goods loyalty.Fen
+		for _, line := range event.Lines {
+			goods += line.Paid
+		}
+		most := int64(min(goods, orders.MaxAmount))
+		event.Discount = loyalty.Fen(rapid.Int64Range(0, most).Draw(t, "discount"))
+		event.StoredValue = loyalty.Fen(rapid.Int64Range(0, min(int64(goods-event.Discount+event.Shipping), orders.MaxAmount)).Draw(t, "stored value"))
 	}
 	return event
 }

@@ -57,8 +57,15 @@ type Event struct {
 	// Lines has 1 to MaxLines entries in paid and refunded events, with
 	// different ids. In the other types it may be empty and decides nothing.
 	Lines         []Line      `json:"lines,omitempty"`
-	Shipping      loyalty.Fen `json:"shipping,omitempty"` // never earns points
+	Shipping      loyalty.Fen `json:"shipping,omitempty"` // earns points only where the program says so
 	DiscountCodes []string    `json:"discount_codes,omitempty"`
+	// Discount is what was taken off the order as a whole and is not yet taken
+	// off Paid of its lines (整单优惠); at most what they add up to. Of another type
+	// than TypePaid it decides nothing, like StoredValue and Shipping.
+	Discount loyalty.Fen `json:"discount,omitempty"`
+	// StoredValue is what of the price of the goods and then of the shipping
+	// was paid from stored value (储值); at most both together.
+	StoredValue loyalty.Fen `json:"stored_value,omitempty"`
 }
 
 // Key is the order that the event is about.
@@ -109,7 +116,11 @@ type Line struct {
 	SKU      string `json:"sku,omitempty"`
 	Category string `json:"category,omitempty"`
 	Quantity int64  `json:"quantity,omitempty"`
-	// Paid is net for all units after every discount, without shipping.
+	// Gift marks goods that came with others (赠品). They stay in the purchase
+	// history and earn only where the program says so.
+	Gift bool `json:"gift,omitempty"`
+	// Paid is net for all units after every discount but the order's Discount,
+	// without shipping.
 	Paid loyalty.Fen `json:"paid,omitempty"`
 	// Refunded is what this one refund (RefundID) gave back.
 	Refunded loyalty.Fen `json:"refunded,omitempty"`
@@ -118,9 +129,43 @@ type Line struct {
 	RefundedTotal loyalty.Fen `json:"refunded_total,omitempty"`
 }
 
+// Share is what of the sums of an order falls on one of its lines.
+type Share struct{ Discount, Shipping, StoredValue loyalty.Fen }
+
+// Shares spreads the sums of a valid TypePaid event over its lines by the
+// largest remainder (see loyalty.Allocate), so that the shares add up to the
+// sums: the discount in proportion to Paid, the others to what is left of it.
+// Stored value pays for the goods first; what is left of it falls on the
+// shipping. No share exceeds what it is a part of.
+func (e Event) Shares() []Share {
+	shares := make([]Share, len(e.Lines))
+	if e.Discount == 0 && e.Shipping == 0 && e.StoredValue == 0 {
+		return shares
+	}
+	goods, shipping := make([]loyalty.Fen, len(e.Lines)), make([]loyalty.Fen, len(e.Lines))
+	var total loyalty.Fen
+	for i, line := range e.Lines {
+		goods[i] = line.Paid
+	}
+	for i, part := range loyalty.Allocate(e.Discount, goods) {
+		shares[i].Discount = part
+		goods[i] -= part
+		total += goods[i]
+	}
+	for i, part := range loyalty.Allocate(e.Shipping, goods) {
+		shares[i].Shipping, shipping[i] = part, part
+	}
+	forGoods := loyalty.Allocate(min(e.StoredValue, total), goods)
+	for i, part := range loyalty.Allocate(max(0, e.StoredValue-total), shipping) {
+		shares[i].StoredValue = forGoods[i] + part
+	}
+	return shares
+}
+
 // Split gives the lines to as many events like this one as it takes to keep
 // each within MaxLines. Only the first keeps the shipping, which would count
-// double otherwise.
+// double otherwise. The event has neither a Discount nor a StoredValue, which
+// belong to all its lines together.
 func Split(event Event, lines []Line) []Event {
 	var parts []Event
 	for len(lines) > MaxLines {

@@ -73,7 +73,7 @@ func (e Event) check(wrong *faults) {
 	if e.RefundID != "" && e.Type != TypeRefunded {
 		wrong.add("/refund_id", "not_allowed_here")
 	}
-	checkAmount(wrong, "/shipping", e.Shipping)
+	e.checkSums(wrong)
 	if len(e.DiscountCodes) > MaxDiscountCodes {
 		wrong.add("/discount_codes", "too_many")
 	}
@@ -87,6 +87,27 @@ func (e Event) check(wrong *faults) {
 		wrong.add("/lines", "too_many")
 	default:
 		e.checkLines(wrong)
+	}
+}
+
+// checkSums holds the sums of the order against each other, as far as its lines
+// are sound.
+func (e Event) checkSums(wrong *faults) {
+	checkAmount(wrong, "/shipping", e.Shipping)
+	checkAmount(wrong, "/discount", e.Discount)
+	checkAmount(wrong, "/stored_value", e.StoredValue)
+	var goods loyalty.Fen
+	for _, line := range e.Lines[:min(len(e.Lines), MaxLines)] {
+		goods += min(max(0, line.Paid), MaxAmount)
+	}
+	if e.Type != TypePaid {
+		return
+	}
+	if e.Discount > goods {
+		wrong.add("/discount", "exceeds_paid")
+	}
+	if e.StoredValue > max(0, goods-max(0, e.Discount))+max(0, e.Shipping) {
+		wrong.add("/stored_value", "exceeds_paid")
 	}
 }
 

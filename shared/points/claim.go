@@ -178,7 +178,7 @@ func (o *Order) own(fact Fact) {
 		o.Member, o.Binding = "", nil
 		o.unbound++
 	case o.Member == "" && fact.Member != "":
-		o.Member, o.Since, o.ownedAt = fact.Member, o.Facts, fact.At
+		o.Member, o.Since = fact.Member, o.Facts
 		if fact.Kind == FactBound {
 			o.Binding = &Binding{fact.Operator, fact.Reason, fact.At}
 		}

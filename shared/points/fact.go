@@ -28,6 +28,8 @@ const (
 	FactReturned FactKind = "returned" // and given back
 	FactAdjusted FactKind = "adjusted" // an operator corrected the balance
 	FactExpired  FactKind = "expired"  // lots ended
+	FactTier     FactKind = "tier"     // his tier changed
+	FactCheckIn  FactKind = "checkin"  // the member checked in for a day
 	FactMerged   FactKind = "merged"   // another member's account was taken in (会员合并)
 	FactUnmerged FactKind = "unmerged" // and let go again
 )
@@ -47,6 +49,7 @@ type Fact struct {
 	Operator string  `json:"operator,omitempty"`
 	Reason   string  `json:"reason,omitempty"`
 	Window   *Window `json:"window,omitempty"` // FactPaid: frozen with the rate
+	Month    string  `json:"month,omitempty"`  // FactPaid: in which the growth counts, "2026-11"
 	// Until is the end of the lot that the points enter which the fact makes
 	// available; nil where they never expire.
 	Until   *time.Time `json:"until,omitempty"`
@@ -60,10 +63,26 @@ type Line struct {
 	ID       string      `json:"id"`
 	SKU      string      `json:"sku,omitempty"`
 	Category string      `json:"category,omitempty"`
+	Listed   bool        `json:"listed,omitempty"` // the event named no category: a list of SKUs in the rules did
 	Quantity int64       `json:"quantity"`
-	Paid     loyalty.Fen `json:"paid"` // net for all units, after every discount, without shipping
-	Rate     Rate        `json:"rate"` // in force when it was paid
+	Paid     loyalty.Fen `json:"paid"`            // net for all units, after every discount, without shipping
+	Rate     Rate        `json:"rate"`            // frozen when it was paid, see Rules.Freeze
+	Growth   Rate        `json:"growth,omitzero"` // growth value (成长值), likewise
+
+	Gift bool `json:"gift,omitempty"` // came as a gift (赠品), whatever was paid for it
+	// Shipping is the line's share of the shipping (运费), whether it earns or
+	// not: other rules may be asked what they would have given.
+	Shipping loyalty.Fen `json:"shipping,omitempty"`
+	// StoredValue is what of Paid, and beyond it of Shipping, came from stored
+	// value (储值).
+	StoredValue loyalty.Fen `json:"stored_value,omitempty"`
+	// Because says what made Rate another than the program's base rate.
+	Because []Reason `json:"because,omitempty"`
 }
+
+// Granted is what the line earned when it was paid, whatever was given back
+// since.
+func (l Line) Granted() loyalty.Points { return l.Rate.On(l.Paid) }
 
 // Refund is money given back on one line: one refund's own amount under its
 // ID, or, where ID is "", the line's total so far (an export knows no more).
@@ -78,15 +97,16 @@ type EntryKind string
 
 // The kinds of entry.
 const (
-	EntryEarn   EntryKind = "earn"
-	EntryClaw   EntryKind = "claw" // taken back for a refund (退款扣回)
-	EntrySettle EntryKind = "settle"
-	EntryUnbind EntryKind = "unbind" // left the member with his order
-	EntryPrize  EntryKind = "prize"
-	EntrySpend  EntryKind = "spend"  // set aside by a reservation (预扣)
-	EntryReturn EntryKind = "return" // given back by one that was cancelled or ran out
-	EntryAdjust EntryKind = "adjust" // by an operator, with a reason (人工调整)
-	EntryExpire EntryKind = "expire" // what was left when its lot ended (积分过期)
+	EntryEarn    EntryKind = "earn"
+	EntryClaw    EntryKind = "claw" // taken back for a refund (退款扣回)
+	EntrySettle  EntryKind = "settle"
+	EntryUnbind  EntryKind = "unbind" // left the member with his order
+	EntryPrize   EntryKind = "prize"
+	EntrySpend   EntryKind = "spend"   // set aside by a reservation (预扣)
+	EntryReturn  EntryKind = "return"  // given back by one that was cancelled or ran out
+	EntryAdjust  EntryKind = "adjust"  // by an operator, with a reason (人工调整)
+	EntryExpire  EntryKind = "expire"  // what was left when its lot ended (积分过期)
+	EntryCheckIn EntryKind = "checkin" // for a day on which he checked in (签到)
 	// What a member who was merged into this one holds, and what he took along
 	// when that was undone.
 	EntryMerge   EntryKind = "merge"
@@ -103,6 +123,16 @@ type Entry struct {
 	Pending   loyalty.Points `json:"pending,omitempty"`
 	Debt      loyalty.Points `json:"debt,omitempty"`
 	Lots      []Share        `json:"lots,omitempty"` // the part of Available that has an end
+	Growth    *Growth        `json:"growth,omitempty"`
+}
+
+// Growth is what an entry changes in the growth value (成长值). It is never
+// spent; like points it is pending until the return window closes, and counts
+// after that, in the month of the purchase.
+type Growth struct {
+	Month    string         `json:"month"`
+	Pending  loyalty.Points `json:"pending,omitempty"`
+	Counting loyalty.Points `json:"counting,omitempty"`
 }
 
 // Expired is what the entry adds to the points that expired unspent; negative

@@ -1,6 +1,7 @@
 package points
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -161,14 +162,15 @@ func (a Account) takeBack(e Entry, amount loyalty.Points, until *time.Time) Entr
 	return e
 }
 
-// Expire are the entries that end the lots whose time is over (积分过期). id
-// tells this expiry of the member from every other.
-func (a Account) Expire(id string) []Entry {
+// Expire are the entries that end the lots whose time is over (积分过期). seen,
+// how often the member's lots had changed before, tells this expiry from every
+// other.
+func (a Account) Expire(seen int64) []Entry {
 	var entries []Entry
 	for _, lot := range a.Lots {
 		if a.ended(lot) && lot.Left > 0 {
 			entries = append(entries, Entry{
-				ID: "expire:" + id + ":" + lot.Until.UTC().Format(time.RFC3339), Kind: EntryExpire, Available: -lot.Left,
+				ID: fmt.Sprintf("expire:%d:%s", seen, lot.Until.UTC().Format(time.RFC3339)), Kind: EntryExpire, Available: -lot.Left,
 				Lots: []Share{{Until: lot.Until, Points: -lot.Left, Expired: lot.Left}},
 			})
 		}

@@ -16,7 +16,6 @@ import (
 )
 
 var (
-	shanghai = time.FixedZone("CST", 8*60*60)
 	ends     = func(month time.Month) time.Time { return time.Date(2027, month+1, 1, 0, 0, 0, 0, shanghai).UTC() }
 	jan, feb = ends(time.January), ends(time.February)
 )
@@ -150,7 +149,7 @@ func TestARefundAndTheEndOfALotCommute(t *testing.T) {
 				account = account.Plus(entry)
 				end := func() {
 					account.Now = jan
-					for _, entry := range account.Expire("1") {
+					for _, entry := range account.Expire(1) {
 						account = account.Plus(entry)
 					}
 				}
@@ -263,7 +262,7 @@ func TestNothingIsLostBetweenLots(t *testing.T) {
 					take(entry)
 				}
 			case "ended":
-				take(account.Expire(strconv.Itoa(n))...)
+				take(account.Expire(int64(n))...)
 				if end := account.Ends(); !end.IsZero() && !end.After(account.Now) {
 					t.Fatalf("a lot that ended %s is left at %s", end, account.Now)
 				}

@@ -19,8 +19,8 @@ type Order struct {
 	PaidAt, CompletedAt time.Time
 	Cancelled, Settled  bool
 
-	ownedAt time.Time
 	window  Window
+	month   string // in which its growth counts
 	lines   []*lineState
 	refunds map[[2]string]loyalty.Fen // by refund id and line
 	totals  map[string]loyalty.Fen    // by line
@@ -35,6 +35,7 @@ type lineState struct {
 	Line
 	held   loyalty.Points // what the member holds for it now, net of claws
 	until  *time.Time     // the end of the lot it went into; nil for none
+	grown  loyalty.Points // growth value held for it
 	earned bool           // it has been credited once
 	claws  int
 }
@@ -60,6 +61,21 @@ func (o *Order) With(fact Fact) *Order {
 // Paid tells whether the order's payment is known.
 func (o *Order) Paid() bool { return len(o.lines) > 0 }
 
+// Unknown keeps of a payment's lines those that the log does not know.
+func (o *Order) Unknown(lines []Line) []Line {
+	return slices.DeleteFunc(slices.Clone(lines), func(line Line) bool { return o.line(line.ID) != nil })
+}
+
+// Granted is what the order's lines earned when they were paid, whatever was
+// given back since.
+func (o *Order) Granted() loyalty.Points {
+	var granted loyalty.Points
+	for _, line := range o.lines {
+		granted += line.Granted()
+	}
+	return granted
+}
+
 // SettleAt is when the order's points stop being pending; zero when there is
 // nothing to settle.
 func (o *Order) SettleAt() time.Time {
@@ -69,12 +85,16 @@ func (o *Order) SettleAt() time.Time {
 	return o.window.settleAt(o.PaidAt, o.CompletedAt)
 }
 
-// OwnedAt is when the order got its owner; zero while it has none.
-func (o *Order) OwnedAt() time.Time {
-	if o.Member == "" {
-		return time.Time{}
+// Pending is what of the order's points and growth value is pending.
+func (o *Order) Pending() (points, growth loyalty.Points) {
+	if o.SettleAt().IsZero() {
+		return 0, 0
 	}
-	return o.ownedAt
+	for _, line := range o.lines {
+		points += line.held
+		growth += line.grown
+	}
+	return points, growth
 }
 
 // Purchase is one line as the purchase history (购买记录) knows it.
@@ -132,7 +152,7 @@ func (o *Order) Decide(news Fact, account Account) (Fact, bool, error) {
 func (o *Order) fresh(news Fact) (Fact, bool) {
 	switch news.Kind {
 	case FactPaid:
-		news.Lines = slices.DeleteFunc(slices.Clone(news.Lines), func(line Line) bool { return o.line(line.ID) != nil })
+		news.Lines = o.Unknown(news.Lines)
 		return news, len(news.Lines) > 0
 	case FactCompleted:
 		return news, o.CompletedAt.IsZero()
@@ -178,6 +198,7 @@ func (o *Order) apply(fact Fact) {
 			if fact.Window != nil {
 				o.window = *fact.Window
 			}
+			o.month = fact.Month
 		}
 	case FactCompleted:
 		o.CompletedAt = fact.At
@@ -208,6 +229,9 @@ func (o *Order) post(fact Fact) {
 			continue
 		}
 		line.held += entry.Amount()
+		if entry.Growth != nil {
+			line.grown += entry.Growth.Pending + entry.Growth.Counting
+		}
 		switch entry.Kind {
 		case EntryEarn:
 			line.earned, line.until = true, fact.Until
@@ -225,24 +249,27 @@ func (o *Order) entries(fact Fact, account Account) []Entry {
 	var entries []Entry
 	for _, line := range o.lines {
 		if !line.earned {
-			granted := line.Rate.On(line.Paid)
+			granted := line.Granted()
 			line.until = fact.Until
-			entries, account = o.move(entries, account, line, EntryEarn, granted)
-			line.held += granted
+			entries, account = o.move(entries, account, line, EntryEarn, granted, line.Growth.On(line.Paid))
 		}
-		if should := line.Rate.On(line.Paid - o.refunded(line)); should != line.held {
-			entries, account = o.move(entries, account, line, EntryClaw, should-line.held)
-			line.held = should
+		kept := o.kept(line)
+		claw, shrink := line.Rate.On(kept)-line.held, line.Growth.On(kept)-line.grown
+		if claw != 0 || shrink != 0 {
+			entries, account = o.move(entries, account, line, EntryClaw, claw, shrink)
 		}
 	}
 	if fact.Kind == FactSettled {
 		for _, line := range o.lines {
-			if line.held == 0 {
+			if line.held == 0 && line.grown == 0 {
 				continue
 			}
 			entry := account.credit(Entry{
 				ID: o.entryID("settle", line.ID), Kind: EntrySettle, Line: line.ID, Pending: -line.held,
 			}, line.held, fact.Until)
+			if line.grown != 0 {
+				entry.Growth = &Growth{Month: o.month, Pending: -line.grown, Counting: line.grown}
+			}
 			entries, account = append(entries, entry), account.Plus(entry)
 		}
 	}
@@ -253,16 +280,16 @@ func (o *Order) entries(fact Fact, account Account) []Entry {
 func (o *Order) leave(account Account) []Entry {
 	var entries []Entry
 	for _, line := range o.lines {
-		if line.held != 0 {
-			entries, account = o.move(entries, account, line, EntryUnbind, -line.held)
+		if line.held != 0 || line.grown != 0 {
+			entries, account = o.move(entries, account, line, EntryUnbind, -line.held, -line.grown)
 		}
 	}
 	return entries
 }
 
-// move credits or takes back points of one line where they are: pending until
-// the order is settled, available after.
-func (o *Order) move(entries []Entry, account Account, line *lineState, kind EntryKind, delta loyalty.Points) ([]Entry, Account) {
+// move credits or takes back points and growth of one line where they are:
+// pending until the order is settled, available and counting after.
+func (o *Order) move(entries []Entry, account Account, line *lineState, kind EntryKind, delta, growth loyalty.Points) ([]Entry, Account) {
 	id := o.entryID(string(kind), line.ID)
 	if kind == EntryClaw {
 		line.claws++
@@ -277,8 +304,20 @@ func (o *Order) move(entries []Entry, account Account, line *lineState, kind Ent
 	default:
 		entry = account.takeBack(entry, -delta, line.until)
 	}
+	switch {
+	case growth == 0:
+	case o.Settled:
+		entry.Growth = &Growth{Month: o.month, Counting: growth}
+	default:
+		entry.Growth = &Growth{Month: o.month, Pending: growth}
+	}
+	line.held += delta
+	line.grown += growth
 	return append(entries, entry), account.Plus(entry)
 }
+
+// kept is what of the money paid for a line was not given back.
+func (o *Order) kept(line *lineState) loyalty.Fen { return line.Paid - o.refunded(line) }
 
 // refunded is the money given back on a line. Single refunds and an export's
 // running total tell of the same money, so the larger of the two counts; never

@@ -12,6 +12,10 @@
 package points
 
 import (
+	"maps"
+	"math"
+	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
@@ -24,13 +28,41 @@ type Rate struct {
 	PerFen loyalty.Fen    `json:"per_fen" minimum:"1" maximum:"1000000000" doc:"the amount, in fen, that earns points once"`
 }
 
-// On is what the rate gives on an amount in fen; 0 for an amount below zero.
-// Amounts are at most 10^13 fen, so that the product cannot overflow.
+// On is what the rate gives on an amount in fen, rounded down; 0 for an amount
+// below zero, and never more than an int64 holds.
 func (r Rate) On(amount loyalty.Fen) loyalty.Points {
-	if amount <= 0 || r.PerFen <= 0 {
+	if amount <= 0 || r.PerFen <= 0 || r.Points <= 0 {
 		return 0
 	}
-	return loyalty.Points(int64(r.Points) * int64(amount) / int64(r.PerFen))
+	high, low := bits.Mul64(uint64(r.Points), uint64(amount))
+	if high >= uint64(r.PerFen) {
+		return math.MaxInt64
+	}
+	points, _ := bits.Div64(high, low, uint64(r.PerFen))
+	return loyalty.Points(min(points, math.MaxInt64))
+}
+
+// with is the rate and so many percent of it.
+func (r Rate) with(percent int64) Rate {
+	if percent == 0 {
+		return r
+	}
+	points, perFen := r.Points*loyalty.Points(100+percent), r.PerFen*100
+	divisor, rest := int64(perFen), int64(points)
+	for rest != 0 {
+		divisor, rest = rest, divisor%rest
+	}
+	return Rate{points / loyalty.Points(divisor), perFen / loyalty.Fen(divisor)}
+}
+
+func (r Rate) validate(pointer string) error {
+	if r.Points < 0 || r.Points > 10_000 {
+		return loyalty.Invalid(pointer+"/points", "out_of_range", "points per amount must be 0 to 10000")
+	}
+	if r.PerFen < 1 || r.PerFen > 1_000_000_000 {
+		return loyalty.Invalid(pointer+"/per_fen", "out_of_range", "the amount that earns points must be 1 to 1000000000 fen")
+	}
+	return nil
 }
 
 // Window is how long points stay pending (待入账): until the customer can no
@@ -42,7 +74,18 @@ type Window struct {
 
 // Rules is the points section of the program.
 type Rules struct {
-	Rate     Rate                       `json:"rate"`
+	Rate Rate `json:"rate" doc:"of every category that has none of its own"`
+	// Categories are the rates by category, Bonuses what comes on top; together
+	// they make the one rate that is frozen into a line (see Freeze).
+	Categories  map[string]Rate `json:"categories,omitempty" doc:"rates by category"`
+	Bonuses     Bonuses         `json:"bonuses,omitzero" doc:"what comes on top of the rate, in percent of it; they add up, to 1000 at most"`
+	CapPerOrder loyalty.Points  `json:"cap_per_order,omitempty" minimum:"0" maximum:"1000000000" doc:"the most points that one order earns; 0 means no cap"`
+	CapPerDay   loyalty.Points  `json:"cap_per_day,omitempty" minimum:"0" maximum:"1000000000" doc:"the most points that a member earns with the orders that he paid on one day of the brand's time zone; 0 means no cap"`
+	// What an amount earns that is not the price of goods in money.
+	StoredValueEarns bool `json:"stored_value_earns,omitempty" doc:"whether what was paid from stored value earns points"`
+	ShippingEarns    bool `json:"shipping_earns,omitempty" doc:"whether shipping earns points, with the lines over which it is spread"`
+	GiftsEarn        bool `json:"gifts_earn,omitempty" doc:"whether a line that is a gift earns points on what was paid for it"`
+
 	Window   Window                     `json:"window" doc:"the return window of every channel that has none of its own"`
 	Channels map[loyalty.Channel]Window `json:"channels,omitempty" doc:"return windows by channel"`
 	Expiry   *Expiry                    `json:"expiry,omitempty" doc:"how long points are good once they are available; absent for ever"`
@@ -51,6 +94,8 @@ type Rules struct {
 	ReturnGraceDays int `json:"return_grace_days,omitempty" minimum:"0" maximum:"365" doc:"points that come back after their end are good for so many days more"`
 	// AdjustmentLimit is the largest correction that one operator makes alone.
 	AdjustmentLimit loyalty.Points `json:"adjustment_limit,omitempty" minimum:"0" maximum:"1000000000" doc:"a manual correction above so many points needs a second operator; 0 means every one does"`
+	// CheckIn is nil where the brand takes no check-ins.
+	CheckIn *CheckInRules `json:"check_in,omitempty" doc:"what checking in once a day gives (签到); absent: the brand takes no check-ins"`
 }
 
 // WindowOf is the return window of a channel.
@@ -64,11 +109,25 @@ func (r Rules) WindowOf(channel loyalty.Channel) Window {
 // Validate refuses rules that could not be applied, naming the field below
 // pointer.
 func (r Rules) Validate(pointer string) error {
-	if r.Rate.Points < 0 || r.Rate.Points > 10_000 {
-		return loyalty.Invalid(pointer+"/rate/points", "out_of_range", "points per amount must be 0 to 10000")
+	if err := r.Rate.validate(pointer + "/rate"); err != nil {
+		return err
 	}
-	if r.Rate.PerFen < 1 || r.Rate.PerFen > 1_000_000_000 {
-		return loyalty.Invalid(pointer+"/rate/per_fen", "out_of_range", "the amount that earns points must be 1 to 1000000000 fen")
+	for _, category := range slices.Sorted(maps.Keys(r.Categories)) {
+		if category == "" || len(category) > 64 {
+			return loyalty.Invalid(pointer+"/categories", "out_of_range", "a category's name must have 1 to 64 bytes")
+		}
+		if err := r.Categories[category].validate(pointer + "/categories/" + category); err != nil {
+			return err
+		}
+	}
+	if err := r.Bonuses.validate(pointer + "/bonuses"); err != nil {
+		return err
+	}
+	if r.CapPerOrder < 0 || r.CapPerOrder > MaxSpend {
+		return loyalty.Invalid(pointer+"/cap_per_order", "out_of_range", "a cap must be 1 to 1000000000 points, or 0 for none")
+	}
+	if r.CapPerDay < 0 || r.CapPerDay > MaxSpend {
+		return loyalty.Invalid(pointer+"/cap_per_day", "out_of_range", "a cap must be 1 to 1000000000 points, or 0 for none")
 	}
 	if r.AdjustmentLimit < 0 || r.AdjustmentLimit > MaxSpend {
 		return loyalty.Invalid(pointer+"/adjustment_limit", "out_of_range", "the limit must be 0 to 1000000000 points")
@@ -88,10 +147,13 @@ func (r Rules) Validate(pointer string) error {
 	if err := check(r.Window, pointer+"/window"); err != nil {
 		return err
 	}
-	for channel, window := range r.Channels {
-		if err := check(window, pointer+"/channels/"+string(channel)); err != nil {
+	for _, channel := range slices.Sorted(maps.Keys(r.Channels)) {
+		if err := check(r.Channels[channel], pointer+"/channels/"+string(channel)); err != nil {
 			return err
 		}
+	}
+	if r.CheckIn != nil {
+		return r.CheckIn.Validate(pointer + "/check_in")
 	}
 	return nil
 }

@@ -6,10 +6,13 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	// The brand's time zone must be known on machines without a zone database.
 	_ "time/tzdata"
@@ -18,6 +21,7 @@ import (
 	"github.com/huitou/huitou/shared/pagestyle"
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/repurchase"
+	"github.com/huitou/huitou/shared/tiers"
 )
 
 // Program is one version of the rules.
@@ -29,22 +33,42 @@ type Program struct {
 
 // Document is what an operator edits.
 type Document struct {
-	Brand      Brand            `json:"brand"`
+	Brand      Brand            `json:"brand" doc:"what customers see of the brand"`
 	Currency   string           `json:"currency" pattern:"^[A-Z]{3}$" doc:"ISO 4217; all amounts are in its minor unit"`
-	TimeZone   string           `json:"time_zone" doc:"IANA name; days, quiet hours and schedules follow it"`
-	Points     points.Rules     `json:"points"`
-	Repurchase repurchase.Rules `json:"repurchase"`
+	TimeZone   string           `json:"time_zone" minLength:"1" doc:"IANA name; days, quiet hours and schedules follow it"`
+	Points     points.Rules     `json:"points" doc:"what purchases earn (积分规则)"`
+	Repurchase repurchase.Rules `json:"repurchase" doc:"when customers need the goods again, and when they may be told (复购提醒)"`
+	Tiers      *tiers.Rules     `json:"tiers,omitempty" doc:"growth value and tiers (成长值, 会员等级); absent: there are none"`
 }
 
 // Brand is what customers see on pages and in messages.
 type Brand struct {
-	Name     string            `json:"name" minLength:"1" maxLength:"40"`
-	NameEN   string            `json:"name_en,omitempty" maxLength:"80"`
+	Name     string            `json:"name" minLength:"1" maxLength:"40" doc:"as customers know it"`
+	NameEN   string            `json:"name_en,omitempty" maxLength:"80" doc:"on English pages; the name where it is absent"`
 	Colour   string            `json:"colour" pattern:"^#[0-9a-fA-F]{6}$" doc:"the accent of its pages"`
 	Contact  string            `json:"contact" maxLength:"200" doc:"how a customer reaches the brand: shown where a card is refused"`
-	Homepage string            `json:"homepage,omitempty" maxLength:"200"`
+	Homepage string            `json:"homepage,omitempty" maxLength:"200" doc:"its address"`
 	Links    map[string]string `json:"links,omitempty" doc:"where a reminder leads, by channel; \"\" is the default"`
+	// Welcome greets a new WeCom friend; WeCom takes 4,000 bytes.
+	Welcome string `json:"welcome,omitempty" maxLength:"4000" doc:"what a new WeCom friend is greeted with (欢迎语); empty leaves it to the staff"`
+	// FriendLink is a WeCom acquisition link (获客链接).
+	FriendLink string `json:"friend_link,omitempty" maxLength:"200" doc:"the WeCom acquisition link (获客链接) on a card's page, https://work.weixin.qq.com/ca/…"`
 }
+
+// FriendURL is the FriendLink with the State that its friends will come with;
+// "" without a link.
+func (b Brand) FriendURL(state string) string {
+	link, err := url.Parse(b.FriendLink)
+	if err != nil || b.FriendLink == "" {
+		return "" // Validate refused every other link
+	}
+	query := link.Query()
+	query.Set("customer_channel", state)
+	link.RawQuery = query.Encode()
+	return link.String()
+}
+
+const maxWelcome = 4000 // bytes, of WeCom's text
 
 //go:embed default.json
 var files embed.FS
@@ -81,18 +105,37 @@ func isCurrency(text string) bool {
 // pointer of the first field that is wrong.
 func (d Document) Validate() error {
 	switch {
-	case d.Brand.Name == "" || len([]rune(d.Brand.Name)) > 40:
+	case d.Brand.Name == "" || utf8.RuneCountInString(d.Brand.Name) > 40:
 		return loyalty.Invalid("/brand/name", "out_of_range", "the brand's name must have 1 to 40 characters")
+	case utf8.RuneCountInString(d.Brand.NameEN) > 80:
+		return loyalty.Invalid("/brand/name_en", "out_of_range", "the brand's English name must have at most 80 characters")
+	case utf8.RuneCountInString(d.Brand.Contact) > 200:
+		return loyalty.Invalid("/brand/contact", "out_of_range", "how to reach the brand must be said in at most 200 characters")
+	case utf8.RuneCountInString(d.Brand.Homepage) > 200:
+		return loyalty.Invalid("/brand/homepage", "out_of_range", "the homepage's address must have at most 200 characters")
+	case utf8.RuneCountInString(d.Brand.FriendLink) > 200:
+		return loyalty.Invalid("/brand/friend_link", "out_of_range", "an acquisition link must have at most 200 characters")
 	case !pagestyle.IsColour(d.Brand.Colour):
 		return loyalty.Invalid("/brand/colour", "malformed", `a colour is written "#c8102e"`)
 	case !isCurrency(d.Currency):
 		return loyalty.Invalid("/currency", "malformed", `a currency is an ISO 4217 code such as "CNY"`)
+	}
+	if link, err := url.Parse(d.Brand.FriendLink); err != nil || d.Brand.FriendLink != "" && (link.Scheme != "https" || link.Host == "") {
+		return loyalty.Invalid("/brand/friend_link", "malformed", "an acquisition link begins with https://work.weixin.qq.com/ca/")
+	}
+	if len(d.Brand.Welcome) > maxWelcome {
+		return loyalty.Invalid("/brand/welcome", "out_of_range", "a greeting has 4000 bytes at most, which is some 1300 Chinese characters")
 	}
 	if _, err := time.LoadLocation(d.TimeZone); err != nil || d.TimeZone == "" || d.TimeZone == "Local" {
 		return loyalty.Invalid("/time_zone", "unknown", `a time zone is an IANA name such as "Asia/Shanghai"`)
 	}
 	if err := d.Points.Validate("/points"); err != nil {
 		return err
+	}
+	if d.Tiers != nil {
+		if err := d.Tiers.Validate("/tiers"); err != nil {
+			return err
+		}
 	}
 	return d.Repurchase.Validate("/repurchase")
 }
@@ -110,6 +153,43 @@ func At(versions []Program, at time.Time) Program {
 		}
 	}
 	return found
+}
+
+// Freeze writes the rules into a fact of an order, so that no later change of
+// the program reaches it: the version, and into a payment (冻结费率) the return window
+// of the channel, the categories of its lines, what points.Rules.Freeze makes of
+// them, and the growth they bring. payment is what the fact does not tell: channel, zone, what was
+// granted before, and the buyer. A payment that is frozen already is frozen
+// anew, as if these rules had been in force: so a simulation learns what they
+// would have given.
+func (p Program) Freeze(fact points.Fact, payment points.Payment) points.Fact {
+	fact.Program = p.Version
+	if fact.Kind != points.FactPaid {
+		return fact
+	}
+	window := p.Points.WindowOf(payment.Channel)
+	fact.Window = &window
+	payment.PaidAt, payment.Lines = fact.At, slices.Clone(fact.Lines)
+	for i, line := range payment.Lines {
+		if line.Listed {
+			line.Category = ""
+		}
+		category := p.Repurchase.CategoryOf(line.Category, line.SKU)
+		line.Category, line.Listed = category, category != line.Category
+		line.Rate, line.Because, line.Growth = points.Rate{}, nil, points.Rate{}
+		payment.Lines[i] = line
+	}
+	fact.Lines, fact.Month = p.Points.Freeze(payment), ""
+	if p.Tiers == nil {
+		return fact
+	}
+	fact.Month = tiers.MonthOf(fact.At, payment.Zone)
+	for i, line := range fact.Lines {
+		if !line.Gift {
+			fact.Lines[i].Growth = points.Rate(p.Tiers.Growth)
+		}
+	}
+	return fact
 }
 
 // Same tells whether two documents say the same.

@@ -33,9 +33,9 @@ type Cap struct {
 
 // Rules is the repurchase section of the program.
 type Rules struct {
-	Categories map[string]Category `json:"categories"`
+	Categories map[string]Category `json:"categories" doc:"how kinds of goods are used up, by category"`
 	QuietHours Hours               `json:"quiet_hours" doc:"no message leaves in these hours of the brand's time zone (免打扰时段)"`
-	Cap        Cap                 `json:"cap"`
+	Cap        Cap                 `json:"cap" doc:"how often anyone is written to (防打扰)"`
 }
 
 // Validate refuses rules that could not be applied, naming the field below
@@ -52,8 +52,8 @@ func (r Rules) Validate(pointer string) error {
 			return loyalty.Invalid(at+"/name", "out_of_range", "a category's name for messages must have at most 20 characters")
 		case category.CycleDays < 1 || category.CycleDays > 730:
 			return loyalty.Invalid(at+"/cycle_days", "out_of_range", "a cycle must be 1 to 730 days")
-		case category.LeadDays < 0 || category.LeadDays >= category.CycleDays:
-			return loyalty.Invalid(at+"/lead_days", "out_of_range", "the lead must be at least 0 days and shorter than the cycle")
+		case category.LeadDays < 0 || category.LeadDays > 365 || category.LeadDays >= category.CycleDays:
+			return loyalty.Invalid(at+"/lead_days", "out_of_range", "the lead must be 0 to 365 days and shorter than the cycle")
 		}
 	}
 	for _, clock := range []struct{ name, value string }{{"from", r.QuietHours.From}, {"to", r.QuietHours.To}} {

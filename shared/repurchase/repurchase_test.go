@@ -196,7 +196,7 @@ func TestAnyPlan(t *testing.T) {
 		}
 		cycle := rapid.IntRange(1, 730).Draw(t, "cycle")
 		r := repurchase.Rules{
-			Categories: map[string]repurchase.Category{milk: {CycleDays: cycle, LeadDays: rapid.IntRange(0, cycle-1).Draw(t, "lead")}},
+			Categories: map[string]repurchase.Category{milk: {CycleDays: cycle, LeadDays: rapid.IntRange(0, min(365, cycle-1)).Draw(t, "lead")}},
 			QuietHours: repurchase.Hours{From: clock("from"), To: clock("to")},
 			Cap:        repurchase.Cap{Messages: 1, Days: 1},
 		}

@@ -187,6 +187,81 @@ type Operation struct {
 	Roles            []token.Role   // of operators who may call; an admin always may. None means that the caller proves who he is in another way
 	Security         string         // "operator" unless set; "none", "member"
 	NoIdempotencyKey bool
+	Act              string // an operator's act, as the audit log names it for ever: "noun.verb"; "" for what changes nothing
+}
+
+// Act is what an operator is about to do (操作). Nothing in it is checked for
+// secrets: parameters are what he wrote into the path.
+type Act struct {
+	Name       string // Operation.Act
+	Path       string // Operation.Path
+	Parameters map[string]string
+	On         string // what it is done on where the path does not say, "" elsewhere
+	Reason     string // as he gave it, "" where none is asked for
+}
+
+// Recorder keeps the audit log. It is told of an act before it is done; where
+// it fails the act is not done. What it returns is told how the act ended, and
+// says what the caller is told.
+type Recorder func(context.Context, Act) (ended func(error) error, err error)
+
+// Reasoned is an input that gives a reason for its act.
+type Reasoned interface{ ActReason() string }
+
+// Naming is an input that names what its act is done on.
+type Naming interface{ ActOn() string }
+
+type recorderKey struct{}
+
+// WithRecorder says who keeps the audit log.
+func WithRecorder(ctx context.Context, recorder Recorder) context.Context {
+	return context.WithValue(ctx, recorderKey{}, recorder)
+}
+
+type parametersKey struct{}
+
+// keepParameters hands an act's parameters on to its handler.
+func keepParameters(o Operation) func(huma.Context, func(huma.Context)) {
+	var names []string
+	for part := range strings.SplitSeq(o.Path, "/") {
+		if name, ok := strings.CutPrefix(part, "{"); ok {
+			names = append(names, strings.TrimSuffix(name, "}"))
+		}
+	}
+	return func(ctx huma.Context, next func(huma.Context)) {
+		parameters := make(map[string]string, len(names))
+		for _, name := range names {
+			parameters[name] = ctx.Param(name)
+		}
+		next(huma.WithValue(ctx, parametersKey{}, parameters))
+	}
+}
+
+// recorded has an act recorded before the handler does it.
+func recorded[I, O any](o Operation, handler func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
+	return func(ctx context.Context, input *I) (*O, error) {
+		record, ok := ctx.Value(recorderKey{}).(Recorder)
+		if !ok {
+			return nil, &loyalty.Error{Kind: loyalty.KindInternal, Code: "no_audit_log", Detail: "nobody keeps the audit log"}
+		}
+		act := Act{Name: o.Act, Path: o.Path}
+		act.Parameters, _ = ctx.Value(parametersKey{}).(map[string]string)
+		if reasoned, ok := any(input).(Reasoned); ok {
+			act.Reason = reasoned.ActReason()
+		}
+		if naming, ok := any(input).(Naming); ok {
+			act.On = naming.ActOn()
+		}
+		ended, err := record(ctx, act)
+		if err != nil {
+			return nil, err
+		}
+		output, err := handler(ctx, input)
+		if err := ended(err); err != nil {
+			return nil, err
+		}
+		return output, nil
+	}
 }
 
 // Register adds a call. The handler's error decides the answer by its Kind;
@@ -215,6 +290,11 @@ func Register[I, O any](api huma.API, log *slog.Logger, o Operation, handler fun
 		operation.Security = []map[string][]string{{"operator": {}}}
 		operation.Extensions = map[string]any{"x-roles": append(slices.Clone(o.Roles), token.RoleAdmin)}
 		operation.Middlewares = huma.Middlewares{authorize(api, o.Roles)}
+	}
+	if o.Act != "" {
+		operation.Extensions["x-audit-action"] = o.Act
+		operation.Middlewares = append(operation.Middlewares, keepParameters(o))
+		handler = recorded(o, handler)
 	}
 	if o.Method == http.MethodPost && !o.NoIdempotencyKey {
 		operation.Parameters = append(operation.Parameters, &huma.Param{

@@ -51,7 +51,7 @@ func OfPoints(account store.Account, now time.Time) Points {
 // Entry is one line of the ledger (积分流水).
 type Entry struct {
 	ID        string           `json:"id"`
-	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,unbind,prize,spend,return,adjust,expire,merge,unmerge"`
+	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,unbind,prize,spend,return,adjust,expire,checkin,merge,unmerge"`
 	At        time.Time        `json:"at"`
 	Available loyalty.Points   `json:"available"`
 	Pending   loyalty.Points   `json:"pending"`
@@ -134,6 +134,8 @@ type OrderLine struct {
 	Paid     loyalty.Fen    `json:"paid"`
 	Refunded loyalty.Fen    `json:"refunded"`
 	Points   loyalty.Points `json:"points" doc:"held for it now"`
+	// Because is what made it earn otherwise than at the program's base rate.
+	Because []points.Reason `json:"because,omitempty" doc:"what made it earn more or less than the base rate: member_day, first_order, tier:…, channel:…, category:…, campaign:…, gift, stored_value, shipping, cap_per_order, cap_per_day"`
 }
 
 // Orders is one page of a member's orders, newest first. limit counts what
@@ -178,7 +180,7 @@ func ofOrder(order *points.Order) Order {
 	}
 	for _, p := range order.Purchases() {
 		o.Lines = append(o.Lines, OrderLine{
-			LineID: p.ID, SKU: p.SKU, Category: p.Category, Quantity: p.Quantity, Paid: p.Paid, Refunded: p.Refunded, Points: p.Points,
+			LineID: p.ID, SKU: p.SKU, Category: p.Category, Quantity: p.Quantity, Paid: p.Paid, Refunded: p.Refunded, Points: p.Points, Because: p.Because,
 		})
 	}
 	return o

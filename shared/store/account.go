@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/tiers"
 )
 
 // Account is what is known of one member at a glance: every decision about him
@@ -25,12 +27,22 @@ type Account struct {
 	Consents map[loyalty.Consent]time.Time // when each was given
 	Home     loyalty.Channel               // where he first bought (从一而终)
 
+	Growth        map[string]loyalty.Points // growth value that counts (成长值), by month of purchase
+	GrowthPending loyalty.Points            // and that counts once return windows close
+	GrowthSeen    int64                     // how often what counts was changed
+	Tier          tiers.State               // 会员等级
+
+	// FirstOrder is the order that got the bonus of the first one (首单); zero
+	// when none did.
+	FirstOrder loyalty.OrderKey
+
 	Orders   int64       // orders credited to him
 	Paid     loyalty.Fen // net paid goods of all of them
 	Refunded loyalty.Fen // of that, given back
 	Bought   map[string]Bought
 	Reminded map[string]Reminded
 	Sent     []time.Time // his last messages, oldest first
+	CheckIn  LastCheckIn
 
 	Merged *Merge                        // into another member; nil for none
 	Parts  []loyalty.MemberID            // who were merged into him, by id
@@ -79,6 +91,14 @@ const (
 	accountPaid      = "paid"
 	accountRefunded  = "refunded"
 	accountSent      = "sent"
+	accountGrown     = "grown" // counts the changes of the next
+	accountGrowth    = "g:"    // of the month
+	accountGrowing   = "growing"
+	accountTier      = "tier"
+	accountTierSince = "tier_since"
+	accountTierUntil = "tier_until"
+	accountFirstPaid = "first_order"
+	accountCheckIn   = "checkin"
 	accountConsent   = "consent:"
 	accountCount     = "n:"
 	accountQuantity  = "q:"
@@ -109,7 +129,7 @@ func (s Store) Account(ctx context.Context, member loyalty.MemberID) (Account, e
 		return Account{}, err
 	}
 	if accounts[0] == nil {
-		return Account{}, loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
+		return Account{}, memberUnknown()
 	}
 	return *accounts[0], nil
 }
@@ -119,9 +139,13 @@ func (s Store) Account(ctx context.Context, member loyalty.MemberID) (Account, e
 func AccountRefused(err error, action int, member loyalty.MemberID) (Account, error) {
 	old := refusedAt(err, action)
 	if old == nil {
-		return Account{}, loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
+		return Account{}, memberUnknown()
 	}
 	return ReadAccount(member, *old)
+}
+
+func memberUnknown() error {
+	return loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
 }
 
 // Accounts reads up to 100 accounts in one round trip, nil for those that are
@@ -155,6 +179,8 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 		Member:   member,
 		Balance:  points.Balance{Available: loyalty.Points(item.Int(accountAvailable)), Pending: loyalty.Points(item.Int(accountPending)), Debt: loyalty.Points(item.Int(accountDebt))},
 		Home:     loyalty.Channel(item.Text(accountHome)),
+		Tier:     tiers.State{Level: item.Text(accountTier)},
+		Growth:   map[string]loyalty.Points{},
 		Orders:   item.Int(accountOrders),
 		Paid:     loyalty.Fen(item.Int(accountPaid)),
 		Refunded: loyalty.Fen(item.Int(accountRefunded)),
@@ -174,6 +200,11 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 	}
 	if raw := item.Text(accountErased); raw != "" {
 		if err := json.Unmarshal([]byte(raw), &a.Erased); err != nil {
+			return a, malformed("account", err)
+		}
+	}
+	if raw := item.Text(accountFirstPaid); raw != "" {
+		if err := json.Unmarshal([]byte(raw), &a.FirstOrder); err != nil {
 			return a, malformed("account", err)
 		}
 	}
@@ -199,6 +230,18 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 			a.SettleAsked = value.Int()
 		case accountLots:
 			a.LotsSeen = value.Int()
+		case accountGrown:
+			a.GrowthSeen = value.Int()
+		case accountGrowing:
+			a.GrowthPending = loyalty.Points(value.Int())
+		case accountTierSince:
+			a.Tier.Since = instant(value.Text())
+		case accountTierUntil:
+			a.Tier.Until = instant(value.Text())
+		case accountCheckIn:
+			if failed := json.Unmarshal([]byte(value.Text()), &a.CheckIn); failed != nil && err == nil {
+				err = malformed("account", failed)
+			}
 		case accountSent:
 			for text := range strings.SplitSeq(value.Text(), " ") {
 				a.Sent = append(a.Sent, instant(text))
@@ -220,6 +263,9 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 				lot.Points, lot.Expired = 0, lot.Points
 			}
 			a.Lots = a.Points(time.Time{}).Plus(points.Entry{Lots: []points.Share{lot}}).Lots
+			continue
+		case accountGrowth:
+			a.Growth[rest] = loyalty.Points(value.Int())
 			continue
 		case accountConsent:
 			a.Consents[loyalty.Consent(rest)] = instant(value.Text())
@@ -318,11 +364,17 @@ func UpdateAsRead(account Account, changes []table.Change, conditions ...table.C
 // taken or debt is paid, the conditions hold what the decision rests on. A lot
 // that fills asks to be looked at when it ends.
 func Credit(entries []points.Entry, account Account) ([]table.Change, []table.Condition) {
+	return CreditAndLook(entries, account, time.Time{})
+}
+
+// CreditAndLook is Credit, and asks to be looked at by a time; zero for never.
+func CreditAndLook(entries []points.Entry, account Account, at time.Time) ([]table.Change, []table.Condition) {
 	changes, conditions, ends := credit(entries, account)
-	if ends.IsZero() {
+	at = Earliest(at, ends)
+	if at.IsZero() {
 		return changes, conditions
 	}
-	call, held := WakeSettle.Ask(account, ends)
+	call, held := WakeSettle.Ask(account, at)
 	return append(changes, call...), append(conditions, held)
 }
 
@@ -334,12 +386,19 @@ func CreditAndRest(entries []points.Entry, account Account, next time.Time) ([]t
 		after = after.Plus(entry)
 	}
 	changes, conditions, _ := credit(entries, account)
-	call, held := WakeSettle.Answer(account, earliest(next, after.Ends()))
+	call, held := WakeSettle.Answer(account, Earliest(next, after.Ends()))
 	return append(changes, call...), append(conditions, held...)
 }
 
-// earliest is the earlier of two times that are set.
-func earliest(a, b time.Time) time.Time {
+// CreditWhileAwake is Credit for the schedule that goes on looking at the
+// account: the call that woke it stands, so that nothing has to be asked for.
+func CreditWhileAwake(entries []points.Entry, account, looked Account) ([]table.Change, []table.Condition) {
+	changes, conditions, _ := credit(entries, account)
+	return changes, append(conditions, table.Equals(WakeSettle.sk, table.String(table.Instant(looked.SettleAt))))
+}
+
+// Earliest is the earlier of two times, zero for never.
+func Earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
 	}
@@ -381,7 +440,61 @@ func credit(entries []points.Entry, account Account) ([]table.Change, []table.Co
 	if taken || chosen { // which lots were there to choose from
 		conditions = append(conditions, counterStands(accountLots, account.LotsSeen))
 	}
+	changes = append(changes, grow(entries)...)
 	return append(changes, account.changeLots(after.Lots, taken || chosen)...), conditions, filled(after.Lots)
+}
+
+// grow adds the entries' growth value.
+func grow(entries []points.Entry) (changes []table.Change) {
+	var pending loyalty.Points
+	counting := map[string]loyalty.Points{}
+	for _, entry := range entries {
+		if entry.Growth != nil {
+			pending += entry.Growth.Pending
+			counting[entry.Growth.Month] += entry.Growth.Counting
+		}
+	}
+	if pending != 0 {
+		changes = append(changes, table.Add(accountGrowing, int64(pending)))
+	}
+	for _, month := range slices.Sorted(maps.Keys(counting)) {
+		if counting[month] != 0 {
+			changes = append(changes, table.Add(accountGrowth+month, int64(counting[month])))
+		}
+	}
+	if len(changes) > 1 || len(changes) == 1 && pending == 0 {
+		changes = append(changes, table.Add(accountGrown, 1))
+	}
+	return changes
+}
+
+// ChangeTier gives an account another tier than it was read with; the
+// condition fails when the tier, or the growth that counts, changed since.
+func ChangeTier(account Account, to tiers.State) ([]table.Change, []table.Condition) {
+	changes := []table.Change{table.Remove(accountTier), table.Remove(accountTierSince), table.Remove(accountTierUntil)}
+	if to.Level != "" {
+		changes[0], changes[1] = table.Set(accountTier, table.String(to.Level)), table.Set(accountTierSince, table.String(table.Instant(to.Since)))
+	}
+	if !to.Until.IsZero() {
+		changes[2] = table.Set(accountTierUntil, table.String(table.Instant(to.Until)))
+	}
+	held := table.Missing(accountTier)
+	if account.Tier.Level != "" {
+		held = table.Equals(accountTier, table.String(account.Tier.Level))
+	}
+	return changes, []table.Condition{held, counterStands(accountGrown, account.GrowthSeen)}
+}
+
+// PutTier puts the fact that a member's tier changed; grown tells it from every
+// other that begins at the same time.
+func PutTier(fact points.Fact, grown int64, change tiers.Change) table.Action {
+	item := documentItem(table.TierKey(fact.Member, fact.At, grown), struct {
+		Record
+		tiers.Change
+	}{Record{Fact: fact}, change})
+	item.Attributes["mpk"] = table.String(table.MemberPK(fact.Member))
+	item.Attributes["msk"] = table.String(table.HistorySK(fact.At, item.Key))
+	return table.Put(item, table.Absent())
 }
 
 func filled(deltas []points.Lot) time.Time {
@@ -426,6 +539,12 @@ func (a Account) changeLots(deltas []points.Lot, exact bool) (changes []table.Ch
 // Home records where the member first bought.
 func Home(channel loyalty.Channel) table.Change {
 	return table.SetIfMissing(accountHome, table.String(string(channel)))
+}
+
+// TakeFirstOrder gives the bonus of a member's first order to an order; the
+// condition fails when another has it.
+func TakeFirstOrder(order loyalty.OrderKey) (table.Change, table.Condition) {
+	return table.Set(accountFirstPaid, encode(order)), table.MissingOrEquals(accountFirstPaid, encode(order))
 }
 
 // CountOrder adds an order's money to the totals.

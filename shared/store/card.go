@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/loyalty"
@@ -83,4 +84,25 @@ func cardItem(code cards.Code, redemption Redemption) table.Item {
 	item.Attributes["mpk"] = table.String(partition)
 	item.Attributes["msk"] = table.String(table.HistorySK(redemption.At, item.Key))
 	return item
+}
+
+// Redemptions is one page of the redeemed cards of one shard of a batch, in
+// order of their numbers. It may lag behind by a moment: it is for counting.
+func (s Store) Redemptions(ctx context.Context, batch string, shard, limit int, cursor string) ([]Redemption, string, error) {
+	page, err := s.Table.Query(ctx, table.Query{PK: table.CardPK(batch, shard), Limit: limit, Cursor: cursor, Consistency: table.Eventual})
+	if err != nil {
+		return nil, "", err
+	}
+	var redemptions []Redemption
+	for _, item := range page.Items {
+		if strings.Contains(item.Key.SK, "#") {
+			continue // beside a redemption, see table.CardKey
+		}
+		redemption, err := decode[Redemption](item)
+		if err != nil {
+			return nil, "", err
+		}
+		redemptions = append(redemptions, redemption)
+	}
+	return redemptions, page.Next, nil
 }

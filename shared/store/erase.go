@@ -49,6 +49,11 @@ func (s Store) ForgetIdentity(ctx context.Context, identity loyalty.Identity, me
 	if err := s.deleteAll(ctx, key.PK, table.WaitingPrefix); err != nil {
 		return err
 	}
+	if identity.Kind == loyalty.IdentityWeCom {
+		if err := s.forgetFriend(ctx, identity.Value); err != nil {
+			return err
+		}
+	}
 	err = s.Table.Write(ctx, table.Delete(key, table.MissingOrEquals(identityMember, table.String(string(member)))))
 	if Refused(err) {
 		return nil
@@ -64,6 +69,26 @@ func (s Store) ForgetDeeds(ctx context.Context, member loyalty.MemberID) error {
 		return err
 	}
 	return s.forgetClaimants(ctx, table.MemberPK(member))
+}
+
+// forgetFriend removes a contact's log, and its name from the cards that brought
+// it. They count as having brought somebody.
+func (s Store) forgetFriend(ctx context.Context, external string) error {
+	log, err := s.Friend(ctx, external)
+	if err != nil {
+		return err
+	}
+	for _, fact := range log {
+		if fact.Card == nil {
+			continue
+		}
+		err := s.Table.Write(ctx, table.Update(table.CardFriendKey(fact.Card.Batch, int64(fact.Card.Card)),
+			[]table.Change{table.Set(friendExternal, table.String("erased"))}, table.Equals(friendExternal, table.String(external))))
+		if err != nil && !Refused(err) {
+			return err
+		}
+	}
+	return s.deleteAll(ctx, table.FriendFactKey(external, 1).PK, table.FriendFactPrefix)
 }
 
 func (s Store) deleteAll(ctx context.Context, pk, prefix string) error {

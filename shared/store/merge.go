@@ -4,11 +4,13 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/tiers"
 )
 
 // MaxParts is how many members may be merged into one. Each is read wherever
@@ -30,6 +32,8 @@ type Merge struct {
 	Bought   map[string]Bought   `json:"bought,omitempty"` // of the categories that both know; see Lend
 	Reminded map[string]Reminded `json:"reminded,omitempty"`
 	Sent     []time.Time         `json:"sent,omitempty"`
+	Tier     tiers.State         `json:"tier,omitzero"`
+	Raised   tiers.State         `json:"raised,omitzero"` // the tier that the merge gave
 }
 
 // Lend notes in a part what the whole last bought of a category itself, before
@@ -108,11 +112,14 @@ func (a Account) Open() error {
 func Alive() table.Condition { return table.Missing(accountErased) }
 
 // Together holds two accounts as they were read and makes part a part of whole.
-// entry is what whole takes in. It names in the merge what undoing needs.
-func Together(whole, part Account, merge Merge, entry points.Entry, program int64) []table.Action {
+// fact holds what whole takes in; the schedule has to look at it by a time, and
+// the changes and conditions are of its tier. It names in the merge what undoing
+// needs.
+func Together(whole, part Account, merge Merge, fact points.Fact, look time.Time, changes []table.Change, conditions []table.Condition) []table.Action {
 	now := merge.By.At
-	changes, conditions := Credit([]points.Entry{entry}, whole)
-	conditions = append(conditions, whole.stands()...)
+	credit, held := CreditAndLook(fact.Entries, whole, look)
+	changes = append(changes, credit...)
+	conditions = slices.Concat(conditions, held, whole.stands())
 	changes = append(changes, CountOrder(part.Orders, part.Paid, part.Refunded)...)
 	if whole.Home == "" && part.Home != "" {
 		merge.Homeless = true
@@ -163,27 +170,34 @@ func Together(whole, part Account, merge Merge, entry points.Entry, program int6
 	}
 	conditions = append(conditions, Alive())
 
-	quiet, held := WakeRemind.Move(part.Member, part.RemindAt, time.Time{})
+	quiet, stands := WakeRemind.Move(part.Member, part.RemindAt, time.Time{})
 	quiet = append(quiet, table.Set(accountMerged, table.String(string(merge.Into))), table.Set(accountMerge, encode(merge)))
 	return []table.Action{
-		putMerge(merge.ID, part.Member, points.Fact{Kind: points.FactMerged, At: now, Program: program, Member: whole.Member, Operator: merge.By.Operator, Reason: merge.Reason, Entries: []points.Entry{entry}}),
-		UpdateAccount(whole.Member, changes, conditions...),
-		UpdateAccount(part.Member, quiet, append(part.stands(), held, Alive(), counterStands(accountParts, 0))...),
+		putMerge(merge.ID, part.Member, fact),
+		UpdateAccount(whole.Member, changes, distinct(conditions)...),
+		UpdateAccount(part.Member, quiet, append(part.stands(), stands, Alive(), counterStands(accountParts, 0))...),
 		table.Delete(table.RosterKey(part.Member)),
 	}
 }
 
-// Apart undoes Together: part is a member of its own again, as it stands. entry
-// is what whole lets go; fact says who did it.
-func Apart(whole, part Account, id string, fact points.Fact) []table.Action {
+// Apart undoes Together: part is a member of its own again, as it stands. fact
+// holds what whole lets go.
+func Apart(whole, part Account, id string, fact points.Fact, look time.Time, changes []table.Change, conditions []table.Condition) []table.Action {
 	merge := *part.Merged
-	changes, conditions := Credit(fact.Entries, whole)
-	conditions = append(conditions, whole.stands()...)
+	credit, stands := CreditAndLook(fact.Entries, whole, look)
+	for i, change := range credit {
+		month, counts := strings.CutPrefix(change.Name, accountGrowth)
+		if counts && int64(whole.Growth[month])+change.Value.Int() == 0 {
+			credit[i] = table.Remove(change.Name)
+		}
+	}
+	changes = append(changes, credit...)
+	conditions = slices.Concat(conditions, stands, whole.stands())
 	changes = append(changes, CountOrder(-part.Orders, -part.Paid, -part.Refunded)...)
 	if merge.Homeless && whole.Orders == part.Orders {
 		changes = append(changes, table.Remove(accountHome))
 	}
-	var back []table.Change
+	var back, minor []table.Change
 	for _, category := range slices.Sorted(maps.Keys(part.Bought)) {
 		theirs, all := part.Bought[category], whole.Bought[category]
 		own, known := merge.Bought[category]
@@ -196,7 +210,12 @@ func Apart(whole, part Account, id string, fact points.Fact) []table.Action {
 		if lent && (known || after.Count == 0) {
 			after.Last, after.LastOrder = own.Last, own.LastOrder
 		}
-		changes = append(changes, changeBought(category, all, after)...)
+		counted := changeBought(category, all, after)
+		if after == (Bought{}) {
+			changes = append(changes, counted...)
+		} else {
+			changes, minor = append(changes, counted[:2]...), append(minor, counted[2:]...)
+		}
 		said, spoken := whole.Reminded[category]
 		if lent && spoken && said.Bought.Equal(theirs.Last) {
 			if part.Reminded[category] != said {
@@ -206,7 +225,7 @@ func Apart(whole, part Account, id string, fact points.Fact) []table.Action {
 			if before, ok := merge.Reminded[category]; ok {
 				restored = table.Set(accountReminded+category, table.String(before.text()))
 			}
-			changes = append(changes, restored)
+			minor = append(minor, restored)
 		}
 	}
 	if len(part.Sent) > 0 && slices.EqualFunc(whole.Sent, allSent(merge.Sent, part.Sent), time.Time.Equal) {
@@ -231,6 +250,9 @@ func Apart(whole, part Account, id string, fact points.Fact) []table.Action {
 		}
 	}
 	changes = append(changes, table.Add(accountParts, -1), table.Remove(accountPart+string(part.Member)))
+	// A write holds so many changes: where there are more, the whole keeps the
+	// part's dates of purchases, as it does of an order that was taken back.
+	minor = minor[:max(0, min(len(minor), table.MaxChanges-len(changes)))]
 
 	back = append(back, table.Remove(accountMerged), table.Remove(accountMerge))
 	held := part.stands()
@@ -240,7 +262,7 @@ func Apart(whole, part Account, id string, fact points.Fact) []table.Action {
 	}
 	return []table.Action{
 		putMerge(id, part.Member, fact),
-		UpdateAccount(whole.Member, changes, append(conditions, Alive())...),
+		UpdateAccount(whole.Member, append(changes, minor...), distinct(append(conditions, Alive()))...),
 		UpdateAsRead(part, back, append(held, Alive())...),
 		table.Put(table.Item{Key: table.RosterKey(part.Member), Attributes: map[string]table.Value{}}),
 	}
@@ -254,15 +276,26 @@ func allSent(one, other []time.Time) []time.Time {
 	return all
 }
 
+// distinct leaves out what is held twice.
+func distinct(conditions []table.Condition) []table.Condition {
+	var all []table.Condition
+	for _, condition := range conditions {
+		if !slices.Contains(all, condition) {
+			all = append(all, condition)
+		}
+	}
+	return all
+}
+
 // stands holds all that a merge rests on to what was read: the points, the
-// purchases (each of which asks for a schedule or moves a counter), the profile,
-// the consents and what was sent.
+// growth, the purchases (each of which asks for the settlement or moves a
+// counter), the profile, the consents and what was sent.
 func (a Account) stands() []table.Condition {
 	_, sent := RecordSent(a, a.Sent)
-	conditions := []table.Condition{table.Equals(doc, encode(a.Profile)), WakeRemind.Unasked(a), WakeSettle.Unasked(a), sent}
+	conditions := []table.Condition{table.Equals(doc, encode(a.Profile)), WakeSettle.Unasked(a), sent}
 	conditions = append(conditions,
 		counterStands(accountAvailable, int64(a.Balance.Available)), counterStands(accountPending, int64(a.Balance.Pending)),
-		counterStands(accountDebt, int64(a.Balance.Debt)), counterStands(accountLots, a.LotsSeen), counterStands(accountOrders, a.Orders),
+		counterStands(accountDebt, int64(a.Balance.Debt)), counterStands(accountLots, a.LotsSeen), counterStands(accountGrown, a.GrowthSeen),
 		counterStands(accountPaid, int64(a.Paid)), counterStands(accountRefunded, int64(a.Refunded)))
 	for _, consent := range consents {
 		if _, given := a.Consents[consent]; given {

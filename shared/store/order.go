@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
@@ -77,6 +78,14 @@ func AppendFact(order loyalty.OrderKey, seq int, fact points.Fact) table.Action 
 func (s Store) History(ctx context.Context, member loyalty.MemberID, limit int, cursor string) ([]Record, string, error) {
 	return documents[Record](ctx, s.Table, table.Query{
 		Index: table.IndexMember, PK: table.MemberPK(member), Limit: limit, Cursor: cursor, Descending: true,
+	})
+}
+
+// HistorySince is one page of what concerns a member from a time on, oldest
+// first.
+func (s Store) HistorySince(ctx context.Context, member loyalty.MemberID, from time.Time, limit int, cursor string) ([]Record, string, error) {
+	return documents[Record](ctx, s.Table, table.Query{
+		Index: table.IndexMember, PK: table.MemberPK(member), From: table.Instant(from), Limit: limit, Cursor: cursor,
 	})
 }
 

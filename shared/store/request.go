@@ -10,6 +10,8 @@ import (
 // Request is what is remembered of a POST under its Idempotency-Key.
 type Request struct {
 	BodyHash string `json:"body_hash"`
+	// First is when the key was first used; zero once there is an answer.
+	First time.Time `json:"first,omitzero"`
 	// Until is when whoever began to answer has certainly stopped; only then
 	// may another take over. It is zero once there is an answer.
 	Until       time.Time `json:"until,omitzero"`
@@ -40,15 +42,6 @@ func (s Store) ReplaceRequest(ctx context.Context, caller, key string, was, is R
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// ForgetRequest frees a key whose request had no effect.
-func (s Store) ForgetRequest(ctx context.Context, caller, key string, was Request) error {
-	err := s.Table.Write(ctx, table.Delete(table.RequestKey(caller, key), table.Equals(doc, encode(was))))
-	if refused, _ := refusedBy(err); refused {
-		return nil
-	}
-	return err
 }
 
 func requestItem(caller, key string, request Request, now time.Time) table.Item {

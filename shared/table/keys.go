@@ -67,6 +67,16 @@ func AdjustmentKey(member loyalty.MemberID, id string) Key {
 	return Key{join("M", string(member)), join("J", id)}
 }
 
+// CheckInKey is the one check-in of a member on a date of the brand's calendar,
+// "2026-11-21".
+func CheckInKey(member loyalty.MemberID, day string) Key {
+	return Key{join("M", string(member)), CheckInPrefix + day}
+}
+
+// CheckInPrefix begins the sort keys of a member's check-ins, in the order of
+// their dates.
+const CheckInPrefix = "D#"
+
 // ReturnKey is the fact that a reservation's points were given back.
 func ReturnKey(member loyalty.MemberID, id string) Key {
 	return Key{join("M", string(member)), join("V", id, "R")}
@@ -96,6 +106,12 @@ func MirrorKey(member, part loyalty.MemberID, order loyalty.OrderKey, seq int) K
 // ReservationPrefix begins the sort keys of a member's reservations and of what
 // they gave back.
 const ReservationPrefix = "V#"
+
+// TierKey is the fact that a member's tier changed at a time, by how often the
+// growth that counts had changed before.
+func TierKey(member loyalty.MemberID, at time.Time, grown int64) Key {
+	return Key{join("M", string(member)), join("T", Instant(at), fmt.Sprint(grown))}
+}
 
 // ReservationOf reads whose reservation a key is, and its id; false for the
 // key of anything else.
@@ -135,6 +151,12 @@ const ClaimPrefix = "O#"
 // FailuresKey counts a member's claims that were refused in one UTC hour.
 func FailuresKey(member loyalty.MemberID, at time.Time) Key {
 	return Key{join("M", string(member)), join("L", at.UTC().Format("2006-01-02T15"))}
+}
+
+// EarnedKey counts what a member earned with the orders that he paid on one day,
+// written "2026-11-18", by the brand's calendar.
+func EarnedKey(member loyalty.MemberID, day string) Key {
+	return Key{join("M", string(member)), join("Y", day)}
 }
 
 // FactKey is the nth fact of an order's log, from 1. Facts are only ever
@@ -199,14 +221,53 @@ func DocumentKey(kind, id string) Key { return Key{DocumentPK(kind), id} }
 // DocumentPK lists the documents of a kind.
 func DocumentPK(kind string) string { return join("K", kind) }
 
-// CardKey is a card that somebody has redeemed. A card that nobody touched has
-// no item: its signature and its batch say all about it.
+// CardShards is into how many partitions the redeemed cards of a batch are
+// cut. It bounds how fast one batch can be redeemed, 500 cards a second and
+// shard (a partition takes 1,000 write units), and how many queries list it.
+const CardShards = 16
+
+// CardKey is a card that somebody has redeemed, one of its batch's in order of
+// the serial. A card that nobody touched has no item: its signature and its
+// batch say all about it. A partition holds many cards, so whatever else is
+// kept of one has a sort key that begins with this one's and "#".
 func CardKey(batch string, serial int64) Key {
-	return Key{join("C", batch, fmt.Sprint(serial)), "A"}
+	return Key{CardPK(batch, int(serial%CardShards)), fmt.Sprintf("%07d", serial)}
 }
 
 // IsCard tells the key of a redeemed card from every other.
 func IsCard(key Key) bool { return strings.HasPrefix(key.PK, "C#") }
+
+// CardFriendKey is the friend whom a card brought.
+func CardFriendKey(batch string, serial int64) Key {
+	key := CardKey(batch, serial)
+	key.SK += "#F"
+	return key
+}
+
+// FriendFactKey is the nth fact of the log of one WeCom contact (外部联系人),
+// from 1; see FactKey.
+func FriendFactKey(external string, seq int) Key {
+	return Key{join("F", external), fmt.Sprintf("E#%06d", seq)}
+}
+
+// FriendFactPrefix begins the sort keys of a contact's facts.
+const FriendFactPrefix = "E#"
+
+// FriendTallyShards is into how many items the count of one cohort of friends
+// is cut.
+const FriendTallyShards = 4
+
+// FriendTallyKey counts the friends whom one arm's cards of a batch brought on
+// one day; which of its shards, the contact says.
+func FriendTallyKey(batch, day string, arm int, external string) Key {
+	return Key{FriendTallyPK(batch), join("F", day, fmt.Sprint(arm), fmt.Sprint(shard(external, FriendTallyShards)))}
+}
+
+// FriendTallyPK lists the counts of a batch's friends by day.
+func FriendTallyPK(batch string) string { return join("B", batch) }
+
+// CardPK is one shard of the redeemed cards of a batch.
+func CardPK(batch string, shard int) string { return join("C", batch, fmt.Sprintf("%02d", shard)) }
 
 // BudgetKey counts what a coupon template has given away.
 func BudgetKey(template string) Key { return Key{join("Q", template), "A"} }
@@ -231,6 +292,27 @@ const ProgramPK = "P"
 
 // TokenKey finds an operator by the hash of his token.
 func TokenKey(hash string) Key { return Key{join("T", hash), "A"} }
+
+// AuditShards is into how many partitions a month of the audit log is cut: each
+// takes 1,000 acts a second, and a page of the log reads all of a month's.
+const AuditShards = 8
+
+// AuditKey is one act of an operator (操作日志), put once and never deleted. The
+// log is read newest first: the shards of a month, each in the order of AuditSK.
+func AuditKey(at time.Time, id string) Key {
+	return Key{AuditPK(at, shard(id, AuditShards)), AuditSK(at, id)}
+}
+
+// AuditPK is one shard of the acts of a month, in UTC.
+func AuditPK(month time.Time, shard int) string {
+	return join("A", month.UTC().Format("2006-01"), fmt.Sprint(shard))
+}
+
+// AuditSK orders acts by time, to the microsecond, and tells apart those of one
+// instant. With no id it stands before all acts of the instant.
+func AuditSK(at time.Time, id string) string {
+	return join(at.UTC().Format("2006-01-02T15:04:05.000000Z"), id)
+}
 
 // RequestKey remembers the answer to an Idempotency-Key of one caller.
 func RequestKey(caller, key string) Key { return Key{join("X", caller, key), "A"} }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -110,6 +111,32 @@ func FuzzCursor(f *testing.F) {
 		}
 		if cursor != "" && query.CursorAt(*position) != cursor {
 			t.Fatalf("%q is taken and is not what this listing makes", cursor)
+		}
+	})
+}
+
+// Acts are listed by time, whatever their ids, and none in another month.
+func TestAuditKeysAreInTimeOrder(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		draw := func(name string) (time.Time, string) {
+			at := time.UnixMicro(rapid.Int64Range(0, 4e15).Draw(r, name)).In(time.FixedZone("", rapid.IntRange(-12, 14).Draw(r, name+" zone")*3600))
+			return at, rapid.StringMatching("[0-9a-f]{16}").Draw(r, name+" id")
+		}
+		a, idA := draw("a")
+		b, idB := draw("b")
+		keyA, keyB := table.AuditKey(a, idA), table.AuditKey(b, idB)
+		if a.Before(b) && keyA.SK >= keyB.SK || a.Equal(b) && (keyA.SK < keyB.SK) != (idA < idB) {
+			r.Fatalf("%v %s is %v, %v %s is %v", a, idA, keyA, b, idB, keyB)
+		}
+		if before := table.AuditSK(a, ""); before >= keyA.SK || b.Before(a) && before <= keyB.SK {
+			r.Fatalf("%s does not stand before %v alone", before, keyA)
+		}
+		found := false
+		for shard := range table.AuditShards {
+			found = found || keyA.PK == table.AuditPK(a, shard)
+		}
+		if !found {
+			r.Fatalf("%v is in no shard of its month", keyA)
 		}
 	})
 }

@@ -66,6 +66,11 @@ func Hash(operatorToken string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// Looks tells whether a text has the form of an operator's or a member's token.
+func Looks(text string) bool {
+	return strings.HasPrefix(text, operatorPrefix) || strings.HasPrefix(text, "eyJ") && strings.Count(text, ".") == 2
+}
+
 // Bearer reads an Authorization header; KindUnauthenticated without one.
 func Bearer(header string) (string, error) {
 	scheme, raw, found := strings.Cut(header, " ")

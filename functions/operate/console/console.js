@@ -127,6 +127,7 @@ const words = {
   entry_claw: ["扣回", "taken back"],
   entry_settle: ["转可用", "settled"],
   entry_prize: ["奖品", "prize"],
+  entry_checkin: ["签到", "check-in"],
   order: ["订单", "Order"],
   line: ["第 {0} 行", "line {0}"],
   version: ["规则版本", "Rules"],
@@ -194,6 +195,37 @@ const words = {
   roleCannotActivate: ["您的角色（{0}）不能激活批次。", "Your role ({0}) cannot activate batches."],
   firstDone: ["已记录您的确认，等待第二人。", "Your confirmation is recorded; a second operator has to agree."],
   activated: ["批次已激活。", "The batch is active."],
+  batchResult: ["结果", "Result"],
+  verdict_winner: ["“{0}”更好。每天看都可以，看错的可能不超过 5%。", "“{0}” is better. You may look every day: the chance that this is wrong is at most 5 %."],
+  verdict_no_difference: ["“{0}”相差不到五分之一，选哪个都可以。", "“{0}” are less than a fifth apart: any of them will do."],
+  verdict_cannot_tell_yet: ["还不能下结论：“{0}”分不出高下。", "Cannot tell yet: “{0}” may each be the best."],
+  neededMore: ["照目前的情况，大约还需要 {0}，或者再有 {1}。", "If things go on like this it takes about {0} more, or {1} more."],
+  neededSome: ["{0}还太少。", "There are too few {0} so far."],
+  unit_redeemed: ["{0} 次兑奖", "{0} redemptions"],
+  unit_added: ["{0} 个好友", "{0} friends"],
+  unit_retained: ["{0} 个留存好友", "{0} retained friends"],
+  measure_redeemed: ["兑奖", "redemptions"],
+  measure_added: ["加粉", "friends"],
+  measure_retained: ["留存好友", "retained friends"],
+  per_yuan: ["每元{0}", "{0} per yuan"],
+  per_card: ["每张卡{0}", "{0} per card"],
+  valueRange: ["{0}（{1} 至 {2}）", "{0} ({1} to {2})"],
+  rateRange: ["{0}%（{1} 至 {2}）", "{0} % ({1} to {2})"],
+  rank: ["第 {0}", "no. {0}"],
+  armName: ["分组", "Arm"],
+  printedCards: ["印刷", "Printed"],
+  redeemedCards: ["兑奖", "Redeemed"],
+  addedFriends: ["加粉", "Friends"],
+  retainedFriends: ["留存 {0} 天", "Stayed {0} days"],
+  claimedOrders: ["绑定订单", "With an order"],
+  repurchased: ["再次购买", "Bought again"],
+  spent: ["已花费", "Spent"],
+  perFriend: ["每个好友 {0}", "{0} a friend"],
+  unpriced: ["有奖品未申报价值", "prizes without a declared worth"],
+  noFriends: ["还没有好友记录，先按兑奖比较。", "No friends are recorded yet, so arms are compared by redemptions."],
+  incomplete: ["兑奖太多，一次数不完：以下只是一部分，不作比较。", "Too many cards were redeemed to count at once: this is a part, and nothing is compared."],
+  resultHint: ["比例后的括号是 95% 区间，也画在条形上，只对这一次查看成立；分组的比较和最后一列的区间，每天看也成立。", "Ranges of shares are 95 % intervals for one look, drawn on the bars. The comparison and the ranges of the last column hold however often you look."],
+  resultCsv: ["下载结果 CSV", "Download as CSV"],
   downloads: ["下载", "Downloads"],
   downloadsWarn: ["卡码可以直接兑奖，只交给印刷厂，用后请删除。", "A code is worth its prize: hand the file to the printing house alone and delete it afterwards."],
   roleCannotDownload: ["您的角色（{0}）不能下载卡码。", "Your role ({0}) cannot download codes."],
@@ -254,6 +286,7 @@ const words = {
   queue_orders: ["订单", "orders"],
   queue_coupons: ["发券", "coupons"],
   queue_messages: ["消息", "messages"],
+  queue_friends: ["企微好友", "WeCom friends"],
   queue_schedules: ["定时", "schedules"],
   queuesLead: ["处理多次仍失败的消息成为死信，不会丢失。查明原因后可重投：同一件事不会重复生效。", "A message that fails at every try becomes a dead letter; none is lost. Redrive it once the cause is known: nothing takes effect twice."],
   queuesAdmin: ["队列仅管理员可以查看和重投。您的角色：{0}。", "Queues are for admins. Your role: {0}."],
@@ -683,6 +716,7 @@ function batch(id) {
         [say("rulesText"), b.rules_text]),
       el("p", {}, b.approved || b.activated ? el("a", { id: "public-rules", href: path + "/rules", target: "_blank", rel: "noopener" }, say("publicRules")) : say("publicLater"))),
       activation(b, path, () => load(place, read, render)),
+      b.activated ? batchResult(b, path) : "",
       ...b.arms.map((a, i) => sheet("arm-" + i, say("arm", a.name, term("form", a.form)),
         b.arms.length > 1 ? el("p", { class: "lead" }, say("armShare", number(a.weight), number(weights))) : "",
         table("prizes-" + i, say("prize"), [
@@ -725,6 +759,70 @@ function activation(b, path, reload) {
     action, troubles);
 }
 
+const percent = (share) => (100 * share).toLocaleString(languageTag, { maximumFractionDigits: 1 });
+const digits = (x) => x.toLocaleString(languageTag, { maximumSignificantDigits: 3 });
+
+// rateBar draws a share and its interval on a scale that ends at most.
+function rateBar(rate, most) {
+  const bar = el("span", { class: "ratebar", "aria-hidden": "true" }), band = el("span", { class: "band" }), mark = el("span", { class: "mark-at" });
+  const at = (share) => Math.min(100, 100 * share / most) + "%";
+  band.style.left = at(rate.low);
+  band.style.width = at(rate.high - rate.low);
+  mark.style.left = at(rate.rate);
+  bar.append(band, mark);
+  return bar;
+}
+
+// batchResult is the funnel of each arm and what can be said of the arms.
+function batchResult(b, path) {
+  const place = el("div", { id: "batch-result" });
+  const troubles = el("div", {});
+  const read = async () => {
+    const kept = await get(path + "/result");
+    return kept.total.added || !kept.comparison ? kept : get(path + "/result?by=redeemed");
+  };
+  // All shares are drawn on one scale, which ends with the highest interval.
+  const step = (name, of, result) => {
+    const most = Math.max(...result.arms.flatMap((a) => [a.redeemed, a.added, a.retained, a.order_claimed, a.repurchased]).map((rate) => rate?.high || 0));
+    return { name, number: true, cell: (a) => [number(of(a).count), rateBar(of(a), most), el("small", {}, say("rateRange", percent(of(a).rate), percent(of(a).low), percent(of(a).high)))] };
+  };
+  const verdict = (c) => {
+    const names = c.best.join(english ? "”, “" : "”“");
+    const more = c.cards_needed ? say("neededMore", say("unit_cards", number(c.cards_needed)), say("unit_" + c.by, number(c.events_needed))) : say("neededSome", term("measure", c.by));
+    return el("p", { id: "verdict", class: c.verdict === "winner" ? "well" : "" }, el("strong", {}, say("verdict_" + c.verdict, names)), c.verdict === "cannot_tell_yet" ? " " + more : "");
+  };
+  load(place, read, (r) => [
+    r.complete ? "" : el("p", { class: "notice" }, say("incomplete")),
+    r.comparison && !r.total.added ? el("p", { class: "hint" }, say("noFriends")) : "",
+    r.comparison ? verdict(r.comparison) : "",
+    table("result-table", say("batchResult"), [
+      { name: say("armName"), cell: (a) => [a.name, a.unpriced ? el("small", {}, say("unpriced")) : ""] },
+      { name: say("printedCards"), number: true, cell: (a) => number(a.printed) },
+      step(say("redeemedCards"), (a) => a.redeemed, r),
+      r.total.added && step(say("addedFriends"), (a) => a.added, r),
+      r.total.added && step(say("retainedFriends", r.retained_days), (a) => a.retained, r),
+      step(say("claimedOrders"), (a) => a.order_claimed, r),
+      step(say("repurchased"), (a) => a.repurchased, r),
+      { name: say("spent"), number: true, cell: (a) => [money(a.spent), a.fen_per_friend ? el("small", {}, say("perFriend", money(a.fen_per_friend))) : ""] },
+      r.comparison && { name: say("per_" + r.comparison.per, term("measure", r.comparison.by)), number: true, cell: (a) => [say("rank", a.value.rank), el("small", {}, say("valueRange", digits(a.value.value), digits(a.value.low), digits(a.value.high)))] },
+    ].filter(Boolean), r.arms).node,
+    el("p", { class: "hint" }, say("resultHint")),
+    el("button", { id: "result-csv", class: "plain", type: "button", onclick: (event) => act(event.target, troubles, async () => {
+      const query = r.comparison ? "?by=" + r.comparison.by : "";
+      save(b.id + "-result.csv", await (await request("GET", path + "/result.csv" + query)).blob());
+    }) }, say("resultCsv")), troubles,
+  ]);
+  return sheet("result", say("batchResult"), place);
+}
+
+// save hands a file to the browser.
+function save(name, content) {
+  const address = URL.createObjectURL(content);
+  el("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60000);
+  announce(say("saved", name));
+}
+
 function downloads(b, path) {
   if (!mayRun()) return sheet("downloads", say("downloads"), el("p", { class: "hint" }, say("roleCannotDownload", term("role", session.role))));
   const form = (name, title, hint, most, usual, file, extension) => {
@@ -741,11 +839,7 @@ function downloads(b, path) {
       const from = byID(name + "-from").valueAsNumber, limit = Math.min(byID(name + "-count").valueAsNumber, b.count - from + 1);
       act(byID(name + "-get"), troubles, async () => {
         const content = await (await request("GET", path + file + "?from=" + (from - 1) + "&limit=" + limit)).blob();
-        const saved = b.id + "-" + from + "-" + (from + limit - 1) + extension;
-        const address = URL.createObjectURL(content);
-        el("a", { href: address, download: saved }).click();
-        setTimeout(() => URL.revokeObjectURL(address), 60000);
-        announce(say("saved", saved));
+        save(b.id + "-" + from + "-" + (from + limit - 1) + extension, content);
       });
     } },
     el("h3", {}, title, " ", el("small", {}, hint)),

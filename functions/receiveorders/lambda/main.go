@@ -15,7 +15,8 @@ import (
 func main() {
 	env := boot.New("receiveorders")
 	f := receiveorders.Function{
-		Orders: bootqueue.Sender(env, "ORDERS_QUEUE_URL"), Secrets: bootsecret.Read(env, "WEBHOOK_SECRETS_PARAMETER", receiveorders.ReadSecrets),
+		Orders: bootqueue.Sender(env, "ORDERS_QUEUE_URL"), Friends: bootqueue.Sender(env, "FRIENDS_QUEUE_URL"),
+		Secrets:  bootsecret.Read(env, "WEBHOOK_SECRETS_PARAMETER", receiveorders.ReadSecrets),
 		PhoneKey: bootsecret.Key(env, "PHONE_KEY_PARAMETER"),
 		Clock:    time.Now, RealClock: time.Now, Log: env.Log,
 	}

@@ -1,5 +1,5 @@
-// Command generate writes the OpenAPI document where it is committed; run it
-// from the root of the repository (make generate).
+// Command generate writes the published documents where they are committed; run
+// it from the root of the repository (make generate).
 package main
 
 import (
@@ -10,12 +10,14 @@ import (
 )
 
 func main() {
-	document, err := openapi.Document()
-	if err == nil {
-		err = os.WriteFile(openapi.File, document, 0o644) // #nosec G306 -- a published document
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "openapi:", err)
-		os.Exit(1)
+	for file, document := range openapi.Files {
+		content, err := document()
+		if err == nil {
+			err = os.WriteFile(file, content, 0o644) // #nosec G306 -- a published document
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", file, err)
+			os.Exit(1)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/orders/youzan"
 	"github.com/huitou/huitou/shared/token"
+	"github.com/huitou/huitou/shared/wecom/wecomtest"
 )
 
 // Secrets are a brand's, drawn anew.
@@ -17,10 +18,11 @@ type Secrets struct {
 	Webhook, Sender     string // "whsec_…"
 	Admin               string // an operator's token
 	Youzan              youzan.App
+	WeCom               wecomtest.Receiver // of callbacks
 	senderURL, cardKeys string
 }
 
-// DrawSecrets draws them; messages go to the sender's URL.
+// DrawSecrets draws them; messages and calls of WeCom go to the sender's URL.
 func DrawSecrets(senderURL string) (Secrets, error) {
 	bits := make([]byte, 5*32)
 	if _, err := rand.Read(bits); err != nil {
@@ -32,6 +34,7 @@ func DrawSecrets(senderURL string) (Secrets, error) {
 		Webhook: "whsec_" + base64.StdEncoding.EncodeToString(bits[96:128]),
 		Sender:  "whsec_" + base64.StdEncoding.EncodeToString(bits[128:]),
 		Admin:   admin, Youzan: youzan.App{ClientID: "abcdef0123456789ab", ClientSecret: "smoke"}, senderURL: senderURL,
+		WeCom: wecomtest.Receiver{ID: "ww1234567890abcdef", Token: "smoke", EncodingAESKey: base64.RawStdEncoding.EncodeToString(bits[:32])},
 	}
 	s.cardKeys = cards.WriteKeyring(s.Cards)
 	return s, err
@@ -48,7 +51,9 @@ func (s Secrets) Parameters() map[string]string {
 		"/local/webhook-secrets": document(map[string]any{
 			"webhook": []string{s.Webhook},
 			"youzan":  []map[string]string{{"client_id": s.Youzan.ClientID, "client_secret": s.Youzan.ClientSecret}},
+			"wecom":   []map[string]string{{"receive_id": s.WeCom.ID, "token": s.WeCom.Token, "encoding_aes_key": s.WeCom.EncodingAESKey}},
 		}),
+		"/local/wecom":  document(map[string]any{"corp_id": s.WeCom.ID, "secret": "smoke", "api": s.senderURL}),
 		"/local/sender": document(map[string]any{"url": s.senderURL, "secrets": []string{s.Sender}}),
 	}
 }

@@ -1,0 +1,130 @@
+package settlepoints_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/tiers"
+)
+
+// tiered opens a brand with tiers by the growth of three months.
+func tiered(t T, demotion tiers.Demotion) *brand {
+	b := open(t)
+	rules := program.Program{Version: 1, EffectiveAt: day(-30, 0, 0), Document: program.Default().Document}
+	rules.Tiers = &tiers.Rules{
+		Growth: tiers.Growth{Points: 2, PerFen: 100}, Window: tiers.Window{Kind: tiers.WindowRolling, Months: 3}, Demotion: demotion,
+		Levels: []tiers.Level{{ID: "silver", Name: "银卡", Growth: 100}, {ID: "gold", Name: "金卡", Growth: 300}},
+	}
+	b.must(rules.Validate())
+	b.rules = []program.Program{rules}
+	b.must(b.store.Table.Write(context.Background(), store.PutProgram(rules)))
+	b.enrol("m1")
+	return b
+}
+
+func (b *brand) tier(level string, since time.Time) {
+	b.Helper()
+	account := b.account("m1")
+	if account.Tier.Level != level || !account.Tier.Since.Equal(since) {
+		b.Fatalf("tier %+v with growth %v and %d pending, want %q since %s", account.Tier, account.Growth, account.GrowthPending, level, since)
+	}
+}
+
+func TestTiersFollowWhatCounts(t *testing.T) {
+	b := tiered(t, tiers.DemoteAtOnce)
+	b.pay("m1", "1", 100, day(0, 10, 0)) // 200 growth of November, that counts from December 1st
+	b.pay("m1", "2", 60, day(20, 10, 0)) // 120, from December 21st
+	b.tick(day(29, 23, 0))
+	b.tier("", time.Time{})
+	if account := b.account("m1"); account.GrowthPending != 320 {
+		t.Fatalf("growth %+v", account)
+	}
+	b.tick(day(30, 12, 0))
+	b.tier("silver", day(30, 12, 0))
+	b.tick(day(50, 12, 0))
+	b.tier("gold", day(50, 12, 0))
+	// Spending changes nothing, a refund does.
+	b.must(b.reserve("m1", "v1", 150, day(51, 0, 0), day(400, 0, 0)))
+	b.tier("gold", day(50, 12, 0))
+	b.refund("2", "r1", 10, day(52, 0, 0))
+	b.tier("gold", day(50, 12, 0))
+	b.refund("2", "r2", 1, day(53, 0, 0))
+	b.tier("silver", day(53, 0, 0))
+	b.expect("m1", 0, 0, 1, month(14).UTC()) // November leaves the window on February 1st
+	b.tick(month(14).Add(-time.Second))
+	b.tier("silver", day(53, 0, 0))
+	b.tick(month(14))
+	b.tier("", time.Time{})
+	b.expect("m1", 0, 0, 1, time.Time{})
+
+	var changes []points.FactKind
+	records, _, err := b.store.History(context.Background(), "m1", 100, "")
+	b.must(err)
+	for _, record := range records {
+		if record.Kind == points.FactTier {
+			changes = append(changes, record.Kind)
+		}
+	}
+	if len(changes) != 4 {
+		t.Errorf("%d changes of the tier are recorded", len(changes))
+	}
+}
+
+func TestATierIsKeptToTheEndOfItsPeriod(t *testing.T) {
+	b := tiered(t, tiers.DemoteOneLevel)
+	b.pay("m1", "1", 150, day(0, 10, 0))
+	b.tick(day(30, 12, 0))
+	b.tier("gold", day(30, 12, 0))
+	b.refund("1", "r1", 150, day(31, 0, 0))
+	b.tier("gold", day(30, 12, 0))
+	until := month(12 + 3 + 1) // December and three months more
+	b.expect("m1", 0, 0, 0, until)
+	b.tick(until)
+	b.tier("silver", until)
+	b.pay("m1", "2", 50, until.AddDate(0, 2, 0))
+	b.tick(until.AddDate(0, 4, 0))
+	b.tier("silver", until)
+	if want := until.AddDate(0, 8, 0); !b.account("m1").Tier.Until.Equal(want) {
+		t.Errorf("kept until %s, want %s", b.account("m1").Tier.Until, want)
+	}
+}
+
+// What earns no points may still give growth, and is settled for it.
+func TestGrowthWithoutPoints(t *testing.T) {
+	b := tiered(t, tiers.DemoteAtOnce)
+	b.rules[0].Points.Rate = points.Rate{Points: 0, PerFen: 100}
+	b.pay("m1", "1", 50, day(0, 10, 0))
+	b.expect("m1", 0, 0, 0, day(30, 10, 0))
+	b.tick(day(30, 12, 0))
+	b.tier("silver", day(30, 12, 0))
+}
+
+// Two orders that settle in one firing count both, and both ways of arriving
+// there leave the same.
+func TestGrowthOfTwoOrdersInOneFiring(t *testing.T) {
+	var accounts []store.Account
+	for _, ticks := range [][]time.Time{{day(40, 0, 0)}, {day(30, 12, 0), day(32, 12, 0), day(40, 0, 0)}} {
+		b := tiered(t, tiers.DemoteAtOnce)
+		b.pay("m1", "1", 100, day(0, 10, 0))
+		b.pay("m1", "2", 60, day(1, 10, 0))
+		for _, at := range ticks {
+			b.tick(at)
+		}
+		account := b.account("m1")
+		account.Tier.Since, account.SettleAsked = time.Time{}, 0
+		accounts = append(accounts, account)
+	}
+	if accounts[0].Tier.Level != "gold" || accounts[0].Growth["2026-11"] != loyalty.Points(320) {
+		t.Errorf("%+v", accounts[0])
+	}
+	if diff := cmp.Diff(accounts[0], accounts[1]); diff != "" {
+		t.Error(diff)
+	}
+}

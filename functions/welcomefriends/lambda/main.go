@@ -1,0 +1,27 @@
+// Command lambda is welcomefriends as it is deployed.
+package main
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/huitou/huitou/functions/welcomefriends"
+	"github.com/huitou/huitou/shared/boot"
+	"github.com/huitou/huitou/shared/boot/bootsecret"
+	"github.com/huitou/huitou/shared/boot/boottable"
+	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/notify/wecom"
+)
+
+func main() {
+	env := boot.New("welcomefriends")
+	app := bootsecret.Read(env, "WECOM_PARAMETER", wecom.ReadApp)
+	f := welcomefriends.Function{
+		Store: boottable.Store(env), Keys: bootsecret.Read(env, "CARD_KEY_PARAMETER", cards.ReadKeyring),
+		Notifier: wecom.New(app, &http.Client{Timeout: 5 * time.Second}, time.Now),
+		Clock:    time.Now, RealClock: time.Now, Log: env.Log,
+	}
+	lambda.Start(f.Handle)
+}

@@ -1,0 +1,253 @@
+// Package tiers decides a member's tier (会员等级) from his growth value (成长值):
+// what he bought, counted apart from points and never spent.
+//
+// Growth counts in the month of the purchase, once the return window is over,
+// and a refund takes it back there. What counts at a time is the growth of the
+// window's months. A member rises at once when it reaches a level; when it
+// falls short he sinks at once or, by rule, one level at the end of the period
+// for which the tier was given.
+package tiers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+)
+
+// Rules is the tiers section of the program.
+type Rules struct {
+	Growth   Growth   `json:"growth" doc:"what purchases count"`
+	Window   Window   `json:"window" doc:"over which months growth counts"`
+	Demotion Demotion `json:"demotion" enum:"at_once,one_level_at_period_end" doc:"what follows when a member falls short of his level: another tier at once, or one level less at the end of its period"`
+	Levels   []Level  `json:"levels" minItems:"1" maxItems:"20" doc:"by growth, lowest first"`
+}
+
+// Growth is how much growth value net paid goods give (成长值规则), rounded down
+// once per line.
+type Growth struct {
+	Points loyalty.Points `json:"points" minimum:"0" maximum:"10000" doc:"growth for each per_fen of net paid goods"`
+	PerFen loyalty.Fen    `json:"per_fen" minimum:"1" maximum:"1000000000" doc:"the amount, in fen, that gives growth once"`
+}
+
+// Window is over which months growth counts (考核周期).
+type Window struct {
+	Kind   string `json:"kind" enum:"rolling,calendar" doc:"rolling: this month and those before it; calendar: this year"`
+	Months int    `json:"months,omitempty" minimum:"1" maximum:"60" doc:"of a rolling window"`
+}
+
+// The kinds of window.
+const (
+	WindowRolling  = "rolling"
+	WindowCalendar = "calendar"
+)
+
+// Demotion is how a member loses a tier (降级规则).
+type Demotion string
+
+// The demotions.
+const (
+	// DemoteAtOnce follows what counts, down as up: also when a refund takes it
+	// back and when a month leaves the window.
+	DemoteAtOnce Demotion = "at_once"
+	// DemoteOneLevel keeps the tier to the end of its period, whatever goes back
+	// meanwhile; who then falls short sinks by one level and has a period to
+	// win it back (保级).
+	DemoteOneLevel Demotion = "one_level_at_period_end"
+)
+
+// Level is one tier.
+type Level struct {
+	ID     string         `json:"id" pattern:"^[a-z0-9-]{1,32}$" doc:"chosen by the brand, for ever"`
+	Name   string         `json:"name" minLength:"1" maxLength:"40" doc:"customers see it"`
+	Growth loyalty.Points `json:"growth" minimum:"1" maximum:"1000000000" doc:"what must count to reach it"`
+}
+
+// State is a member's tier.
+type State struct {
+	Level string    // its id; "" below the first
+	Since time.Time // when he got it; zero with ""
+	Until time.Time // end of its period; zero with "" and where demotion is at once
+}
+
+// Change is a tier that was given, and why.
+type Change struct {
+	From     string         `json:"from,omitempty"`
+	To       string         `json:"to,omitempty"`
+	Counting loyalty.Points `json:"counting"` // growth value at the time
+}
+
+// MonthOf is the month in whose growth a purchase counts, "2026-11", in the
+// brand's zone.
+func MonthOf(at time.Time, zone *time.Location) string { return at.In(zone).Format("2006-01") }
+
+// Counting is the growth that counts at a time, of growth by month.
+func (r Rules) Counting(growth map[string]loyalty.Points, now time.Time, zone *time.Location) loyalty.Points {
+	from, to := r.first(now, zone), MonthOf(now, zone)
+	var sum loyalty.Points
+	for month, points := range growth {
+		if from <= month && month <= to {
+			sum += points
+		}
+	}
+	return sum
+}
+
+// first is the first month of the window.
+func (r Rules) first(now time.Time, zone *time.Location) string {
+	year, month, _ := now.In(zone).Date()
+	if r.Window.Kind == WindowCalendar {
+		return time.Date(year, time.January, 1, 0, 0, 0, 0, time.UTC).Format("2006-01")
+	}
+	return time.Date(year, month-time.Month(r.Window.Months-1), 1, 0, 0, 0, 0, time.UTC).Format("2006-01")
+}
+
+// Judge is the tier after all that happened by now, and when time alone may
+// change it next; zero for never. A tier whose level the rules do not know any
+// more counts as below the first.
+func (r Rules) Judge(state State, growth map[string]loyalty.Points, now time.Time, zone *time.Location) (State, time.Time) {
+	now = now.UTC().Truncate(time.Second)
+	held, reached := r.rank(state.Level), r.reached(r.Counting(growth, now, zone))
+	switch {
+	case reached > held:
+		state = r.give(reached, now, now, zone)
+	case r.Demotion == DemoteAtOnce && reached < held:
+		state = r.give(reached, now, now, zone)
+	case r.Demotion == DemoteOneLevel:
+		// The schedule may come late by more than one period.
+		for held >= 0 && !state.Until.IsZero() && !state.Until.After(now) {
+			end := state.Until
+			if r.reached(r.Counting(growth, end.Add(-time.Second), zone)) < held {
+				held--
+				state = r.give(held, end, end, zone)
+			} else {
+				state.Until = r.end(end, zone)
+			}
+		}
+	}
+	if state.Level == "" {
+		state = State{}
+	}
+	return state, r.next(state, growth, now, zone)
+}
+
+func (r Rules) give(rank int, since, at time.Time, zone *time.Location) State {
+	if rank < 0 {
+		return State{}
+	}
+	state := State{Level: r.Levels[rank].ID, Since: since}
+	if r.Demotion == DemoteOneLevel {
+		state.Until = r.end(at, zone)
+	}
+	return state
+}
+
+// end is when a tier's period ends that begins at a time: with the year after,
+// or as many months on as the window has.
+func (r Rules) end(at time.Time, zone *time.Location) time.Time {
+	year, month, _ := at.In(zone).Date()
+	if r.Window.Kind == WindowCalendar {
+		return time.Date(year+2, time.January, 1, 0, 0, 0, 0, zone).UTC()
+	}
+	return time.Date(year, month+time.Month(r.Window.Months)+1, 1, 0, 0, 0, 0, zone).UTC()
+}
+
+// next is when a month that counts leaves the window, or the period ends.
+func (r Rules) next(state State, growth map[string]loyalty.Points, now time.Time, zone *time.Location) time.Time {
+	if state.Level == "" {
+		return time.Time{}
+	}
+	if r.Demotion == DemoteOneLevel {
+		return state.Until
+	}
+	from, oldest := r.first(now, zone), ""
+	for month, points := range growth {
+		if points > 0 && month >= from && (oldest == "" || month < oldest) {
+			oldest = month
+		}
+	}
+	first, err := time.ParseInLocation("2006-01", oldest, zone)
+	if err != nil {
+		return time.Time{}
+	}
+	if r.Window.Kind == WindowCalendar {
+		return time.Date(first.Year()+1, time.January, 1, 0, 0, 0, 0, zone).UTC()
+	}
+	return first.AddDate(0, r.Window.Months, 0).UTC()
+}
+
+// reached is the highest level for so much growth; -1 for none.
+func (r Rules) reached(growth loyalty.Points) int {
+	rank := -1
+	for i, level := range r.Levels {
+		if growth >= level.Growth {
+			rank = i
+		}
+	}
+	return rank
+}
+
+func (r Rules) rank(tier string) int {
+	return slices.IndexFunc(r.Levels, func(level Level) bool { return level.ID == tier })
+}
+
+// Level is a tier's level; false for "" and one that the rules do not know.
+func (r Rules) Level(tier string) (Level, bool) {
+	i := r.rank(tier)
+	if i < 0 {
+		return Level{}, false
+	}
+	return r.Levels[i], true
+}
+
+// Above is the next level over a tier; false for the highest.
+func (r Rules) Above(tier string) (Level, bool) {
+	i := r.rank(tier) + 1
+	if i >= len(r.Levels) {
+		return Level{}, false
+	}
+	return r.Levels[i], true
+}
+
+// Validate refuses rules that could not be applied, naming the field below
+// pointer.
+func (r Rules) Validate(pointer string) error {
+	switch {
+	case r.Growth.Points < 0 || r.Growth.Points > 10_000:
+		return loyalty.Invalid(pointer+"/growth/points", "out_of_range", "growth per amount must be 0 to 10000")
+	case r.Growth.PerFen < 1 || r.Growth.PerFen > 1_000_000_000:
+		return loyalty.Invalid(pointer+"/growth/per_fen", "out_of_range", "the amount that gives growth must be 1 to 1000000000 fen")
+	case r.Window.Kind != WindowRolling && r.Window.Kind != WindowCalendar:
+		return loyalty.Invalid(pointer+"/window/kind", "unknown", `a window is "rolling" or "calendar"`)
+	case r.Window.Kind == WindowRolling && (r.Window.Months < 1 || r.Window.Months > 60):
+		return loyalty.Invalid(pointer+"/window/months", "out_of_range", "a rolling window has 1 to 60 months")
+	case r.Window.Kind == WindowCalendar && r.Window.Months != 0:
+		return loyalty.Invalid(pointer+"/window/months", "not_allowed", "a calendar window is the year; it has no months")
+	case r.Demotion != DemoteAtOnce && r.Demotion != DemoteOneLevel:
+		return loyalty.Invalid(pointer+"/demotion", "unknown", `a demotion is "at_once" or "one_level_at_period_end"`)
+	case len(r.Levels) < 1 || len(r.Levels) > 20:
+		return loyalty.Invalid(pointer+"/levels", "out_of_range", "there must be 1 to 20 levels")
+	}
+	for i, level := range r.Levels {
+		at := fmt.Sprintf("%s/levels/%d", pointer, i)
+		switch {
+		case !isID(level.ID):
+			return loyalty.Invalid(at+"/id", "malformed", "a tier's id has 1 to 32 of a-z, 0-9 and -")
+		case r.rank(level.ID) != i:
+			return loyalty.Invalid(at+"/id", "duplicate", "another level has this id")
+		case level.Name == "" || len([]rune(level.Name)) > 40:
+			return loyalty.Invalid(at+"/name", "out_of_range", "a tier's name has 1 to 40 characters")
+		case level.Growth < 1 || level.Growth > 1_000_000_000:
+			return loyalty.Invalid(at+"/growth", "out_of_range", "a level begins at 1 to 1000000000 growth")
+		case i > 0 && level.Growth <= r.Levels[i-1].Growth:
+			return loyalty.Invalid(at+"/growth", "out_of_order", "each level begins above the one before it")
+		}
+	}
+	return nil
+}
+
+func isID(text string) bool {
+	return len(text) >= 1 && len(text) <= 32 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
