@@ -31,15 +31,15 @@ type mergedMember struct {
 
 func (f Function) registerMerges(api huma.API) {
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/members/{id}/merge", ID: "merge-members", Tag: "members", Roles: shopkeepers,
+		Method: http.MethodPost, Path: "/v1/members/{id}/merge", ID: "merge-members", Act: "member.merge", Tag: "members", Roles: shopkeepers,
 		Status: http.StatusOK, Summary: "Merge another member into this one (会员合并): his points, purchases and identities count here until it is undone",
 	}, f.merge)
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/members/{id}/unmerge", ID: "unmerge-members", Tag: "members", Roles: shopkeepers,
+		Method: http.MethodPost, Path: "/v1/members/{id}/unmerge", ID: "unmerge-members", Act: "member.unmerge", Tag: "members", Roles: shopkeepers,
 		Status: http.StatusOK, Summary: "Undo a merge (撤销合并): each has what his own orders brought; what was spent meanwhile stays with this one, as debt where he has no more",
 	}, f.unmerge)
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodDelete, Path: "/v1/members/{id}", ID: "erase-member", Tag: "members", Roles: shopkeepers, Status: http.StatusNoContent,
+		Method: http.MethodDelete, Path: "/v1/members/{id}", ID: "erase-member", Act: "member.erase", Tag: "members", Roles: shopkeepers, Status: http.StatusNoContent,
 		Summary: "Erase the person (注销): identities, profile, consents, claims; the ledger stays under the bare id. It cannot be undone",
 	}, f.erase)
 }
