@@ -145,6 +145,8 @@ var acts = []soundAct{
 	{id: "put-campaign", path: "/v1/campaigns/c-1", body: `{"name":"campaign-canary","audience":"a-1","template":"t-1","schedule":{"cron":"0 10 * * *"}}`},
 	{id: "put-program", path: "/v1/program"},
 	{id: "create-batch", path: "/v1/card-batches", body: batch, learn: [2]string{"batch", "id"}},
+	{id: "print-batch", path: "/v1/card-batches/{batch}/printing", body: sealed(100)},
+	{id: "receive-batch", path: "/v1/card-batches/{batch}/receipt", body: sealed(100)},
 	{id: "activate-batch", path: "/v1/card-batches/{batch}/activation"},
 	{id: "freeze-batch", path: "/v1/card-batches/{batch}/freeze"},
 	{id: "adjust-points", path: "/v1/members/{member}/points/adjustments", body: `{"points":5000,"reason":"late parcel"}`, learn: [2]string{"adjustment", "id"}},

@@ -1,17 +1,12 @@
 package operate
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"embed"
 	"encoding/binary"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"html/template"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -19,15 +14,14 @@ import (
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/friend"
 	"github.com/huitou/huitou/shared/loyalty"
-	"github.com/huitou/huitou/shared/qr"
 	"github.com/huitou/huitou/shared/rest"
-	"github.com/huitou/huitou/shared/token"
 )
 
 // batchBody is a print run as an operator asks for it.
 type batchBody struct {
 	Name      string    `json:"name" minLength:"1" maxLength:"60" doc:"customers see it with the prize rules"`
 	Count     int       `json:"count" minimum:"1" maximum:"1048576" doc:"cards"`
+	Canaries  int       `json:"canaries,omitempty" minimum:"0" maximum:"1000" doc:"codes beyond count that are printed and taken out before packing (暗桩); one that is tried means that the codes have leaked"`
 	Arms      []armBody `json:"arms" minItems:"1" maxItems:"8"`
 	ValidFrom time.Time `json:"valid_from"`
 	ValidTo   time.Time `json:"valid_to" doc:"first instant after the window"`
@@ -54,8 +48,11 @@ type batchAnswer struct {
 	ID string `json:"id"`
 	batchBody
 	Friends   *friend.Funnel   `json:"friends,omitempty" doc:"WeCom friends (企业微信好友) whom its cards brought; on one batch alone"`
-	State     cards.State      `json:"state" enum:"created,printed,active,frozen"`
+	State     cards.State      `json:"state" enum:"created,printed,received,active,frozen,expired"`
+	PrintRun  int              `json:"print_run" doc:"codes in the printing house's file: count and canaries"`
 	Created   *cards.Signature `json:"created,omitempty"`
+	Printed   *cards.Delivery  `json:"printed,omitempty" doc:"the file that went to the printing house"`
+	Received  *cards.Delivery  `json:"received,omitempty" doc:"the cards that came back, and the file that they were made of"`
 	Approved  *cards.Signature `json:"approved,omitempty" doc:"the first of the two operators who activate"`
 	Activated *cards.Signature `json:"activated,omitempty"`
 	Frozen    *cards.Signature `json:"frozen,omitempty"`
@@ -65,8 +62,6 @@ type batchAnswer struct {
 type BatchPath struct {
 	ID string `path:"id" maxLength:"16"`
 }
-
-var printers = []token.Role{token.RoleOperator, token.RolePrinter}
 
 func (f Function) registerCards(api huma.API) {
 	rest.Register(api, f.Log, rest.Operation{
@@ -82,30 +77,22 @@ func (f Function) registerCards(api huma.API) {
 		}
 		answer := rest.List[batchAnswer]{Items: []batchAnswer{}, NextCursor: next}
 		for _, batch := range batches {
-			answer.Items = append(answer.Items, shownBatch(batch))
+			answer.Items = append(answer.Items, f.shownBatch(batch))
 		}
 		return rest.Answer(answer), nil
 	})
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodGet, Path: "/v1/card-batches/{id}", ID: "batch", Tag: "cards",
-		Roles: []token.Role{token.RoleViewer, token.RoleOperator, token.RoleIntegration, token.RolePrinter}, Summary: "One batch",
+		Method: http.MethodGet, Path: "/v1/card-batches/{id}", ID: "batch", Tag: "cards", Roles: readers, Summary: "One batch",
 	}, func(ctx context.Context, in *BatchPath) (*rest.Body[batchAnswer], error) {
 		batch, err := f.Store.Batch(ctx, in.ID)
 		if err != nil {
 			return nil, err
 		}
-		shown := shownBatch(batch)
+		shown := f.shownBatch(batch)
 		shown.Friends, err = f.friends(ctx, in.ID)
 		return rest.Answer(shown), err
 	})
-	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodGet, Path: "/v1/card-batches/{id}/cards.csv", ID: "batch-codes", Tag: "cards", Roles: printers,
-		Summary: "Codes and URLs for the printing house, up to 20000 cards a call",
-	}, f.codesCSV)
-	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodGet, Path: "/v1/card-batches/{id}/sheet.html", ID: "batch-sheet", Tag: "cards", Roles: printers,
-		Summary: "A sheet of QR codes that prints true on A4, up to 480 cards a call",
-	}, f.sheet)
+	f.registerPrinting(api)
 	f.registerRules(api)
 	f.registerResult(api)
 	rest.Register(api, f.Log, rest.Operation{
@@ -117,12 +104,9 @@ func (f Function) registerCards(api huma.API) {
 		Method: http.MethodPost, Path: "/v1/card-batches/{id}/freeze", ID: "freeze-batch", Act: "card-batch.freeze", Tag: "cards", Roles: shopkeepers,
 		Summary: "Close a batch for good",
 	}, func(ctx context.Context, in *BatchPath) (*rest.Body[batchAnswer], error) {
-		batch, err := f.Store.Batch(ctx, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		frozen := batch.Freeze(f.whoCalls(ctx), f.Clock())
-		return rest.Answer(shownBatch(frozen)), f.Store.ChangeBatch(ctx, batch, frozen)
+		return f.changeBatch(ctx, in.ID, func(b cards.Batch, operator string, now time.Time) (cards.Batch, error) {
+			return b.Freeze(operator, now), nil
+		})
 	})
 }
 
@@ -138,6 +122,19 @@ func (f Function) friends(ctx context.Context, batch string) (*friend.Funnel, er
 	}
 	funnel := friend.FunnelOf(cohorts, tallies, f.Clock(), rules.Zone())
 	return &funnel, nil
+}
+
+// changeBatch takes a batch one step on.
+func (f Function) changeBatch(ctx context.Context, id string, step func(b cards.Batch, operator string, now time.Time) (cards.Batch, error)) (*rest.Body[batchAnswer], error) {
+	batch, err := f.Store.Batch(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	next, err := step(batch, f.whoCalls(ctx), f.Clock())
+	if err != nil {
+		return nil, err
+	}
+	return rest.Answer(f.shownBatch(next)), f.Store.ChangeBatch(ctx, batch, next)
 }
 
 func (f Function) whoCalls(ctx context.Context) string {
@@ -173,9 +170,9 @@ func (f Function) createBatch(ctx context.Context, in *rest.Body[batchBody]) (*r
 		case err != nil:
 			return nil, err
 		case existing == nil:
-			return rest.Answer(shownBatch(batch)), nil
+			return rest.Answer(f.shownBatch(batch)), nil
 		case own:
-			return rest.Answer(shownBatch(*existing)), nil
+			return rest.Answer(f.shownBatch(*existing)), nil
 		}
 	}
 	return nil, loyalty.Refuse(loyalty.KindConflict, "batch_numbers_used_up", "the signing key has given out nearly all its batch numbers; add a new card key")
@@ -206,22 +203,18 @@ func (f Function) activate(ctx context.Context, in *BatchPath) (*struct {
 	Body   batchAnswer
 }, error,
 ) {
-	batch, err := f.Store.Batch(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	agreed, err := batch.Activate(f.whoCalls(ctx), f.Clock())
+	agreed, err := f.changeBatch(ctx, in.ID, cards.Batch.Activate)
 	if err != nil {
 		return nil, err
 	}
 	answer := &struct {
 		Status int
 		Body   batchAnswer
-	}{http.StatusOK, shownBatch(agreed)}
-	if agreed.State != cards.StateActive {
+	}{http.StatusOK, agreed.Body}
+	if agreed.Body.State != cards.StateActive {
 		answer.Status = http.StatusAccepted
 	}
-	return answer, f.Store.ChangeBatch(ctx, batch, agreed)
+	return answer, nil
 }
 
 // readBatch takes the request's document through the rules' own reader.
@@ -237,12 +230,12 @@ func readBatch(in batchBody) (cards.Batch, error) {
 	return batch, nil
 }
 
-func shownBatch(batch cards.Batch) batchAnswer {
+func (f Function) shownBatch(batch cards.Batch) batchAnswer {
 	answer := batchAnswer{
-		ID: batch.ID(), State: batch.State,
-		Created: batch.Created, Approved: batch.Approved, Activated: batch.Activated, Frozen: batch.Frozen,
+		ID: batch.ID(), State: batch.StateAt(f.Clock()), PrintRun: batch.PrintRun(),
+		Created: batch.Created, Printed: batch.Printed, Received: batch.Received, Approved: batch.Approved, Activated: batch.Activated, Frozen: batch.Frozen,
 		batchBody: batchBody{
-			Name: batch.Name, Count: batch.Count, ValidFrom: batch.ValidFrom, ValidTo: batch.ValidTo, RulesText: batch.RulesText, Arms: []armBody{},
+			Name: batch.Name, Count: batch.Count, Canaries: batch.Canaries, ValidFrom: batch.ValidFrom, ValidTo: batch.ValidTo, RulesText: batch.RulesText, Arms: []armBody{},
 			CardCost: batch.CardCost,
 		},
 	}
@@ -265,102 +258,4 @@ func shownPrizes(arm cards.Arm) []prizeBody {
 		shown = append(shown, p)
 	}
 	return shown
-}
-
-// codes is a run of a batch's cards.
-type codes struct {
-	BatchPath
-	From  int `query:"from" minimum:"0" default:"0" doc:"first card, from 0"`
-	Limit int `query:"limit" minimum:"1" maximum:"20000" default:"20000"`
-}
-
-type file struct {
-	ContentType        string `header:"Content-Type"`
-	ContentDisposition string `header:"Content-Disposition"`
-	CacheControl       string `header:"Cache-Control"`
-	Body               []byte
-}
-
-// each visits the codes of a run.
-func (f Function) each(ctx context.Context, id string, from, limit int, visit func(card int, qrToken, typed string) error) (cards.Batch, error) {
-	if f.PublicURL == "" {
-		return cards.Batch{}, loyalty.Refuse(loyalty.KindConflict, "public_url_unset",
-			"codes hold the address customers reach; deploy with the parameter PublicUrl or DomainName first")
-	}
-	batch, err := f.Store.Batch(ctx, id)
-	if err != nil {
-		return batch, err
-	}
-	codec := f.Keys.Codec()
-	for card := from; card < min(batch.Count, from+limit); card++ {
-		qrToken, err := codec.Token(batch.Code(card))
-		if err != nil {
-			return batch, err
-		}
-		typed, err := codec.Typed(batch.Code(card))
-		if err != nil {
-			return batch, err
-		}
-		if err := visit(card, qrToken, typed); err != nil {
-			return batch, err
-		}
-	}
-	return batch, nil
-}
-
-func (f Function) codesCSV(ctx context.Context, in *codes) (*file, error) {
-	var out bytes.Buffer
-	w := csv.NewWriter(&out)
-	_ = w.Write([]string{"card", "url", "code"}) // a buffer takes everything
-	batch, err := f.each(ctx, in.ID, in.From, in.Limit, func(card int, qrToken, typed string) error {
-		return w.Write([]string{strconv.Itoa(card + 1), cards.URL(f.PublicURL, qrToken), typed})
-	})
-	if err != nil {
-		return nil, err
-	}
-	w.Flush()
-	return &file{
-		ContentType: "text/csv; charset=utf-8", CacheControl: "no-store", Body: out.Bytes(),
-		ContentDisposition: fmt.Sprintf("attachment; filename=%q", batch.ID()+".csv"),
-	}, w.Error()
-}
-
-//go:embed sheet.html
-var sheetFile embed.FS
-
-var sheetPage = template.Must(template.ParseFS(sheetFile, "sheet.html"))
-
-type sheetCard struct {
-	Number int
-	QR     template.HTML
-	Typed  string
-}
-
-func (f Function) sheet(ctx context.Context, in *struct {
-	BatchPath
-	From  int `query:"from" minimum:"0" default:"0" doc:"first card, from 0"`
-	Limit int `query:"limit" minimum:"1" maximum:"480" default:"24"`
-},
-) (*file, error) {
-	var shown []sheetCard
-	batch, err := f.each(ctx, in.ID, in.From, in.Limit, func(card int, qrToken, typed string) error {
-		symbol, err := qr.Encode(cards.URL(f.PublicURL, qrToken))
-		if err != nil {
-			return err
-		}
-		shown = append(shown, sheetCard{card + 1, template.HTML(symbol.SVG(fmt.Sprintf("%d", card+1))), typed}) // #nosec G203 -- drawn by shared/qr from our own code
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	rules, err := f.rules(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	if err := sheetPage.Execute(&out, map[string]any{"Batch": batch, "ID": batch.ID(), "Brand": rules.Brand, "Cards": shown}); err != nil {
-		return nil, err
-	}
-	return &file{ContentType: "text/html; charset=utf-8", CacheControl: "no-store", ContentDisposition: "inline", Body: out.Bytes()}, nil
 }

@@ -34,7 +34,7 @@ func openID(value string) loyalty.Identity {
 	return loyalty.Identity{Kind: loyalty.IdentityOpenID, Channel: "wechat", Value: value}
 }
 
-func (b *brand) get(path string) string {
+func (b *brand) look(path string) string {
 	b.t.Helper()
 	status, answer, _ := b.call(request{method: "GET", path: path, token: adminToken})
 	if status != http.StatusOK {
@@ -54,7 +54,7 @@ func (b *brand) listed(path string) []string {
 			}
 			Next string `json:"next_cursor"`
 		}
-		if err := json.Unmarshal([]byte(b.get(path+"?limit=1&cursor="+cursor)), &page); err != nil {
+		if err := json.Unmarshal([]byte(b.look(path+"?limit=1&cursor="+cursor)), &page); err != nil {
 			b.t.Fatal(err)
 		}
 		for _, order := range page.Items {
@@ -75,7 +75,7 @@ func TestAnOperatorMergesTwoMembersAndUndoesIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := b.get("/v1/members/" + second)
+	before := b.look("/v1/members/" + second)
 	merge := func(key, into, part string) (int, string) {
 		return b.post("/v1/members/"+into+"/merge", key, fmt.Sprintf(`{"member_id":%q,"reason":"same person"}`, part))
 	}
@@ -93,13 +93,13 @@ func TestAnOperatorMergesTwoMembersAndUndoesIt(t *testing.T) {
 			Reason   string
 		} `json:"merged_from"`
 	}
-	if err := json.Unmarshal([]byte(b.get("/v1/members/"+first)), &shown); err != nil {
+	if err := json.Unmarshal([]byte(b.look("/v1/members/"+first)), &shown); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := fmt.Sprint(shown), fmt.Sprintf("{[{a} {b}] [{%s admin same person}]}", second); got != want {
 		t.Errorf("the whole is shown as %s, want %s", got, want)
 	}
-	if part := b.get("/v1/members/" + second); !strings.Contains(part, `"merged_into":{"member_id":"`+first) || !strings.Contains(part, `"pending":0`) {
+	if part := b.look("/v1/members/" + second); !strings.Contains(part, `"merged_into":{"member_id":"`+first) || !strings.Contains(part, `"pending":0`) {
 		t.Errorf("the part is shown as %s", part)
 	}
 	if got := b.listed("/v1/members/" + first + "/orders"); fmt.Sprint(got) != "[1001 1002]" {
@@ -108,13 +108,13 @@ func TestAnOperatorMergesTwoMembersAndUndoesIt(t *testing.T) {
 	if status, answer, _ := b.call(request{method: "GET", path: "/v1/members/" + first + "/orders?cursor=7~", token: adminToken}); status != http.StatusBadRequest {
 		t.Errorf("a cursor of nobody's: %d %s", status, answer)
 	}
-	if ledger := b.get("/v1/members/" + first + "/points/ledger"); !strings.Contains(ledger, `"kind":"merge"`) {
+	if ledger := b.look("/v1/members/" + first + "/points/ledger"); !strings.Contains(ledger, `"kind":"merge"`) {
 		t.Errorf("the ledger is %s", ledger)
 	}
-	if held := b.get("/v1/members/" + first + "/coupons"); !strings.Contains(held, `"next_cursor":"1~"`) {
+	if held := b.look("/v1/members/" + first + "/coupons"); !strings.Contains(held, `"next_cursor":"1~"`) {
 		t.Errorf("the coupons end at %s", held)
 	}
-	if held := b.get("/v1/members/" + first + "/coupons?cursor=1~"); !strings.Contains(held, "满减券") {
+	if held := b.look("/v1/members/" + first + "/coupons?cursor=1~"); !strings.Contains(held, "满减券") {
 		t.Errorf("the part's coupons are %s", held)
 	}
 
@@ -154,7 +154,7 @@ func TestAnOperatorMergesTwoMembersAndUndoesIt(t *testing.T) {
 		t.Errorf("undone already: %d %s", status, answer)
 	}
 	want := strings.NewReplacer(`"orders":1`, `"orders":2`, `"paid":10000`, `"paid":20000`, `"pending":100`, `"pending":200`).Replace(before)
-	if got := b.get("/v1/members/" + second); got != want {
+	if got := b.look("/v1/members/" + second); got != want {
 		t.Errorf("the part is %s, want %s", got, want)
 	}
 }
@@ -175,7 +175,7 @@ func TestConsentsOfMergedMembers(t *testing.T) {
 	}
 	has := func(member string) string {
 		var shown struct{ Consents []string }
-		if err := json.Unmarshal([]byte(b.get("/v1/members/"+member)), &shown); err != nil {
+		if err := json.Unmarshal([]byte(b.look("/v1/members/"+member)), &shown); err != nil {
 			t.Fatal(err)
 		}
 		return strings.Join(shown.Consents, " ")
@@ -280,7 +280,7 @@ func TestErasingForgetsThePersonAndKeepsTheLedger(t *testing.T) {
 	if found := b.canaries(values...); len(found) < 8 {
 		t.Fatalf("the scan sees only %q", found)
 	}
-	ledger := b.get("/v1/members/" + string(whole) + "/points/ledger")
+	ledger := b.look("/v1/members/" + string(whole) + "/points/ledger")
 
 	erase := func() (int, string) {
 		status, answer, _ := b.call(request{method: "DELETE", path: "/v1/members/" + string(whole) + "?reason=asked", token: adminToken})
@@ -297,12 +297,12 @@ func TestErasingForgetsThePersonAndKeepsTheLedger(t *testing.T) {
 	if found := b.canaries(values...); len(found) != 0 {
 		t.Errorf("left behind: %q", found)
 	}
-	shown := b.get("/v1/members/" + string(whole))
+	shown := b.look("/v1/members/" + string(whole))
 	if !strings.Contains(shown, `"erased_at":"2026-11-21T10:00:00Z"`) || !strings.Contains(shown, `"identities":[]`) || !strings.Contains(shown, `"consents":[]`) ||
 		!strings.Contains(shown, `"pending":200`) || !strings.Contains(shown, `"orders":2`) {
 		t.Errorf("the bare member is %s", shown)
 	}
-	if got := b.get("/v1/members/" + string(whole) + "/points/ledger"); got != ledger {
+	if got := b.look("/v1/members/" + string(whole) + "/points/ledger"); got != ledger {
 		t.Errorf("the ledger is %s, was %s", got, ledger)
 	}
 	members, _, err := s.RosterAfter(t.Context(), 0, "", "", 10)

@@ -388,8 +388,8 @@ func TestABatchIsMadeOnceAndActivatedByTwo(t *testing.T) {
 		t.Errorf("%d lines of %.200s, %v", len(lines), codes, header)
 	}
 	_, sheet, _ := b.call(request{method: "GET", path: "/v1/card-batches/" + id + "/sheet.html?limit=6", token: adminToken})
-	if strings.Count(sheet, "<svg") != 6 {
-		t.Errorf("the sheet holds %d symbols, want 6", strings.Count(sheet, "<svg"))
+	if strings.Count(sheet, `class="symbol"`) != 6 {
+		t.Errorf("the sheet holds %d symbols, want 6", strings.Count(sheet, `class="symbol"`))
 	}
 	status, rules, _ := b.call(request{method: "GET", path: "/v1/card-batches/" + id + "/rules"})
 	if status != http.StatusOK || !strings.Contains(rules, `"quantity":60`) {

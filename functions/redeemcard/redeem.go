@@ -110,15 +110,18 @@ func (f *Function) try(ctx context.Context, code cards.Code, who claimant) (draw
 	return drawOf(card, batch, who, false), f.announce(ctx, card)
 }
 
-// batch reads the batch of a code, ErrNotFound when there is none. It is read
-// alone and before the card, so that a code whose card nobody can have redeemed
-// is refused for this one read, for whatever reason.
+// batch reads the batch of a code, ErrNotFound when there is none and for a
+// canary. It is read alone and before the card, so that a code whose card nobody
+// can have redeemed is refused for this one read, for whatever reason.
 func (f *Function) batch(ctx context.Context, code cards.Code) (cards.Batch, error) {
 	batch, err := f.Store.Batch(ctx, code.BatchID())
 	if loyalty.KindOf(err) == loyalty.KindNotFound {
 		return cards.Batch{}, cards.ErrNotFound
 	}
-	return batch, err
+	if err != nil {
+		return cards.Batch{}, err
+	}
+	return batch, f.watchCanary(ctx, code, batch)
 }
 
 // look reads the card, and which member the claimant is. Whose a typed phone is

@@ -132,3 +132,35 @@ func TestALateOwnersPointsAreGoodFromThenOn(t *testing.T) {
 	b.expect("m1", 100, 0, 0, month(17))
 	b.lots("m1", points.Lot{Until: month(17).UTC(), Left: 100})
 }
+
+// Two spends of one lot, decided on the same account, both happen, as long as
+// the lot keeps something; whoever would empty it has to look again.
+func TestSpendsOfOneLotPassEachOther(t *testing.T) {
+	b := expiring(t)
+	b.enrol("m1")
+	b.pay("m1", "1", 100, day(0, 10, 0))
+	b.tick(day(30, 11, 0))
+	looked, at := b.account("m1"), day(31, 0, 0)
+	spend := func(id string, amount loyalty.Points, account store.Account) error {
+		entry, err := points.Spend(id, amount, account.Points(at))
+		b.must(err)
+		changes, conditions := store.Credit([]points.Entry{entry}, account)
+		reservation := store.Reservation{
+			Fact: points.Fact{Kind: points.FactReserved, At: at, Member: "m1", Entries: []points.Entry{entry}}, ID: id, Points: amount, ExpiresAt: month(14),
+		}
+		return b.store.Table.Write(t.Context(), store.Reserve(reservation), store.UpdateAccount("m1", changes, conditions...))
+	}
+	for i, amount := range []loyalty.Points{40, 40} {
+		if err := spend(string(rune('a'+i)), amount, looked); err != nil {
+			t.Errorf("spend %d: %v", i, err)
+		}
+	}
+	for i, amount := range []loyalty.Points{40, 21, 20, 100} {
+		if err := spend(string(rune('p'+i)), amount, looked); !store.Refused(err) {
+			t.Errorf("spending %d of the 20 that are left, decided on 100: %v", amount, err)
+		}
+	}
+	b.must(spend("z", 20, b.account("m1")))
+	b.expect("m1", 0, 0, 0, month(14).UTC())
+	b.lots("m1")
+}

@@ -95,7 +95,7 @@ func (r *run) member(ctx context.Context, account store.Account) error {
 	if err != nil {
 		return err
 	}
-	var due []*points.Order
+	var due []pendingOrder
 	var next time.Time
 	for _, order := range pending {
 		if at := order.SettleAt(); at.After(r.now) {
@@ -105,7 +105,7 @@ func (r *run) member(ctx context.Context, account store.Account) error {
 		}
 	}
 	// Which credit pays a debt must not hang on how the history is listed.
-	slices.SortFunc(due, func(a, b *points.Order) int {
+	slices.SortFunc(due, func(a, b pendingOrder) int {
 		return cmp.Or(a.SettleAt().Compare(b.SettleAt()), a.Key.Compare(b.Key))
 	})
 	if left {
@@ -116,8 +116,11 @@ func (r *run) member(ctx context.Context, account store.Account) error {
 	balance := account.Balance.Pending
 	for i, order := range due {
 		news := ledger.News{
-			Order: order.Key, Fact: points.Fact{Kind: points.FactSettled, At: r.now},
+			Order: order.Key, Fact: points.Fact{Kind: points.FactSettled, At: r.now}, Seen: ledger.Seen{Log: order.log},
 			Rest: &ledger.Rest{Looked: account, Pending: balance, Last: i == len(due)-1 && !ended, Until: next},
+		}
+		if i == 0 { // it is the first to change the account
+			news.Seen.Account = &account
 		}
 		settled, err := ledger.Post(ctx, r.Store, r.versions, news, r.now)
 		if err != nil {
@@ -146,7 +149,7 @@ func (r *run) member(ctx context.Context, account store.Account) error {
 // value, newest first, and stops when they account for all of it; left tells
 // that they do not, because the history is behind the account or ahead of it.
 // Only the orders' logs, read strongly, are believed.
-func (r *run) pending(ctx context.Context, account store.Account) (orders []*points.Order, left bool, err error) {
+func (r *run) pending(ctx context.Context, account store.Account) (orders []pendingOrder, left bool, err error) {
 	missing, growing := account.Balance.Pending, account.GrowthPending
 	// What is pending of his parts is settled when their own calls come.
 	parts, err := r.Store.Parts(ctx, account)
@@ -180,7 +183,7 @@ func (r *run) pending(ctx context.Context, account store.Account) (orders []*poi
 			if held == 0 && grown == 0 || order.Member != account.Member {
 				continue
 			}
-			orders = append(orders, order)
+			orders = append(orders, pendingOrder{order, log})
 			missing, growing = missing-held, growing-grown
 			if missing == 0 && growing == 0 {
 				break
@@ -192,4 +195,10 @@ func (r *run) pending(ctx context.Context, account store.Account) (orders []*poi
 		cursor = next
 	}
 	return orders, missing != 0 || growing != 0, nil
+}
+
+// pendingOrder is an order that holds something pending, and the log that tells.
+type pendingOrder struct {
+	*points.Order
+	log []points.Fact
 }

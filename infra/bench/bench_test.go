@@ -78,6 +78,28 @@ func TestGrowthIsFound(t *testing.T) {
 	}
 }
 
+// What is due costs the same among ten times as many members.
+func TestDueWorkFollowsWhatIsDue(t *testing.T) {
+	const due = 200
+	var few []Growth
+	for _, members := range []int{2_000, 20_000} {
+		rows, err := measureGrowth(t.Context(), members, due, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, row := range rows {
+			t.Logf("%s, %d of %d members: %+v", row.Work, due, members, row.Units)
+			if few != nil && row.Units != few[i].Units {
+				t.Errorf("%s of %d cost %+v among 2,000 members, %+v among %d; want the same", row.Work, due, few[i].Units, row.Units, members)
+			}
+		}
+		few = rows
+	}
+	if len(few) != 2 {
+		t.Errorf("%d works were measured", len(few))
+	}
+}
+
 // BenchmarkWork is for profiles of what `make bench` prints:
 //
 //	go test -run '^$' -bench 'Work/order' -cpuprofile cpu.prof ./infra/bench

@@ -45,6 +45,7 @@ type localStack struct {
 	admin   string
 	webhook *standardwebhooks.Webhook
 	client  *http.Client
+	process *os.Process
 }
 
 // measureStack starts the program on a folder of its own, sends it orders from
@@ -136,6 +137,7 @@ func startStack(ctx context.Context, folder string) (s *localStack, stop func(),
 	if err := process.Start(); err != nil {
 		return nil, nil, err
 	}
+	s.process = process.Process
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

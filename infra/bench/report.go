@@ -24,9 +24,12 @@ type Report struct {
 	Commit  string           `json:"commit"`
 	At      time.Time        `json:"at"`
 	Units   map[string]Units `json:"units"`
+	Growth  []Growth         `json:"growth"`
 	Work    map[string]Work  `json:"work"`
 	Engine  map[string]Rate  `json:"engine"`
+	Member  Contended        `json:"one_member"`
 	Orders  Orders           `json:"orders"`
+	Exports map[int]Export   `json:"exports"`
 	Starts  map[string]Start `json:"starts"`
 }
 
@@ -40,13 +43,26 @@ func report(ctx context.Context, out io.Writer) error {
 	if r.Units, err = meterUnits(ctx); err != nil {
 		return err
 	}
+	for _, members := range growthSizes {
+		rows, err := measureGrowth(ctx, members, growthDue, glances)
+		if err != nil {
+			return err
+		}
+		r.Growth = append(r.Growth, rows...)
+	}
 	if r.Work, err = measureWork(ctx, func(work) string { return workLength }); err != nil {
 		return err
 	}
 	if r.Engine, err = measureEngine(ctx); err != nil {
 		return err
 	}
+	if r.Member, err = measureOneMember(ctx); err != nil {
+		return err
+	}
 	if r.Orders, err = measureStack(ctx); err != nil {
+		return err
+	}
+	if r.Exports, err = measureExports(ctx); err != nil {
 		return err
 	}
 	if r.Starts, err = measureStarts(ctx); err != nil {
@@ -84,6 +100,12 @@ func (r Report) print(out io.Writer) error {
 		}
 		row(o.name, number(u.Write), number(u.Read), number(u.Trips), target, mark)
 	}
+	row("\nDUE WORK, one firing", "members", "write", "read", "round trips", "seconds", "MiB live", "target", "")
+	slices.SortStableFunc(r.Growth, func(a, b Growth) int { return strings.Compare(b.Work, a.Work) }) // in the order of a point's life
+	for _, g := range r.Growth {
+		row(fmt.Sprintf("%s, %d due", g.Work, g.Due), g.Members, number(g.Units.Write), number(g.Units.Read), number(g.Units.Trips),
+			number(g.Seconds), number(float64(g.HeapBytes)/(1<<20)), fmt.Sprintf("%d MiB", growthHeap>>20), verdict(g.HeapBytes <= growthHeap))
+	}
 	row("\nCPU of one operation", "ns", "allocations", "bytes", "target", "")
 	for _, one := range works {
 		m := r.Work[one.name]
@@ -96,8 +118,16 @@ func (r Report) print(out io.Writer) error {
 		row("embedded engine, "+writers, number(engine.PerSecond), number(engine.P50), number(engine.P99), "1/4 of it",
 			fmt.Sprintf("%.2f, %s", engine.PerSecond/least.PerSecond, verdict(engine.PerSecond >= least.PerSecond/4)))
 	}
+	row(fmt.Sprintf("orders, refunds and spends of one member, %d at once", contenders), number(r.Member.PerSecond), number(r.Member.P50), number(r.Member.P99), "-",
+		fmt.Sprintf("%d told to try again", r.Member.Busy))
 	row("orders accepted, 64 clients", number(r.Orders.Accepted.PerSecond), number(r.Orders.Accepted.P50), number(r.Orders.Accepted.P99), "-", "")
 	row("orders credited, whole stack", number(r.Orders.PerSecond), "", "", fmt.Sprint(stackTarget), verdict(r.Orders.PerSecond >= stackTarget))
+	row("\nCARD CODES exported", "per second", "MiB huitou", "MiB stack", "target", "")
+	for _, count := range exportSizes {
+		e := r.Exports[count]
+		row(fmt.Sprintf("%d to a file", count), number(e.PerSecond), mebibytes(e.Client), mebibytes(e.Stack),
+			fmt.Sprintf("%s MiB huitou", mebibytes(exportMemory)), verdict(e.Client <= exportMemory))
+	}
 	row("\nCOLD START, spawn to first GET /next", "CPU ms", "ratio", "wall ms", "target", "", "MB", "target", "")
 	for _, name := range slices.Sorted(maps.Keys(r.Starts)) {
 		s := r.Starts[name]
@@ -122,6 +152,8 @@ func verdict(kept bool) string {
 	}
 	return "OVER"
 }
+
+func mebibytes(n int64) string { return number(float64(n) / (1 << 20)) }
 
 func number(n float64) string {
 	switch {

@@ -12,6 +12,11 @@ import (
 	"time"
 
 	"github.com/huitou/huitou/infra/smoke/artifact"
+	"github.com/huitou/huitou/shared/ledger"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/orders"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/table/embedded"
 )
@@ -78,6 +83,72 @@ func measureEngine(ctx context.Context) (map[string]Rate, error) {
 		}
 	}
 	return rates, nil
+}
+
+// Contended is what many get done at once where all of it is one member's.
+type Contended struct {
+	Rate
+	Busy int64 `json:"busy"` // of them told to try again
+}
+
+const contenders = 64
+
+// measureOneMember credits orders to one member, refunds them in part and spends
+// his points, all at once, on the durable engine.
+func measureOneMember(ctx context.Context) (measured Contended, err error) {
+	folder, err := durableFolder(ctx)
+	if err != nil {
+		return measured, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	engine, err := embedded.Open(folder)
+	if err != nil {
+		return measured, err
+	}
+	defer func() { err = errors.Join(err, engine.Close()) }()
+	s, err := openShopOn(ctx, engine)
+	if err != nil {
+		return measured, err
+	}
+	if err := s.settled(1, ending); err != nil {
+		return measured, err
+	}
+	const plenty = 100_000_000
+	hand := store.Hand{Operator: "bench", At: s.now}
+	gift := store.Adjustment{Fact: points.Fact{Member: s.members[0]}, ID: "gift", Points: plenty, Reason: "bench", Proposed: hand}
+	if _, err := ledger.Adjust(ctx, s.store, gift, plenty); err != nil {
+		return measured, err
+	}
+	var busy atomic.Int64
+	f := s.convert()
+	deliver := func(body []byte) error {
+		answer, err := f.Handle(ctx, records(body))
+		busy.Add(int64(len(answer.BatchItemFailures)))
+		return err
+	}
+	acts := []func(i int) error{
+		func(i int) error { return deliver(s.paid(0, i, regular)) },
+		func(i int) error { // of an order that most likely has just come
+			return deliver(s.event(orders.TypeRefunded, 0, i-4*contenders, orders.Line{LineID: "1", Refunded: 10_000}))
+		},
+		func(i int) error {
+			id := fmt.Sprint("bench-", i)
+			_, err := ledger.Reserve(ctx, s.store, store.Reservation{
+				Fact: points.Fact{At: s.now, Member: s.members[0]}, ID: id, Points: 10, Reason: "exchange", ExpiresAt: s.now.Add(time.Hour),
+			})
+			if err == nil {
+				_, err = ledger.Commit(ctx, s.store, s.members[0], id, s.now)
+			}
+			if loyalty.KindOf(err) == loyalty.KindUnavailable {
+				busy.Add(1)
+				return nil
+			}
+			return err
+		},
+	}
+	measured.Rate, err = together(contenders, rateLength, func(i int) error { return acts[i%len(acts)](i) })
+	measured.Busy = busy.Load()
+	return measured, err
 }
 
 // together does something again and again on so many goroutines at once, each

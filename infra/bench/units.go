@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -64,7 +65,10 @@ const (
 )
 
 // operations are metered each in a shop of its own.
-var operations = []operation{
+var operations = slices.Concat(earnings, spendings)
+
+// earnings are orders, cards, coupons and reminders.
+var earnings = []operation{
 	{"order credited, a member's first", 6, func(s *shop) (Units, error) {
 		return s.delivered(s.paid(0, 1, regular))
 	}},
@@ -92,7 +96,7 @@ var operations = []operation{
 		completed := s.event(orders.TypeCompleted, 0, 1)
 		return after(s.before(s.paid(0, 1, regular)), func() (Units, error) { return s.delivered(completed) })
 	}},
-	{"settlement of an order", noTarget, func(s *shop) (Units, error) {
+	{"settlement of an order", 6, func(s *shop) (Units, error) {
 		const due = 40
 		return after(s.bought(due, regular), func() (Units, error) {
 			return s.metered(due, func(ctx context.Context) error {
@@ -233,8 +237,9 @@ func (l *line) take() [][]byte {
 
 var shopKey = []byte("a key of the bench's shop, 32 bytes and more")
 
-func openShop(ctx context.Context) (*shop, error) {
-	engine := embedded.Memory()
+func openShop(ctx context.Context) (*shop, error) { return openShopOn(ctx, embedded.Memory()) }
+
+func openShopOn(ctx context.Context, engine *embedded.Engine) (*shop, error) {
 	s := &shop{
 		ctx: ctx, engine: engine, store: store.Store{Table: engine}, random: rand.NewChaCha8([32]byte{1}),
 		queued: &line{}, now: paidAt.Add(time.Minute),
@@ -307,7 +312,7 @@ func after(err error, meter func() (Units, error)) (Units, error) {
 // event is one event of the nth order, as receiveorders queues it.
 func (s *shop) event(kind orders.Type, buyer, order int, lines ...orders.Line) []byte {
 	event := orders.Event{
-		Type: kind, Channel: "tmall", Shop: "flagship", OrderID: fmt.Sprintf("2156%015d", order), OccurredAt: paidAt,
+		Type: kind, Channel: "tmall", Shop: "flagship", OrderID: orderID(order), OccurredAt: paidAt,
 		Currency: "CNY", Buyer: orders.Buyer{ID: identity(buyer).Value, PhoneLast4: "0000"}, Lines: lines,
 	}
 	if kind == orders.TypeRefunded {
@@ -319,6 +324,8 @@ func (s *shop) event(kind orders.Type, buyer, order int, lines ...orders.Line) [
 	}
 	return body
 }
+
+func orderID(order int) string { return fmt.Sprintf("2156%015d", order) }
 
 func (s *shop) paid(buyer, order int, category string) []byte {
 	return s.event(orders.TypePaid, buyer, order, orders.Line{LineID: "1", SKU: "SKU-0400", Category: category, Quantity: 2, Paid: 39_800})

@@ -39,7 +39,7 @@ type layer struct {
 
 // rules are the rule packages: decisions, without anything to decide about.
 var rules = []string{
-	"shared/audience", "shared/campaign", "shared/cards", "shared/coupons", "shared/experiment", "shared/friend", "shared/identity",
+	"shared/audience", "shared/campaign", "shared/cards", "shared/coupons", "shared/experiment", "shared/friend", "shared/identity", "shared/imposition",
 	"shared/orders", "shared/pagestyle", "shared/points", "shared/qr", "shared/repurchase", "shared/schedule", "shared/tiers", "shared/token", "shared/wecom",
 }
 

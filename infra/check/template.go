@@ -616,7 +616,7 @@ var assertions = []assertion{
 		}
 		wanted := []string{
 			"TransactionConflict local:Table", "ReadThrottleEvents local:Table", "WriteThrottleEvents local:Table",
-			"5xx local:Api", "Errors", "Throttles", "FailedCodes",
+			"5xx local:Api", "Errors", "Throttles", "FailedCodes", "CanaryTried",
 		}
 		for _, e := range d.events("SQS") {
 			queue := e.properties.at("Queue").text()
@@ -637,8 +637,17 @@ var assertions = []assertion{
 				broken(name, "sleeps through the first dead message")
 			}
 		}
-		if len(d.of("AWS::Logs::MetricFilter")) == 0 {
-			broken("template", "nobody counts the codes that fail")
+		counted := map[string]bool{}
+		for _, name := range d.of("AWS::Logs::MetricFilter") {
+			for _, transformation := range d.resources[name].at("MetricTransformations").list() {
+				counted[transformation.at("MetricName").text()] = true
+			}
+		}
+		for _, name := range d.of("AWS::CloudWatch::Alarm") {
+			alarm := d.resources[name]
+			if metric := alarm.at("MetricName").text(); !strings.HasPrefix(alarm.at("Namespace").text(), "AWS/") && !counted[metric] {
+				broken(name, "waits for "+metric+", which no log is counted for")
+			}
 		}
 	}},
 	{"nothing local", "the local process's own endpoints need no token and must not exist anywhere else", func(d *deployment, broken func(string, string)) {

@@ -41,9 +41,23 @@ type brand struct {
 	t    *testing.T
 	lock sync.Mutex
 	seen []*http.Request
-	// before sees each request first; true when it has answered.
-	before func(w http.ResponseWriter, r *http.Request) bool
+	before func(w http.ResponseWriter, r *http.Request) bool // see first
 	dead   []queue.DeadMessage
+}
+
+// first lets f see each request from now on before the functions do; f tells
+// whether it has answered. nil lets all pass.
+func (b *brand) first(f func(w http.ResponseWriter, r *http.Request) bool) {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	b.before = f
+}
+
+// asked is how many requests there were.
+func (b *brand) asked() int {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	return len(b.seen)
 }
 
 type delivered struct{ convert convertorders.Function }
@@ -124,8 +138,9 @@ func openBrand(t *testing.T) *brand {
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.lock.Lock()
 		b.seen = append(b.seen, r)
+		before := b.before
 		b.lock.Unlock()
-		if b.before == nil || !b.before(w, r) {
+		if before == nil || !before(w, r) {
 			mux.ServeHTTP(w, r)
 		}
 	}))

@@ -21,9 +21,13 @@ type cardsCommands struct {
 	Create   CardsCreateCommand   `cmd:"" help:"Create a batch of cards (批次)."`
 	List     CardsListCommand     `cmd:"" help:"All batches."`
 	Show     CardsShowCommand     `cmd:"" help:"One batch and its prizes."`
+	Print    CardsPrintCommand    `cmd:"" help:"Record the file that went to the printing house (送印)."`
+	Receive  CardsReceiveCommand  `cmd:"" help:"Record that the cards came back (到货)."`
+	Canaries CardsCanariesCommand `cmd:"" help:"The cards to take out before packing (暗桩)."`
 	Activate CardsActivateCommand `cmd:"" help:"Activate a batch; two operators have to."`
 	Freeze   CardsFreezeCommand   `cmd:"" help:"Close a batch for good."`
 	Export   CardsExportCommand   `cmd:"" help:"Write all codes and addresses to a CSV file for the printing house."`
+	PDF      CardsPDFCommand      `cmd:"" name:"pdf" help:"Write cards as a PDF with bleed and crop marks."`
 	QR       CardsQRCommand       `cmd:"" name:"qr" help:"Draw a card's QR code (二维码)."`
 }
 
@@ -32,6 +36,7 @@ type CardsCreateCommand struct {
 	File       string   `arg:"" optional:"" name:"file" help:"The batch as JSON. Or give the flags of a batch with one arm."`
 	Name       string   `placeholder:"NAME" help:"What the batch is called."`
 	Count      int      `placeholder:"N" help:"How many cards."`
+	Canaries   int      `placeholder:"N" help:"How many codes more are printed and taken out before packing; one that is tried tells that codes have leaked."`
 	Form       string   `default:"scratch" enum:"scratch,reveal,plain" help:"How a card plays: scratch, reveal (every card wins) or plain."`
 	Prize      []string `sep:"none" placeholder:"KIND:VALUE:QUANTITY[:WORTH]" help:"points:200:150 is 150 cards with 200 points; coupon:TEMPLATE:60:2000 60 cards with a coupon worth ¥20.00; gift:TEXT:5:9900; red_packet:FEN:10. May be given several times; other cards win nothing."`
 	ValidFrom  Instant  `placeholder:"TIME" help:"From when cards can be redeemed: 2026-12-01T00:00:00+08:00."`
@@ -74,6 +79,7 @@ type armDocument struct {
 type batchDocument struct {
 	Name      string        `json:"name"`
 	Count     int           `json:"count"`
+	Canaries  int           `json:"canaries,omitempty"`
 	Arms      []armDocument `json:"arms"`
 	ValidFrom string        `json:"valid_from"`
 	ValidTo   string        `json:"valid_to"`
@@ -92,11 +98,31 @@ func (s *signatureDocument) String() string {
 	return s.Operator + " at " + s.At
 }
 
+type manifestDocument struct {
+	Count  int    `json:"count"`
+	SHA256 string `json:"sha256"`
+}
+
+type deliveryDocument struct {
+	signatureDocument
+	manifestDocument
+}
+
+func (d *deliveryDocument) String() string {
+	if d == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d by %s, SHA-256 %s", d.Count, d.signatureDocument.String(), d.SHA256)
+}
+
 type shownBatch struct {
 	ID string `json:"id"`
 	batchDocument
 	State     string             `json:"state"`
+	PrintRun  int                `json:"print_run"`
 	Created   *signatureDocument `json:"created"`
+	Printed   *deliveryDocument  `json:"printed"`
+	Received  *deliveryDocument  `json:"received"`
 	Approved  *signatureDocument `json:"approved"`
 	Activated *signatureDocument `json:"activated"`
 	Frozen    *signatureDocument `json:"frozen"`
@@ -116,9 +142,13 @@ func (f friendsDocument) String() string {
 }
 
 func (b shownBatch) String() string {
+	canaries := ""
+	if b.Canaries > 0 {
+		canaries = fmt.Sprintf("%d, which makes a print run of %d", b.Canaries, b.PrintRun)
+	}
 	text := facts(
-		"batch", b.ID, "name", b.Name, "state", b.State, "cards", strconv.Itoa(b.Count), "valid from", b.ValidFrom, "valid to", b.ValidTo,
-		"created", b.Created.String(), "approved", b.Approved.String(), "activated", b.Activated.String(), "frozen", b.Frozen.String(),
+		"batch", b.ID, "name", b.Name, "state", b.State, "cards", strconv.Itoa(b.Count), "canaries", canaries, "valid from", b.ValidFrom, "valid to", b.ValidTo,
+		"created", b.Created.String(), "printed", b.Printed.String(), "received", b.Received.String(), "approved", b.Approved.String(), "activated", b.Activated.String(), "frozen", b.Frozen.String(),
 		"friends", b.Friends.String(), "rules", b.RulesText,
 	)
 	table := grid{titles: []string{"ARM", "FORM", "WEIGHT", "PRIZE", "VALUE", "QUANTITY", "WORTH"}}
@@ -205,14 +235,14 @@ func (c CardsCreateCommand) create(ctx context.Context, huitou *api, body jsonte
 }
 
 func (c CardsCreateCommand) fromFile() (document, []byte, error) {
-	if c.Name != "" || c.Count != 0 || len(c.Prize) > 0 || !c.ValidFrom.IsZero() || !c.ValidTo.IsZero() || c.RulesText != "" {
+	if c.Name != "" || c.Count != 0 || c.Canaries != 0 || len(c.Prize) > 0 || !c.ValidFrom.IsZero() || !c.ValidTo.IsZero() || c.RulesText != "" {
 		return document{}, nil, &UsageError{"give a file, or the flags of a batch, not both"}
 	}
 	source, err := readDocument(c.File)
 	if err != nil {
 		return source, nil, err
 	}
-	body, err := source.without("", "id", "state", "created", "approved", "activated", "frozen", "friends")
+	body, err := source.without("", "id", "state", "print_run", "created", "printed", "received", "approved", "activated", "frozen", "friends")
 	return source, body, err
 }
 
@@ -229,7 +259,7 @@ func (c CardsCreateCommand) fromFlags() ([]byte, error) {
 		arm.Prizes = append(arm.Prizes, prize)
 	}
 	return json.Marshal(batchDocument{
-		Name: c.Name, Count: c.Count, Arms: []armDocument{arm}, RulesText: c.RulesText,
+		Name: c.Name, Count: c.Count, Canaries: c.Canaries, Arms: []armDocument{arm}, RulesText: c.RulesText,
 		ValidFrom: c.ValidFrom.Format(time.RFC3339), ValidTo: c.ValidTo.Format(time.RFC3339),
 	})
 }
@@ -328,7 +358,7 @@ type CardsActivateCommand struct {
 
 // Help is the long help.
 func (CardsActivateCommand) Help() string {
-	return `The first operator approves, a second, different one activates; until then no card can be redeemed.
+	return `The first operator approves, a second, different one activates; until then no card can be redeemed. A batch that went to a printing house has to be received first.
 
 Examples:
 

@@ -50,11 +50,7 @@ func (c CardsExportCommand) Run(ctx context.Context, console Console) error {
 	if err != nil {
 		return err
 	}
-	answer, err := huitou.do(ctx, get(c.path()...))
-	if err != nil {
-		return err
-	}
-	batch, err := decode[shownBatch](answer)
+	_, count, err := c.page(ctx, huitou, 0, 1, func([]string) error { return nil })
 	if err != nil {
 		return err
 	}
@@ -63,23 +59,27 @@ func (c CardsExportCommand) Run(ctx context.Context, console Console) error {
 		return err
 	}
 	defer func() { _ = part.file.Close() }()
-	if err := c.resume(ctx, huitou, part, batch.Count); err != nil {
+	if err := c.resume(ctx, huitou, part, count); err != nil {
 		return err
 	}
-	bar := console.progress(int64(batch.Count), "exporting cards")
+	bar := console.progress(int64(count), "exporting cards")
 	_ = bar.Set(part.cards)
-	err = c.fetch(ctx, huitou, part, batch.Count, bar)
+	err = c.fetch(ctx, huitou, part, count, bar)
 	_ = bar.Finish()
 	if err != nil {
-		return &incompleteError{fmt.Sprintf("%s\n%d of %d cards are in %s; run the same command again to go on from there.", err, part.cards, batch.Count, printable(part.name))}
+		return &incompleteError{fmt.Sprintf("%s\n%d of %d cards are in %s; run the same command again to go on from there.", err, part.cards, count, printable(part.name))}
 	}
 	if err := part.rename(c.Out); err != nil {
 		return err
 	}
-	if c.JSON {
-		return console.value(map[string]any{"batch": batch.ID, "cards": part.cards, "file": c.Out})
+	manifest, err := readManifest(c.Out)
+	if err != nil {
+		return err
 	}
-	return console.text(fmt.Sprintf("%d cards of %s are in %s\n", part.cards, printable(batch.ID), printable(c.Out)))
+	if c.JSON {
+		return console.value(map[string]any{"batch": c.ID, "cards": part.cards, "file": c.Out, "sha256": manifest.SHA256})
+	}
+	return console.text(fmt.Sprintf("%d cards of %s are in %s\nSHA-256 %s\n", part.cards, printable(c.ID), printable(c.Out), manifest.SHA256))
 }
 
 // checkOut refuses what the file cannot replace in the end.
@@ -143,7 +143,7 @@ func (c CardsExportCommand) resume(ctx context.Context, huitou *api, part *partF
 	}
 	if err == nil && part.cards > 0 {
 		var row []string
-		_, err = c.page(ctx, huitou, part.cards-1, 1, func(r []string) error { row = r; return nil })
+		_, _, err = c.page(ctx, huitou, part.cards-1, 1, func(r []string) error { row = r; return nil })
 		if err != nil {
 			return err
 		}
@@ -237,7 +237,7 @@ func (c CardsExportCommand) fetch(ctx context.Context, huitou *api, part *partFi
 	var failed error
 	for part.cards < count && failed == nil {
 		var got int
-		got, failed = c.page(ctx, huitou, part.cards, min(exportPage, count-part.cards), func(row []string) error {
+		got, _, failed = c.page(ctx, huitou, part.cards, min(exportPage, count-part.cards), func(row []string) error {
 			if err := write(row); err != nil {
 				return err
 			}
@@ -258,35 +258,39 @@ func (c CardsExportCommand) fetch(ctx context.Context, huitou *api, part *partFi
 	return failed
 }
 
-// page visits the rows of one answer as they arrive.
-func (b Batch) page(ctx context.Context, huitou *api, from, limit int, visit func([]string) error) (rows int, err error) {
+// page visits the rows of one answer as they arrive, and tells how many the
+// whole print run has.
+func (b Batch) page(ctx context.Context, huitou *api, from, limit int, visit func([]string) error) (rows, total int, err error) {
 	request := get(b.path("cards.csv")...)
 	request.query = url.Values{"from": {strconv.Itoa(from)}, "limit": {strconv.Itoa(limit)}}
 	response, err := huitou.ask(ctx, request)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer func() { _ = response.Body.Close() }()
+	if total, err = strconv.Atoi(response.Header.Get("X-Total-Count")); err != nil || total < 1 {
+		return 0, 0, errNotHuitou
+	}
 	reader := csv.NewReader(io.LimitReader(response.Body, int64(limit+1)*longestRow))
 	for header := true; ; header = false {
 		row, err := reader.Read()
 		_, malformed := errors.AsType[*csv.ParseError](err)
 		switch {
 		case errors.Is(err, io.EOF):
-			return rows, nil
+			return rows, total, nil
 		case malformed:
-			return rows, errNotHuitou
+			return rows, total, errNotHuitou
 		case err != nil:
-			return rows, huitou.lost(ctx, request, err)
+			return rows, total, huitou.lost(ctx, request, err)
 		case header && strings.Join(row, ",") != strings.Join(exportHeader, ","):
-			return rows, errNotHuitou
+			return rows, total, errNotHuitou
 		case header:
 			continue
 		case rows == limit || checkCard(row, from+rows) != nil:
-			return rows, errNotHuitou
+			return rows, total, errNotHuitou
 		}
 		if err := visit(row); err != nil {
-			return rows, err
+			return rows, total, err
 		}
 		rows++
 	}

@@ -74,7 +74,7 @@ func (c CardsQRCommand) find(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	var row []string
-	_, err = Batch{c.Card}.page(ctx, huitou, c.Number-1, 1, func(r []string) error { row = r; return nil })
+	_, _, err = Batch{c.Card}.page(ctx, huitou, c.Number-1, 1, func(r []string) error { row = r; return nil })
 	if err == nil && row == nil {
 		err = &UsageError{"the batch has fewer cards than that"}
 	}

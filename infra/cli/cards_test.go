@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -115,8 +116,8 @@ func TestBatchesThatCannotBeCreated(t *testing.T) {
 			}
 		})
 	}
-	if len(b.seen) != 0 {
-		t.Errorf("%d requests were made", len(b.seen))
+	if b.asked() != 0 {
+		t.Errorf("%d requests were made", b.asked())
 	}
 }
 
@@ -126,18 +127,20 @@ func TestExport(t *testing.T) {
 	b := openBrand(t)
 	id := b.batch("x", many)
 	out := filepath.Join(t.TempDir(), "cards.csv")
-	if got := b.done("cards", "export", id, "--out", out); got != fmt.Sprintf("%d cards of %s are in %s\n", many, id, out) {
+	got := b.done("cards", "export", id, "--out", out)
+	whole := content(t, out)
+	hash := fmt.Sprintf("%x", sha256.Sum256([]byte(whole)))
+	if got != fmt.Sprintf("%d cards of %s are in %s\nSHA-256 %s\n", many, id, out, hash) {
 		t.Error(got)
 	}
-	whole := content(t, out)
 	if strings.Count(whole, "\n") != many+1 || !strings.HasPrefix(whole, "card,url,code\n1,HTTPS://BRAND.EXAMPLE/C/") || !strings.Contains(whole, "\n45000,HTTPS://") {
 		t.Errorf("the file is not whole: %.200s", whole)
 	}
 	if about, err := os.Stat(out); err != nil || about.Mode().Perm() != 0o600 {
 		t.Errorf("others may read the codes: %v, %v", about.Mode(), err)
 	}
-	if n := b.calls("GET", "/v1/card-batches/"+id+"/cards.csv"); n != 3 {
-		t.Errorf("%d pages, want 3", n)
+	if n := b.calls("GET", "/v1/card-batches/"+id+"/cards.csv"); n != 4 {
+		t.Errorf("%d calls, want one for the number of cards and 3 pages", n)
 	}
 	if _, err := os.Stat(out + ".part"); !os.IsNotExist(err) {
 		t.Errorf("the part is still there: %v", err)
@@ -145,7 +148,7 @@ func TestExport(t *testing.T) {
 	if got := b.refused(2, "cards", "export", id, "--out", out); !strings.Contains(got, "--force replaces it") {
 		t.Error(got)
 	}
-	if got := b.done("cards", "export", id, "--out", out, "--force", "--json"); field(t, got, "cards") != "45000" || content(t, out) != whole {
+	if got := b.done("cards", "export", id, "--out", out, "--force", "--json"); field(t, got, "cards") != "45000" || field(t, got, "sha256") != hash || content(t, out) != whole {
 		t.Error(got)
 	}
 }
@@ -189,12 +192,12 @@ func TestExportGoesOnAfterAnInterrupt(t *testing.T) {
 	id := b.batch("x", many)
 	out := filepath.Join(t.TempDir(), "cards.csv")
 	ctx, interrupt := context.WithCancel(t.Context())
-	b.before = func(_ http.ResponseWriter, r *http.Request) bool {
+	b.first(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Query().Get("from") == "20000" {
 			interrupt()
 		}
 		return false
-	}
+	})
 	code, _, errText := run(t, ctx, "cards", "export", id, "--out", out)
 	if code != 1 || !strings.Contains(errText, "interrupted\n20000 of 45000 cards are in ") || !strings.Contains(errText, "run the same command again") {
 		t.Errorf("exit code %d, %s", code, errText)
@@ -202,11 +205,12 @@ func TestExportGoesOnAfterAnInterrupt(t *testing.T) {
 	if _, err := os.Stat(out); !os.IsNotExist(err) {
 		t.Errorf("a part got the name of the whole: %v", err)
 	}
-	b.before = nil
+	b.first(nil)
 	before := b.calls("GET", "/v1/card-batches/"+id+"/cards.csv")
 	b.done("cards", "export", id, "--out", out)
-	// One call makes sure that the part is of this batch, two fetch the rest.
-	if n := b.calls("GET", "/v1/card-batches/"+id+"/cards.csv") - before; n != 3 {
+	// One call asks how many there are, one makes sure that the part is of this
+	// batch, two fetch the rest.
+	if n := b.calls("GET", "/v1/card-batches/"+id+"/cards.csv") - before; n != 4 {
 		t.Errorf("%d calls", n)
 	}
 	if strings.Count(content(t, out), "\n") != many+1 {
@@ -270,13 +274,16 @@ func TestExportTakesCardsOnly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := openBrand(t)
 			id := b.batch("x", 1)
-			b.before = func(w http.ResponseWriter, r *http.Request) bool {
-				if !strings.HasSuffix(r.URL.Path, ".csv") {
+			counted := false
+			b.first(func(w http.ResponseWriter, r *http.Request) bool {
+				if !counted || !strings.HasSuffix(r.URL.Path, ".csv") {
+					counted = true
 					return false
 				}
+				w.Header().Set("X-Total-Count", "1")
 				_, _ = io.WriteString(w, answer)
 				return true
-			}
+			})
 			out := filepath.Join(t.TempDir(), "cards.csv")
 			code, _, errText := run(t, t.Context(), "cards", "export", id, "--out", out)
 			if code != 1 || !strings.Contains(errText, "the answer is not one that huitou gives") {
@@ -303,7 +310,7 @@ func TestFilesThatCannotBeWritten(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(folder, "d.part"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	before := len(b.seen)
+	before := b.asked()
 	for name, test := range map[string]struct{ path, want string }{
 		"a directory":      {folder, "is a directory"},
 		"a device":         {"/dev/null", "is not a plain file"},
@@ -318,7 +325,7 @@ func TestFilesThatCannotBeWritten(t *testing.T) {
 			}
 		})
 	}
-	if len(b.seen) != before {
+	if b.asked() != before {
 		t.Error("requests were made")
 	}
 	for name, test := range map[string]struct{ path, want string }{

@@ -303,7 +303,7 @@ func TestOperatorsAndQueues(t *testing.T) {
 	if got := b.done("openapi"); !strings.Contains(got, `"openapi": "3.1`) {
 		t.Errorf("%.100s", got)
 	}
-	if request := b.seen[len(b.seen)-1]; request.Header.Get("Authorization") != "" {
+	if request := b.seen[b.asked()-1]; request.Header.Get("Authorization") != "" {
 		t.Error("a call that needs no token had one")
 	}
 }
@@ -368,7 +368,7 @@ func TestTextOfOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.before = func(w http.ResponseWriter, r *http.Request) bool {
+	b.first(func(w http.ResponseWriter, r *http.Request) bool {
 		switch r.URL.Path {
 		case "/v1/audiences":
 			_, _ = fmt.Fprintf(w, `{"items":[%s]}`, raw)
@@ -385,7 +385,7 @@ func TestTextOfOthers(t *testing.T) {
 			return false
 		}
 		return true
-	}
+	})
 	for _, arguments := range [][]string{{"audiences", "list"}, {"audiences", "list", "--json"}, {"templates", "show", "x"}, {"templates", "show", "x", "--json"}, {"campaigns", "show", "x"}} {
 		code, out, errText := run(t, t.Context(), arguments...)
 		if strings.ContainsAny(out+errText, "\x1b\u009b\u202e\a\r") || code != 0 && strings.Count(errText, "\n") != 1 || out+errText == "" {
@@ -474,13 +474,13 @@ func TestOrdersSend(t *testing.T) {
 	b := openBrand(t)
 	paid := `{"type":"order.paid","channel":"tmall","shop":"flagship","order_id":"T1","occurred_at":"2026-11-01T10:00:00+08:00","currency":"CNY","lines":[{"line_id":"1","quantity":1,"paid":100}]}`
 	good := b.file("good.json", paid)
-	if got := b.done("orders", "send", "--dry-run", good, good, "--json"); got != "{\n  \"events\": 2,\n  \"sent\": 0,\n  \"refused\": [],\n  \"dry_run\": true\n}\n" || len(b.seen) != 0 {
+	if got := b.done("orders", "send", "--dry-run", good, good, "--json"); got != "{\n  \"events\": 2,\n  \"sent\": 0,\n  \"refused\": [],\n  \"dry_run\": true\n}\n" || b.asked() != 0 {
 		t.Error(got)
 	}
 	if got := b.done("orders", "send", good); got != "events   1\nsent     1\n" {
 		t.Error(got)
 	}
-	sent := len(b.seen)
+	sent := b.asked()
 	for name, test := range map[string]struct{ content, want string }{
 		"a field":  {paid + "\n " + strings.Replace(paid, `"paid":100`, `"paid":-1`, 1), ":2:171: /lines/0/paid is wrong: out_of_range"},
 		"unknown":  {strings.Replace(paid, `"shop"`, `"store"`, 1), ":1:"},
@@ -498,21 +498,21 @@ func TestOrdersSend(t *testing.T) {
 		})
 	}
 	b.t = t
-	if len(b.seen) != sent {
+	if b.asked() != sent {
 		t.Error("events were sent although a file is wrong")
 	}
-	b.before = func(w http.ResponseWriter, _ *http.Request) bool {
+	b.first(func(w http.ResponseWriter, _ *http.Request) bool {
 		w.WriteHeader(http.StatusBadRequest)
 		return true
-	}
+	})
 	code, out, errText := run(t, t.Context(), "orders", "send", good)
 	if code != 1 || out != "refused  "+good+":1:1: huitou refused the event: 400\nevents   1\nsent     0\n" || !strings.Contains(errText, "1 refused") {
 		t.Errorf("exit code %d, %s, %s", code, out, errText)
 	}
-	b.before = func(w http.ResponseWriter, _ *http.Request) bool {
+	b.first(func(w http.ResponseWriter, _ *http.Request) bool {
 		w.WriteHeader(http.StatusUnauthorized)
 		return true
-	}
+	})
 	code, _, errText = run(t, t.Context(), "orders", "send", good)
 	if code != 1 || !strings.Contains(errText, "stopped: the signature was refused") || strings.Contains(errText, secret) {
 		t.Errorf("exit code %d, %s", code, errText)

@@ -99,8 +99,8 @@ func TestIdentitiesThatCannotBeRead(t *testing.T) {
 			t.Errorf("%q: %s", text, got)
 		}
 	}
-	if len(b.seen) != 0 {
-		t.Errorf("%d requests were made", len(b.seen))
+	if b.asked() != 0 {
+		t.Errorf("%d requests were made", b.asked())
 	}
 	if got := b.refused(1, "members", "enrol", "--identity", "fax:tmall:1"); !strings.Contains(got, "/identities/0/kind") {
 		t.Error(got)
@@ -120,13 +120,13 @@ func TestIDsThatAreStrange(t *testing.T) {
 			t.Errorf("the id changed the address to %s", r.URL)
 		}
 	}
-	before := len(b.seen)
+	before := b.asked()
 	for _, id := range []string{"", ".", ".."} {
 		if got := b.refused(2, "members", "show", id); !strings.Contains(got, "is not an id") {
 			t.Error(got)
 		}
 	}
-	if len(b.seen) != before {
+	if b.asked() != before {
 		t.Error("a request was made")
 	}
 }

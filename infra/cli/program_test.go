@@ -184,7 +184,7 @@ func TestProgramSimulateGoesOn(t *testing.T) {
 		`{"totals":{"orders":3},"done":{"shards":64,"of":64}}`,
 	}
 	var cursors []string
-	b.before = func(w http.ResponseWriter, r *http.Request) bool {
+	b.first(func(w http.ResponseWriter, r *http.Request) bool {
 		var body struct {
 			Cursor   string
 			From, To time.Time
@@ -195,7 +195,7 @@ func TestProgramSimulateGoesOn(t *testing.T) {
 		cursors = append(cursors, body.Cursor)
 		_, _ = w.Write([]byte(answers[min(len(cursors), len(answers))-1]))
 		return true
-	}
+	})
 	got := b.done("program", "simulate", file, "--month", "2026-10", "--json")
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, []byte(got)); err != nil || compact.String() != answers[2] || strings.Join(cursors, ",") != ",a,b" {

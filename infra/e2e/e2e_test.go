@@ -266,6 +266,11 @@ func (b *tab) shoot(t *testing.T, name string) {
 		t.Logf("no picture of %s: %v", name, err)
 		return
 	}
+	b.keep(t, name, picture)
+}
+
+func (b *tab) keep(t *testing.T, name string, picture []byte) {
+	t.Helper()
 	path := filepath.Join(b.shots, name+".png")
 	if err := os.WriteFile(path, picture, 0o600); err != nil {
 		t.Error(err)

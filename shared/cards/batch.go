@@ -2,8 +2,8 @@ package cards
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -166,30 +166,14 @@ type Arm struct {
 	Prizes []Prize `json:"prizes"`
 }
 
-// State is where a batch is in its life.
-type State string
-
-// The states. Expiry is no state: the clock decides it.
-const (
-	StateCreated State = "created" // 已生成: codes can be exported
-	StatePrinted State = "printed" // 已印刷
-	StateActive  State = "active"  // 已激活: redeemable within the window
-	StateFrozen  State = "frozen"  // 已冻结, for good
-)
-
-// Signature is who did one step of a batch's life, and when.
-type Signature struct {
-	Operator string    `json:"operator"`
-	At       time.Time `json:"at"`
-}
-
 // Batch is one print run (批次). The document says all about its cards: with
 // the root key, every card's arm and prize follow from it.
 type Batch struct {
 	KeyID     string    `json:"key_id"` // the root key, one letter of Alphabet
 	Number    int       `json:"number"` // 0 to MaxBatches-1, once per root key
 	Name      string    `json:"name"`
-	Count     int       `json:"count"` // cards, 1 to MaxCount
+	Count     int       `json:"count"`              // cards, 1 to MaxCount
+	Canaries  int       `json:"canaries,omitempty"` // codes beyond Count that no customer is given, see Draws.Canary
 	Arms      []Arm     `json:"arms"`
 	ValidFrom time.Time `json:"valid_from"` // first instant of the window
 	ValidTo   time.Time `json:"valid_to"`   // first instant after it
@@ -199,12 +183,19 @@ type Batch struct {
 	// reckon with it.
 	CardCost loyalty.Fen `json:"card_cost,omitempty"`
 
+	// What happened to it. Each step is signed.
 	State     State      `json:"state"`
 	Created   *Signature `json:"created,omitempty"`
+	Printed   *Delivery  `json:"printed,omitempty"`   // the file that went to the printing house
+	Received  *Delivery  `json:"received,omitempty"`  // the cards that came back, and the file they were made of
 	Approved  *Signature `json:"approved,omitempty"`  // the first of the two who activate
 	Activated *Signature `json:"activated,omitempty"` // the second
 	Frozen    *Signature `json:"frozen,omitempty"`
 }
+
+// PrintRun is how many codes the printing house is given (印量): the cards and
+// the canaries among them.
+func (b Batch) PrintRun() int { return b.Count + b.Canaries }
 
 // ID is the batch's id, see BatchID; "" while the batch has no key.
 func (b Batch) ID() string {
@@ -214,7 +205,7 @@ func (b Batch) ID() string {
 	return BatchID(b.KeyID[0], b.Number)
 }
 
-// Code is the code of the batch's nth card, from 0.
+// Code is the code of the print run's nth card, from 0.
 func (b Batch) Code(card int) Code { return Code{KeyID: b.KeyID[0], Batch: b.Number, Card: card} }
 
 // Limits of a batch's document.
@@ -224,11 +215,12 @@ const (
 	maxWeight    = 10_000
 	maxNameRunes = 60
 	maxTextRunes = 4_000
+	maxCanaries  = 1_000
 )
 
 // Validate refuses (KindInvalid, one Field for each fault) a batch that an
-// operator may not create: Name, Count, Arms, the window and RulesText are
-// judged, not the life cycle.
+// operator may not create: Name, Count, Canaries, Arms, the window and RulesText
+// are judged, not the life cycle.
 func (b Batch) Validate() error {
 	var faults []loyalty.Field
 	refuse := func(code, pointer string, parts ...any) {
@@ -239,6 +231,9 @@ func (b Batch) Validate() error {
 	}
 	if b.Count < 1 || b.Count > MaxCount {
 		refuse("out_of_range", "/count")
+	}
+	if b.Canaries < 0 || b.Canaries > maxCanaries || b.Canaries > 0 && b.PrintRun() > MaxCount {
+		refuse("out_of_range", "/canaries")
 	}
 	if utf8.RuneCountInString(b.RulesText) > maxTextRunes {
 		refuse("too_long", "/rules_text")
@@ -387,22 +382,41 @@ type Draws struct {
 // Draws prepares the draw of a valid batch; ErrNotFound when its root key is
 // not in the ring.
 //
-// The cards are shuffled by a keyed permutation of [0, count). The shuffled
-// places are dealt to the arms in order, and within an arm to its prizes in
-// order; places beyond the prizes give PrizeNone. Each prize is therefore given
-// exactly Quantity times, nobody without the key can tell which card has it,
-// and whoever has key and document can repeat every draw.
+// The print run is shuffled by a keyed permutation of [0, count + canaries). The
+// first count shuffled places are dealt to the arms in order, and within an arm
+// to its prizes in order; places beyond the prizes give PrizeNone, and those
+// beyond the count are canaries. Each prize is therefore given exactly Quantity
+// times, nobody without the key can tell which card has it, and whoever has key
+// and document can repeat every draw.
 func (k *Keyring) Draws(batch Batch) (*Draws, error) {
 	for root, id := range k.ids {
 		if batch.KeyID == string(id) {
 			key := derive(k.prks[root], purposeDraw, batch.Number, 16)
-			return &Draws{batch: batch, shuffle: newPermutation(key, uint64(batch.Count))}, nil // #nosec G115 -- valid: 1 to 2^20
+			return &Draws{batch: batch, shuffle: newPermutation(key, uint64(batch.PrintRun()))}, nil // #nosec G115 -- valid: 1 to 2^20
 		}
 	}
 	return nil, ErrNotFound
 }
 
-// Arm is the position of the card's arm. The card is 0 to Count-1.
+// Canary tells whether the card is one that stands in the printing house's file
+// and is printed like the others, but is taken out before the packs are made
+// (金丝雀码, 暗桩): no customer ever holds it, so whoever tries it has read the
+// file or the shelf. It can never be redeemed.
+func (d *Draws) Canary(card int) bool { return d.rank(card) >= d.batch.Count }
+
+// Canaries are the cards that are to be taken out before packing, ascending,
+// counted from 0.
+func (d *Draws) Canaries() []int {
+	found := make([]int, 0, d.batch.Canaries)
+	for rank := d.batch.Count; rank < d.batch.PrintRun(); rank++ {
+		found = append(found, int(d.shuffle.backward(uint64(rank)))) // #nosec G115 -- below 2^20
+	}
+	slices.Sort(found)
+	return found
+}
+
+// Arm is the position of the card's arm. The card is 0 to PrintRun-1; a canary
+// is in the first arm and gives nothing.
 func (d *Draws) Arm(card int) int {
 	arm, _ := d.place(card)
 	return arm
@@ -420,74 +434,19 @@ func (d *Draws) Award(card int) Award {
 	return Award{Kind: PrizeNone}
 }
 
+// rank is where the card lands in the shuffle.
+func (d *Draws) rank(card int) int {
+	return int(d.shuffle.forward(uint64(card))) // #nosec G115 -- below 2^20
+}
+
 // place is the card's arm and its shuffled place within it.
 func (d *Draws) place(card int) (arm, place int) {
-	rank := int(d.shuffle.forward(uint64(card))) // #nosec G115 -- below 2^20
+	rank := d.rank(card)
+	if rank >= d.batch.Count {
+		return 0, MaxCount
+	}
 	for rank >= d.batch.armEnd(arm) {
 		arm++
 	}
 	return arm, rank - d.batch.armEnd(arm-1)
-}
-
-// Opened refuses with ErrNotFound a card that nobody can have redeemed yet: it
-// is none of the batch's, the batch was never active, or its window has not
-// begun. A batch that was frozen or has expired since is still one that opened.
-func (b Batch) Opened(card int, now time.Time) error {
-	wasActive := b.State == StateActive || b.Activated != nil
-	if !wasActive || now.Before(b.ValidFrom) || card < 0 || card >= b.Count {
-		return ErrNotFound
-	}
-	return nil
-}
-
-// Redeemable refuses with ErrNotFound unless the batch is active, now is in its
-// window and the card is one of its own.
-func (b Batch) Redeemable(card int, now time.Time) error {
-	if b.State != StateActive || !now.Before(b.ValidTo) {
-		return ErrNotFound
-	}
-	return b.Opened(card, now)
-}
-
-// Activate takes one operator's consent to open the batch. Two different ones
-// are needed: the first leaves the state as it is, the second makes it active.
-// The same operator again, or anybody on an active batch, changes nothing. A
-// frozen or expired batch is refused with KindConflict.
-func (b Batch) Activate(operator string, now time.Time) (Batch, error) {
-	switch {
-	case operator == "":
-		return b, errors.New("cards: activation without an operator")
-	case b.State == StateFrozen:
-		return b, loyalty.Refuse(loyalty.KindConflict, "batch_frozen", "This batch is frozen. A frozen batch stays frozen; print a new one.")
-	case !now.Before(b.ValidTo):
-		return b, loyalty.Refuse(loyalty.KindConflict, "batch_expired", "The window of this batch is over.")
-	case b.State == StateActive, b.Approved != nil && b.Approved.Operator == operator:
-		return b, nil
-	case b.Approved == nil:
-		b.Approved = &Signature{Operator: operator, At: now}
-	default:
-		b.Activated = &Signature{Operator: operator, At: now}
-		b.State = StateActive
-	}
-	return b, nil
-}
-
-// Print records that the codes went to the printing house; it is refused with
-// KindConflict in any state but created and printed.
-func (b Batch) Print() (Batch, error) {
-	if b.State != StateCreated && b.State != StatePrinted {
-		return b, loyalty.Refuse(loyalty.KindConflict, "batch_not_new", "Only a batch that is not active yet can be printed.")
-	}
-	b.State = StatePrinted
-	return b, nil
-}
-
-// Freeze closes the batch for good, in any state: what is not redeemed by then
-// cannot be redeemed. A second freeze changes nothing.
-func (b Batch) Freeze(operator string, now time.Time) Batch {
-	if b.State != StateFrozen {
-		b.State = StateFrozen
-		b.Frozen = &Signature{Operator: operator, At: now}
-	}
-	return b
 }

@@ -193,6 +193,67 @@ func TestDrawsGiveEveryPrizeExactlyAsOftenAsDeclared(t *testing.T) {
 	})
 }
 
+// Canaries are spread over the print run and take nothing from the prizes, and
+// a batch without them draws as it did before there were any.
+func TestCanariesStandAmongTheCardsAndWinNothing(t *testing.T) {
+	keys := ring(t, root('1', 7))
+	b := batch()
+	plain, err := keys.Draws(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(plain.Canaries()) != 0 || plain.Canary(0) || plain.Canary(b.Count-1) {
+		t.Error("a batch without canaries has one")
+	}
+	b.Canaries = 40
+	if err := b.Validate(); err != nil || b.PrintRun() != 1040 {
+		t.Fatalf("%v, a print run of %d", err, b.PrintRun())
+	}
+	draws, err := keys.Draws(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared, given := map[cards.Award]int{}, map[cards.Award]int{}
+	for i, arm := range b.Arms {
+		left := b.ArmSize(i)
+		for _, prize := range arm.Prizes {
+			declared[prize.Award] += prize.Quantity
+			left -= prize.Quantity
+		}
+		if left > 0 {
+			declared[cards.Award{Kind: cards.PrizeNone}] += left
+		}
+	}
+	var found []int
+	for card := range b.PrintRun() {
+		if !draws.Canary(card) {
+			given[draws.Award(card)]++
+			continue
+		}
+		found = append(found, card)
+		if award := draws.Award(card); award.Kind != cards.PrizeNone || draws.Arm(card) != 0 {
+			t.Errorf("canary %d gives %v", card, award)
+		}
+	}
+	if diff := cmp.Diff(declared, given); diff != "" {
+		t.Errorf("the honest cards: %s", diff)
+	}
+	if diff := cmp.Diff(found, draws.Canaries()); diff != "" || len(found) != 40 {
+		t.Errorf("%d canaries: %s", len(found), diff)
+	}
+	if found[0] > 250 || found[39] < 790 {
+		t.Errorf("the canaries stand together: %v", found)
+	}
+	for canaries, count := range map[int]int{-1: 10, 1001: 10, 1: cards.MaxCount} {
+		b := batch()
+		b.Count, b.Canaries = count, canaries
+		b.Arms = b.Arms[:1]
+		if err := b.Validate(); loyalty.KindOf(err) != loyalty.KindInvalid || !strings.Contains(fmt.Sprint(err.(*loyalty.Error).Fields), "/canaries") {
+			t.Errorf("%d canaries in %d: %v", canaries, count, err)
+		}
+	}
+}
+
 // χ² of prize against the order of serials: 20 equal runs of cards, two
 // outcomes. The 99.99 % point of χ² with 19 degrees is 51.7.
 func TestPrizesDoNotFollowTheSerials(t *testing.T) {
@@ -269,16 +330,18 @@ func TestNoStepOfItsLifeChangesABatchsCards(t *testing.T) {
 		for range rapid.IntRange(1, 8).Draw(t, "steps") {
 			who := rapid.SampledFrom([]string{"li", "wang", "zhao"}).Draw(t, "who")
 			at := from.Add(time.Duration(rapid.IntRange(-100, 3000).Draw(t, "hours")) * time.Hour)
-			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			switch rapid.IntRange(0, 4).Draw(t, "step") {
 			case 0, 1:
 				b, _ = b.Activate(who, at)
 			case 2:
-				b, _ = b.Print()
+				b, _ = b.Print(who, manifest, at)
 			case 3:
+				b, _ = b.Receive(who, manifest, at)
+			case 4:
 				b = b.Freeze(who, at)
 			}
 		}
-		b.State, b.Approved, b.Activated, b.Frozen = made.State, nil, nil, nil
+		b.State, b.Printed, b.Received, b.Approved, b.Activated, b.Frozen = made.State, nil, nil, nil, nil, nil
 		if diff := cmp.Diff(made, b); diff != "" {
 			t.Fatal(diff)
 		}
@@ -330,120 +393,5 @@ func TestDrawsNeedTheBatchKey(t *testing.T) {
 	b.KeyID = "2"
 	if _, err := ring(t, root('1', 7)).Draws(b); !errors.Is(err, cards.ErrNotFound) {
 		t.Errorf("an unknown root key: %v", err)
-	}
-}
-
-func TestActivationTakesTwo(t *testing.T) {
-	created := batch()
-	at := from.Add(-time.Hour)
-	first, err := created.Activate("li", at)
-	if err != nil || first.State != cards.StateCreated || first.Approved == nil || first.Approved.Operator != "li" {
-		t.Fatalf("the first: %+v, %v", first, err)
-	}
-	same, err := first.Activate("li", at.Add(time.Minute))
-	if diff := cmp.Diff(first, same); err != nil || diff != "" {
-		t.Fatalf("the first again: %v %s", err, diff)
-	}
-	second, err := same.Activate("wang", at.Add(time.Hour))
-	if err != nil || second.State != cards.StateActive || second.Activated.Operator != "wang" || second.Approved.Operator != "li" {
-		t.Fatalf("the second: %+v, %v", second, err)
-	}
-	again, err := second.Activate("zhao", at.Add(2*time.Hour))
-	if diff := cmp.Diff(second, again); err != nil || diff != "" {
-		t.Errorf("a third: %v %s", err, diff)
-	}
-	if created.Approved != nil {
-		t.Error("Activate changed its receiver")
-	}
-	for name, c := range map[string]struct {
-		batch cards.Batch
-		at    time.Time
-		code  string
-	}{
-		"frozen":  {first.Freeze("zhao", at), at, "batch_frozen"},
-		"expired": {first, to, "batch_expired"},
-	} {
-		got, err := c.batch.Activate("wang", c.at)
-		refusal, ok := errors.AsType[*loyalty.Error](err)
-		if !ok || refusal.Kind != loyalty.KindConflict || refusal.Code != c.code {
-			t.Errorf("%s: %v", name, err)
-		}
-		if diff := cmp.Diff(c.batch, got); diff != "" {
-			t.Errorf("%s: changed: %s", name, diff)
-		}
-	}
-	if _, err := created.Activate("", at); err == nil {
-		t.Error("nobody activated it")
-	}
-	if printed, err := first.Print(); err != nil || printed.State != cards.StatePrinted {
-		t.Errorf("Print: %v, %v", printed.State, err)
-	}
-	if _, err := second.Print(); loyalty.KindOf(err) != loyalty.KindConflict {
-		t.Errorf("an active batch was printed: %v", err)
-	}
-}
-
-func TestABatchThatOpenedStaysOneWhenItIsOver(t *testing.T) {
-	first, err := batch().Activate("li", from.Add(-time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	active, err := first.Activate("wang", from.Add(-time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		name  string
-		batch cards.Batch
-		card  int
-		at    time.Time
-		want  error
-	}{
-		{"first instant", active, 0, from, nil},
-		{"last card", active, 999, from, nil},
-		{"at the end", active, 0, to, nil},
-		{"frozen", active.Freeze("li", from), 0, from, nil},
-		{"frozen and over", active.Freeze("li", from), 0, to, nil},
-		{"one second early", active, 0, from.Add(-time.Second), cards.ErrNotFound},
-		{"frozen before the first instant", active.Freeze("li", from), 0, from.Add(-time.Second), cards.ErrNotFound},
-		{"a canary beyond the batch", active, 1000, from, cards.ErrNotFound},
-		{"negative", active, -1, from, cards.ErrNotFound},
-		{"created", batch(), 0, from, cards.ErrNotFound},
-		{"one consent of two", first, 0, from, cards.ErrNotFound},
-		{"frozen before it was active", first.Freeze("li", from), 0, from, cards.ErrNotFound},
-		{"over before it was active", first, 0, to, cards.ErrNotFound},
-	} {
-		if got := c.batch.Opened(c.card, c.at); !errors.Is(got, c.want) {
-			t.Errorf("%s: %v, want %v", c.name, got, c.want)
-		}
-	}
-}
-
-func TestRedeemableOnlyWhileActiveAndInTheWindow(t *testing.T) {
-	active := batch()
-	active.State = cards.StateActive
-	for _, c := range []struct {
-		name  string
-		batch cards.Batch
-		card  int
-		at    time.Time
-		want  error
-	}{
-		{"first instant", active, 0, from, nil},
-		{"last instant", active, 999, to.Add(-1), nil},
-		{"one second early", active, 0, from.Add(-time.Second), cards.ErrNotFound},
-		{"at the end", active, 0, to, cards.ErrNotFound},
-		{"a canary beyond the batch", active, 1000, from, cards.ErrNotFound},
-		{"negative", active, -1, from, cards.ErrNotFound},
-		{"created", batch(), 0, from, cards.ErrNotFound},
-		{"frozen", active.Freeze("li", from), 0, from, cards.ErrNotFound},
-	} {
-		if got := c.batch.Redeemable(c.card, c.at); !errors.Is(got, c.want) {
-			t.Errorf("%s: %v, want %v", c.name, got, c.want)
-		}
-	}
-	frozen := active.Freeze("li", from)
-	if diff := cmp.Diff(frozen, frozen.Freeze("wang", to)); diff != "" {
-		t.Errorf("a second freeze: %s", diff)
 	}
 }

@@ -111,6 +111,11 @@ func NewKeyring(roots ...RootKey) (*Keyring, error) {
 // SigningKeyID is the root key for new batches.
 func (k *Keyring) SigningKeyID() byte { return k.ids[0] }
 
+// Signs tells whether the root key of the id is in the ring.
+func (k *Keyring) Signs(keyID string) bool {
+	return len(keyID) == 1 && slices.Contains(k.ids, keyID[0])
+}
+
 // derive makes a key for one purpose, and for one batch where the purpose is
 // the batch's.
 func derive(prk []byte, purpose string, batch, length int) []byte {
@@ -159,15 +164,8 @@ func (k *Keyring) Codec() *Codec {
 // Token is the code in a QR (二维码): 34 letters with 130 bits of signature.
 // It refuses a Code that no key of the ring can sign.
 func (c *Codec) Token(code Code) (string, error) {
-	root, err := c.rootOf(code)
-	if err != nil {
+	if err := c.sign(code); err != nil {
 		return "", err
-	}
-	c.letters[0] = code.KeyID
-	c.putSerial(c.letters[1:], root, code)
-	c.tag(root, code)
-	for i, value := range c.want {
-		c.letters[1+serialChars+i] = Alphabet[value]
 	}
 	return string(c.letters[:]), nil
 }
@@ -175,22 +173,51 @@ func (c *Codec) Token(code Code) (string, error) {
 // Typed is the code as a person types it: 16 letters in four groups, of which
 // 8 are signature and the last is a check letter.
 func (c *Codec) Typed(code Code) (string, error) {
-	root, err := c.rootOf(code)
-	if err != nil {
+	if err := c.sign(code); err != nil {
 		return "", err
 	}
-	letters := c.letters[:typedChars]
-	c.putSerial(letters, root, code)
-	c.tag(root, code)
-	for i, value := range c.want[:typedTagChars] {
-		letters[serialChars+i] = Alphabet[value]
+	return c.typed(), nil
+}
+
+// Both is Token and Typed for the price of one signature.
+func (c *Codec) Both(code Code) (token, typed string, err error) {
+	if err := c.sign(code); err != nil {
+		return "", "", err
 	}
+	return string(c.letters[:]), c.typed(), nil
+}
+
+// sign leaves the token in c.letters.
+func (c *Codec) sign(code Code) error {
+	root, err := c.rootOf(code)
+	if err != nil {
+		return err
+	}
+	c.letters[0] = code.KeyID
+	c.putSerial(c.letters[1:], root, code)
+	c.tag(root, code)
+	for i, value := range c.want {
+		c.letters[1+serialChars+i] = Alphabet[value]
+	}
+	return nil
+}
+
+// typed makes the typed form of the token in c.letters: what stands between
+// the key's id and the rest of the tag, and a check letter.
+func (c *Codec) typed() string {
 	var values [typedChars]byte
-	for i, letter := range letters[:typedChars-1] {
+	for i, letter := range c.letters[1:typedChars] {
 		values[i] = letterValues[letter]
 	}
-	letters[typedChars-1] = Alphabet[checkValue(values[:typedChars-1])]
-	return fmt.Sprintf("%s-%s-%s-%s", letters[:4], letters[4:8], letters[8:12], letters[12:]), nil
+	values[typedChars-1] = checkValue(values[:typedChars-1])
+	var grouped [typedChars + 3]byte
+	for i, value := range values {
+		grouped[i+i/4] = Alphabet[value]
+	}
+	for i := 4; i < len(grouped); i += 5 {
+		grouped[i] = '-'
+	}
+	return string(grouped[:])
 }
 
 // Parse reads a code as it came from a URL or a keyboard, in either form, and

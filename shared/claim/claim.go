@@ -4,6 +4,7 @@
 package claim
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -55,6 +56,9 @@ func Message(claim store.Claim) []byte {
 
 // Read reads such a message; false for any other.
 func Read(body []byte) (store.Claim, bool) {
+	if !bytes.Contains(body, []byte(claimedType)) {
+		return store.Claim{}, false // most messages are events, and are not read twice
+	}
 	var message claimed
 	if err := json.Unmarshal(body, &message); err != nil || message.Type != claimedType {
 		return store.Claim{}, false

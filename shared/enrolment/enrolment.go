@@ -3,6 +3,7 @@
 package enrolment
 
 import (
+	"bytes"
 	"context"
 	"encoding/base32"
 	"encoding/json"
@@ -183,6 +184,9 @@ func JoinedMessage(identity loyalty.Identity) []byte {
 
 // ReadJoined reads such a message; false for any other.
 func ReadJoined(body []byte) (loyalty.Identity, bool) {
+	if !bytes.Contains(body, []byte(joinedType)) {
+		return loyalty.Identity{}, false // most messages are events, and are not read twice
+	}
 	var message joined
 	if err := json.Unmarshal(body, &message); err != nil || message.Type != joinedType {
 		return loyalty.Identity{}, false

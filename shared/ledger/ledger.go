@@ -30,8 +30,17 @@ type News struct {
 	Identities []loyalty.Identity
 	// Release are waiting marks to remove with the commit.
 	Release []loyalty.Identity
+	// Seen is what was read just before; the first attempt does not read it again.
+	Seen Seen
 	// Rest is what the schedule that settles knows of the order's owner.
 	Rest *Rest
+}
+
+// Seen is an order's whole log, read strongly, and its owner's account as it
+// stood at that time or earlier. Nil is what was not read.
+type Seen struct {
+	Log     []points.Fact
+	Account *store.Account
 }
 
 // Rest is for the schedule that settles: it looked at the owner's account as
@@ -56,7 +65,8 @@ type Rest struct {
 // refused by the owner's account, which then tells.
 func Post(ctx context.Context, s store.Store, versions []program.Program, news News, now time.Time) (bool, error) {
 	var changed bool
-	err := settle(ctx, posting{store: s, versions: versions, news: news, now: now}, func(p *posting) (err error) {
+	seen := news.Seen
+	err := settle(ctx, posting{store: s, versions: versions, news: news, now: now, log: seen.Log, account: seen.Account}, func(p *posting) (err error) {
 		changed, err = p.try(ctx)
 		return err
 	})
@@ -72,7 +82,7 @@ func settle(ctx context.Context, start posting, try func(*posting) error) error 
 		if !store.Refused(err) {
 			return err
 		}
-		start.account, start.whole, start.lost = nil, nil, true
+		start.log, start.account, start.whole, start.lost = nil, nil, nil, true
 		if p.member != "" {
 			if err := p.look(ctx); err != nil {
 				return err
@@ -89,6 +99,7 @@ type posting struct {
 	versions []program.Program
 	news     News
 	now      time.Time
+	log      []points.Fact  // nil where it was not read
 	account  *store.Account // nil at the first attempt, which needs no look at it as a rule
 	whole    *store.Account // of the member whose part the owner is; nil for none
 	lost     bool           // an attempt was refused
@@ -170,20 +181,8 @@ func (p *posting) tellMore(order *points.Order, waitFor []loyalty.Identity) ([]t
 // load reads the order and finds its owner; waitFor are the identities that
 // nobody owns when the order has no owner.
 func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loyalty.Identity, err error) {
-	hasLog, owners, err := p.store.Start(ctx, p.news.Order, p.news.Identities)
-	if err != nil {
+	if order, err = p.order(ctx); err != nil {
 		return nil, nil, err
-	}
-	var log []points.Fact
-	if hasLog {
-		if log, err = p.store.Log(ctx, p.news.Order); err != nil {
-			return nil, nil, err
-		}
-	}
-	order = points.Replay(p.news.Order, log)
-	p.member = order.Member
-	for i := 0; i < len(owners) && p.member == ""; i++ {
-		p.member = owners[i]
 	}
 	if p.member == "" {
 		p.member = p.news.Fact.Member
@@ -210,12 +209,47 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 		// The person was erased meanwhile, or a claim of his was left in the log.
 		p.member, p.account, p.news.Fact.Member, waitFor = "", nil, "", p.news.Identities
 	}
-	if look && p.account == nil && p.member != "" {
+	// What the schedule saw of a part tells nothing of the whole.
+	partAlone := p.account != nil && p.account.Merged != nil && p.whole == nil
+	if (look && p.account == nil || partAlone) && p.member != "" {
 		if err := p.look(ctx); err != nil {
 			return nil, nil, err
 		}
 	}
 	return order, waitFor, p.meet(ctx, order)
+}
+
+// order reads the order and, where nobody owns it yet, who has the identities.
+func (p *posting) order(ctx context.Context) (order *points.Order, err error) {
+	var owners []loyalty.MemberID
+	log, known := p.log, p.log != nil
+	if !known && p.news.Fact.Kind == points.FactPaid {
+		// The order is new as a rule, and the two questions are one round trip.
+		var hasLog bool
+		hasLog, owners, err = p.store.Start(ctx, p.news.Order, p.news.Identities)
+		if err != nil {
+			return nil, err
+		}
+		known = !hasLog
+	}
+	if !known {
+		if log, err = p.store.Log(ctx, p.news.Order); err != nil {
+			return nil, err
+		}
+	}
+	order = points.Replay(p.news.Order, log)
+	if p.member = order.Member; p.member != "" {
+		return order, nil
+	}
+	if owners == nil && len(p.news.Identities) > 0 {
+		if owners, err = p.store.Owners(ctx, p.news.Identities...); err != nil {
+			return nil, err
+		}
+	}
+	for i := 0; i < len(owners) && p.member == ""; i++ {
+		p.member = owners[i]
+	}
+	return order, nil
 }
 
 // meet looks at the buyer where the rules ask for him: a payment by a member
@@ -348,6 +382,7 @@ func granted(lines []points.Line) loyalty.Points {
 // count is what the fact changes in the member's purchase history and in when
 // the schedules must look at him.
 func (p *posting) count(before, after *points.Order) (changes []table.Change, conditions []table.Condition) {
+	changes = make([]table.Change, 0, 16) // as many as an order of one category brings
 	was := purchases(before)
 	is := purchases(after)
 	var orders int64

@@ -20,13 +20,24 @@ import (
 func Reserve(ctx context.Context, s store.Store, wanted store.Reservation) (store.Reservation, error) {
 	wanted.Kind = points.FactReserved
 	wanted.State = store.ReservationReserved
-	// Most members have points enough and none that end: nothing needs to be looked
-	// at before. Where the bet is lost, the refusal shows the account.
-	account := store.Account{Member: wanted.Member, Balance: points.Balance{Available: wanted.Points}}
+	// Points that end come from lots, which have to be looked at: a read costs a
+	// fraction of what a write does that fails.
+	account, err := s.Account(ctx, wanted.Member)
+	if err != nil {
+		return store.Reservation{}, err
+	}
 	for range attempts {
 		entry, err := points.Spend(wanted.ID, wanted.Points, account.Points(wanted.At))
+		if gone := account.Open(); gone != nil {
+			err = gone
+		}
 		if err != nil {
-			return store.Reservation{}, err
+			// A repeat must not be refused for what its first try has taken.
+			known, unknown := s.Reservation(ctx, wanted.Member, wanted.ID)
+			if loyalty.KindOf(unknown) == loyalty.KindNotFound {
+				return store.Reservation{}, err
+			}
+			return known, unknown
 		}
 		wanted.Entries = []points.Entry{entry}
 		changes, conditions := store.Credit(wanted.Entries, account)
@@ -38,9 +49,6 @@ func Reserve(ctx context.Context, s store.Store, wanted store.Reservation) (stor
 			return known, nil
 		}
 		if account, err = store.AccountRefused(err, 1, wanted.Member); err != nil {
-			return store.Reservation{}, err
-		}
-		if err := account.Open(); err != nil {
 			return store.Reservation{}, err
 		}
 	}

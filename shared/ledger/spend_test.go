@@ -84,7 +84,7 @@ func code(err error) string {
 
 func TestPointsAreSpentInTwoSteps(t *testing.T) {
 	p := openPurse(t, t.Context(), points.Balance{Available: 100})
-	for range 2 { // each step's repeat gives the same answer
+	for range 2 { // each step's repeat gives the same answer, also where too little is left for it
 		reservation, err := p.reserve("a", 60)
 		if err != nil || reservation.State != store.ReservationReserved || p.balance() != (points.Balance{Available: 40}) {
 			t.Fatalf("%+v, %v, %+v", reservation, err, p.balance())

@@ -112,26 +112,35 @@ func (e Event) checkSums(wrong *faults) {
 }
 
 func (e Event) checkLines(wrong *faults) {
-	for i, line := range e.Lines {
-		at := fmt.Sprintf("/lines/%d", i)
-		checkName(wrong, at+"/line_id", line.LineID, MaxIDBytes, true)
-		if slices.ContainsFunc(e.Lines[:i], func(earlier Line) bool { return earlier.LineID == line.LineID }) {
-			wrong.add(at+"/line_id", "duplicate")
+	for i := range e.Lines {
+		var found faults
+		e.checkLine(i, &found)
+		for _, field := range found.fields {
+			wrong.add(fmt.Sprintf("/lines/%d%s", i, field.Pointer), field.Code)
 		}
-		checkName(wrong, at+"/sku", line.SKU, MaxIDBytes, false)
-		checkName(wrong, at+"/category", line.Category, MaxShopBytes, false)
-		if line.Quantity < 0 || line.Quantity > MaxQuantity || line.Quantity == 0 && e.Type == TypePaid {
-			wrong.add(at+"/quantity", "out_of_range")
-		}
-		checkAmount(wrong, at+"/paid", line.Paid)
-		checkAmount(wrong, at+"/refunded", line.Refunded)
-		checkAmount(wrong, at+"/refunded_total", line.RefundedTotal)
-		if line.Refunded != 0 && (e.Type != TypeRefunded || e.RefundID == "") {
-			wrong.add(at+"/refunded", "not_allowed_here")
-		}
-		if line.RefundedTotal != 0 && (e.Type != TypeRefunded || e.RefundID != "") {
-			wrong.add(at+"/refunded_total", "not_allowed_here")
-		}
+	}
+}
+
+// checkLine tells its faults by pointers within the line.
+func (e Event) checkLine(i int, wrong *faults) {
+	line := e.Lines[i]
+	checkName(wrong, "/line_id", line.LineID, MaxIDBytes, true)
+	if slices.ContainsFunc(e.Lines[:i], func(earlier Line) bool { return earlier.LineID == line.LineID }) {
+		wrong.add("/line_id", "duplicate")
+	}
+	checkName(wrong, "/sku", line.SKU, MaxIDBytes, false)
+	checkName(wrong, "/category", line.Category, MaxShopBytes, false)
+	if line.Quantity < 0 || line.Quantity > MaxQuantity || line.Quantity == 0 && e.Type == TypePaid {
+		wrong.add("/quantity", "out_of_range")
+	}
+	checkAmount(wrong, "/paid", line.Paid)
+	checkAmount(wrong, "/refunded", line.Refunded)
+	checkAmount(wrong, "/refunded_total", line.RefundedTotal)
+	if line.Refunded != 0 && (e.Type != TypeRefunded || e.RefundID == "") {
+		wrong.add("/refunded", "not_allowed_here")
+	}
+	if line.RefundedTotal != 0 && (e.Type != TypeRefunded || e.RefundID != "") {
+		wrong.add("/refunded_total", "not_allowed_here")
 	}
 }
 

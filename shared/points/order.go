@@ -356,7 +356,7 @@ func (o *Order) entryID(kind, line string) string {
 	if o.unbound > 0 {
 		kind = fmt.Sprintf("%s.%d", kind, o.unbound+1)
 	}
-	return fmt.Sprintf("%s:%s:%s:%s:%s", kind, o.Key.Channel, o.Key.Shop, o.Key.Order, line)
+	return kind + ":" + string(o.Key.Channel) + ":" + o.Key.Shop + ":" + o.Key.Order + ":" + line
 }
 
 func (o *Order) line(id string) *lineState {

@@ -2,6 +2,7 @@ package points_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
@@ -65,5 +66,88 @@ func TestABalanceIsNeverClamped(t *testing.T) {
 	clamped := points.Balance{} // what CRMEB keeps, beside a log that says −100
 	if after == clamped || after != (points.Balance{Debt: 80}) {
 		t.Errorf("balance = %+v, want a debt of 80", after)
+	}
+}
+
+// Several engines (FloCafe's "Balance Collapse" among them) compute a balance
+// as the credits that have not expired less all debits. What was spent of a
+// credit is then taken a second time when the credit expires. Here what is left
+// of a lot expires by an entry of its own, once.
+func TestExpiryDoesNotTakeWhatWasSpentAgain(t *testing.T) {
+	account := points.Account{Now: day0}
+	for _, credit := range []struct {
+		amount loyalty.Points
+		until  time.Time
+	}{{100, jan}, {20, feb}} {
+		account = account.Plus(points.Prize("card", credit.amount, &credit.until, account))
+	}
+	spent, err := points.Spend("v1", 70, account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	account = account.Plus(spent)
+	account.Now = jan
+	for _, entry := range account.Expire(1) {
+		account = account.Plus(entry)
+	}
+	const collapsed = 20 - 70 // the February credit less the debit
+	if account.Available != 20 || account.Available == collapsed {
+		t.Errorf("%d points after expiry, want 20; the fold over credits that are left says %d", account.Available, collapsed)
+	}
+}
+
+// Smile takes back by the rule of the day of the refund. The rate doubled
+// between purchase and refund; a line's rate is frozen when it is paid.
+func TestARefundKnowsTheRateOfThePurchase(t *testing.T) {
+	today := points.Rate{Points: 2, PerFen: 100}
+	_, log, balance := ledgerOf(t, points.Balance{}, paid(points.Line{ID: "1", Quantity: 1, Paid: 10_000}))
+	back := refund("r1", "1", 5_000)
+	back.Program = 2 // in force when the refund arrives
+	fact, _, err := points.Replay(key, log).Decide(back, points.Account{Balance: balance})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := -today.On(5_000)
+	if got := fact.Entries[0].Amount(); got != -50 || got == wrong {
+		t.Errorf("the refund takes %d, want -50; by today's rule it would be %d", got, wrong)
+	}
+}
+
+// Buy, earn, spend, give back: Odoo lets the customer keep what the points
+// bought and his money. Here he owes the points, and what he earns next pays
+// them.
+func TestPointsThatWereSpentAreOwedAfterARefund(t *testing.T) {
+	settled := points.Fact{Kind: points.FactSettled, At: day0.AddDate(0, 0, 31)}
+	_, log, balance := ledgerOf(t, points.Balance{}, paid(points.Line{ID: "1", Quantity: 1, Paid: 10_000}), settled)
+	account := points.Account{Balance: balance, Now: day0}
+	spent, err := points.Spend("v1", 100, account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	account = account.Plus(spent)
+	kept := account.Balance // what such an engine leaves
+	fact, _, err := points.Replay(key, log).Decide(refund("r1", "1", 10_000), account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range fact.Entries {
+		account = account.Plus(entry)
+	}
+	if account.Balance != (points.Balance{Debt: 100}) || account.Balance == kept {
+		t.Errorf("%+v, want a debt of 100", account.Balance)
+	}
+	if account = account.Plus(points.Prize("card", 130, nil, account)); account.Balance != (points.Balance{Available: 30}) {
+		t.Errorf("%+v after 130 more, want 30", account.Balance)
+	}
+}
+
+// In mall, five parallel orders used one coupon and one was to be paid with
+// −¥824.00. An amount below zero earns nothing here, and takes nothing.
+func TestAnAmountBelowZeroEarnsNothing(t *testing.T) {
+	const pay = loyalty.Fen(-82_400)
+	wrong := loyalty.Points(pay / 100)
+	_, _, balance := ledgerOf(t, points.Balance{}, paid(points.Line{ID: "1", Quantity: 1, Paid: pay}))
+	if balance != (points.Balance{}) || wrong == 0 {
+		t.Errorf("%+v, want nothing; dividing gives %d", balance, wrong)
 	}
 }

@@ -88,12 +88,20 @@ var shipped = sync.OnceValue(func() Program {
 	return Program{Document: document}
 })
 
+// zones are the time zones that were asked for, by name: the standard library
+// reads a file each time.
+var zones sync.Map
+
 // Zone is the brand's time zone.
 func (d Document) Zone() *time.Location {
+	if zone, known := zones.Load(d.TimeZone); known {
+		return zone.(*time.Location)
+	}
 	zone, err := time.LoadLocation(d.TimeZone)
 	if err != nil {
 		return time.UTC // Validate refused every other name
 	}
+	zones.Store(d.TimeZone, zone)
 	return zone
 }
 

@@ -10,23 +10,23 @@ import (
 	"image/png"
 	"strings"
 
-	"rsc.io/qr"
+	"rsc.io/qr/coding"
 )
 
-// quiet is the width of the margin that scanners need, in modules (ISO/IEC
+// Quiet is the width of the margin that scanners need, in modules (ISO/IEC
 // 18004, 6.3.8).
-const quiet = 4
+const Quiet = 4
 
 // Symbol is one QR code.
 type Symbol struct {
-	code *qr.Code
+	code *coding.Code
 }
 
 // Encode makes a symbol that can still be read with 15 % of it soiled (level
 // M). Text of digits, capitals and " $%*+-./:" alone is packed tighter than
 // any other. It fails for text beyond 2,331 bytes.
 func Encode(text string) (Symbol, error) {
-	code, err := qr.Encode(text, qr.M)
+	code, err := encode(text)
 	if err != nil {
 		return Symbol{}, fmt.Errorf("qr: %w", err)
 	}
@@ -39,11 +39,13 @@ func (s Symbol) Size() int { return s.code.Size }
 // Dark tells whether the module is dark; everything around the symbol is not.
 func (s Symbol) Dark(x, y int) bool { return s.code.Black(x, y) }
 
-// SVG is the symbol with its margin as one <svg> element of 1 unit a module,
-// black on white and sharp at every scale. title is read out by screen
-// readers.
-func (s Symbol) SVG(title string) string {
-	var path strings.Builder
+// Run is a row of dark modules, from (X, Y).
+type Run struct{ X, Y, Width int }
+
+// Runs are the dark modules in rows as long as they go, of the symbol with its
+// margin: what to fill for print. Edge is its width.
+func (s Symbol) Runs() []Run {
+	var runs []Run
 	for y := range s.Size() {
 		for x := 0; x < s.Size(); x++ {
 			if !s.Dark(x, y) {
@@ -53,12 +55,31 @@ func (s Symbol) SVG(title string) string {
 			for s.Dark(x+1, y) {
 				x++
 			}
-			fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", start+quiet, y+quiet, x+1-start, x+1-start)
+			runs = append(runs, Run{start + Quiet, y + Quiet, x + 1 - start})
 		}
 	}
-	edge := s.Size() + 2*quiet
+	return runs
+}
+
+// Edge is the width of the symbol with its margin, in modules.
+func (s Symbol) Edge() int { return s.Size() + 2*Quiet }
+
+// Path is the dark modules as the data of one SVG path.
+func (s Symbol) Path() string {
+	var path strings.Builder
+	for _, run := range s.Runs() {
+		fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", run.X, run.Y, run.Width, run.Width)
+	}
+	return path.String()
+}
+
+// SVG is the symbol with its margin as one <svg> element of 1 unit a module,
+// black on white and sharp at every scale. title is read out by screen
+// readers.
+func (s Symbol) SVG(title string) string {
+	edge := s.Edge()
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s" shape-rendering="crispEdges">`+
-		`<path fill="#fff" d="M0 0h%dv%dH0z"/><path d="%s"/></svg>`, edge, edge, escape.Replace(title), edge, edge, path.String())
+		`<path fill="#fff" d="M0 0h%dv%dH0z"/><path d="%s"/></svg>`, edge, edge, escape.Replace(title), edge, edge, s.Path())
 }
 
 var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")
@@ -66,11 +87,11 @@ var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&
 // PNG is the symbol with its margin as an image of scale pixels a module.
 // WeChat's long press (长按识别) reads images only, not SVG.
 func (s Symbol) PNG(scale int) []byte {
-	edge := (s.Size() + 2*quiet) * scale
+	edge := s.Edge() * scale
 	img := image.NewPaletted(image.Rect(0, 0, edge, edge), color.Palette{color.White, color.Black})
 	for y := range edge {
 		for x := range edge {
-			if s.Dark(x/scale-quiet, y/scale-quiet) {
+			if s.Dark(x/scale-Quiet, y/scale-Quiet) {
 				img.Pix[y*img.Stride+x] = 1
 			}
 		}
@@ -88,9 +109,9 @@ func (s Symbol) PNG(scale int) []byte {
 func (s Symbol) Terminal() string {
 	const blackOnWhite, reset = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
 	var b strings.Builder
-	for y := -quiet; y < s.Size()+quiet; y += 2 {
+	for y := -Quiet; y < s.Size()+Quiet; y += 2 {
 		b.WriteString(blackOnWhite)
-		for x := -quiet; x < s.Size()+quiet; x++ {
+		for x := -Quiet; x < s.Size()+Quiet; x++ {
 			switch upper, lower := s.Dark(x, y), s.Dark(x, y+1); {
 			case upper && lower:
 				b.WriteRune('█')

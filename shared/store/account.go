@@ -437,8 +437,12 @@ func credit(entries []points.Entry, account Account) ([]table.Change, []table.Co
 	case taken:
 		conditions = append(conditions, table.AtLeast(accountAvailable, -int64(sum.Available)))
 	}
-	if taken || chosen { // which lots were there to choose from
-		conditions = append(conditions, counterStands(accountLots, account.LotsSeen))
+	if taken || chosen {
+		held, enough := account.leftBy(after.Lots, sum.Available)
+		if split || !enough { // which lots were there to choose from
+			held = []table.Condition{counterStands(accountLots, account.LotsSeen)}
+		}
+		conditions = append(conditions, held...)
 	}
 	changes = append(changes, grow(entries)...)
 	return append(changes, account.changeLots(after.Lots, taken || chosen)...), conditions, filled(after.Lots)
@@ -497,6 +501,29 @@ func PutTier(fact points.Fact, grown int64, change tiers.Change) table.Action {
 	return table.Put(item, table.Absent())
 }
 
+// leftBy holds that each lot keeps something of what is taken from it. That is
+// enough where points of lots alone are taken, and lets such takings pass each
+// other by; false for all others.
+func (a Account) leftBy(deltas []points.Lot, taken loyalty.Points) (conditions []table.Condition, enough bool) {
+	for _, delta := range deltas {
+		if delta.Left >= 0 || delta.Expired != 0 || a.lot(delta.Until).Left+delta.Left <= 0 {
+			return nil, false
+		}
+		conditions = append(conditions, table.AtLeast(accountLeft+delta.Until.UTC().Format(lotEnd), 1-int64(delta.Left)))
+		taken -= delta.Left
+	}
+	return conditions, taken == 0
+}
+
+func (a Account) lot(until time.Time) points.Lot {
+	for _, lot := range a.Lots {
+		if lot.Until.Equal(until) {
+			return lot
+		}
+	}
+	return points.Lot{}
+}
+
 func filled(deltas []points.Lot) time.Time {
 	for _, delta := range deltas {
 		if delta.Left > 0 {
@@ -510,12 +537,7 @@ func filled(deltas []points.Lot) time.Time {
 // them, and what is empty leaves it.
 func (a Account) changeLots(deltas []points.Lot, exact bool) (changes []table.Change) {
 	for _, delta := range deltas {
-		var was points.Lot
-		for _, lot := range a.Lots {
-			if lot.Until.Equal(delta.Until) {
-				was = lot
-			}
-		}
+		was := a.lot(delta.Until)
 		for _, part := range []struct {
 			name       string
 			was, delta loyalty.Points

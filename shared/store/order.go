@@ -47,7 +47,8 @@ func (s Store) Log(ctx context.Context, order loyalty.OrderKey) ([]points.Fact, 
 // order has a log, and whose the identities are ("" for nobody's), in one
 // round trip.
 func (s Store) Start(ctx context.Context, order loyalty.OrderKey, identities []loyalty.Identity) (hasLog bool, owners []loyalty.MemberID, err error) {
-	keys := []table.Key{table.FactKey(order, 1)}
+	keys := make([]table.Key, 0, 1+len(identities))
+	keys = append(keys, table.FactKey(order, 1))
 	for _, identity := range identities {
 		keys = append(keys, table.IdentityKey(identity))
 	}
@@ -55,6 +56,7 @@ func (s Store) Start(ctx context.Context, order loyalty.OrderKey, identities []l
 	if err != nil {
 		return false, nil, err
 	}
+	owners = make([]loyalty.MemberID, 0, len(identities))
 	for _, item := range items[1:] {
 		owners = append(owners, owner(item))
 	}

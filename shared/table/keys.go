@@ -322,7 +322,12 @@ var escaper = strings.NewReplacer("%", "%25", "#", "%23")
 var unescaper = strings.NewReplacer("%25", "%", "%23", "#")
 
 func join(tag string, parts ...string) string {
+	size := len(tag)
+	for _, part := range parts {
+		size += 1 + len(part)
+	}
 	var b strings.Builder
+	b.Grow(size)
 	b.WriteString(tag)
 	for _, part := range parts {
 		b.WriteByte('#')

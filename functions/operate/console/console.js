@@ -48,6 +48,7 @@ const words = {
   error_batch_unknown: ["没有这个批次。", "There is no such batch."],
   error_queue_unknown: ["没有这个队列。", "There is no such queue."],
   error_batch_frozen: ["批次已冻结，不能再激活。", "The batch is frozen and stays so."],
+  error_batch_not_received: ["卡片还在印刷厂，登记到货后才能激活。", "The cards are at the printing house; record first that they came back."],
   error_batch_expired: ["批次的活动时间已过。", "The batch's window is over."],
   error_lost_race: ["刚才有其他人修改了它，请刷新后再试。", "Somebody else changed it just now. Refresh and try again."],
   error_internal: ["服务内部出错，已记入日志。", "The service failed; its log says why."],
@@ -159,7 +160,8 @@ const words = {
   window: ["活动时间", "Window"],
   windowSpan: ["{0} 至 {1}", "{0} to {1}"],
   batch_created: ["已生成", "created"],
-  batch_printed: ["已印刷", "printed"],
+  batch_printed: ["在印刷厂", "at the printing house"],
+  batch_received: ["已到货", "received"],
   batch_waiting: ["待第二人确认", "waits for a second"],
   batch_active: ["可兑换", "open"],
   batch_early: ["已激活，未开始", "active, not begun"],
@@ -182,6 +184,12 @@ const words = {
   activation: ["激活", "Activation"],
   twoPersons: ["激活需要两位不同的运营人员先后确认：第一人核对奖品与数量，确认后规则公示；第二人确认后，卡片在活动时间内可以兑换。奖品创建后不能更改。", "Two different operators confirm. The first checks prizes and quantities, and the rules become public; once the second confirms, cards can be redeemed within the window. Prizes never change after creation."],
   stepCreated: ["创建", "Created"],
+  stepPrinted: ["送印", "Sent to print"],
+  stepReceived: ["到货", "Received"],
+  delivery: ["{0} 张，{1}，{2}，SHA-256 {3}", "{0} cards, {1}, {2}, SHA-256 {3}"],
+  notReceived: ["卡片还在印刷厂。先用 huitou cards receive 登记到货，再激活。", "The cards are at the printing house. Record with huitou cards receive that they came back, then activate."],
+  canaries: ["暗桩", "Canaries"],
+  canariesHint: ["{0} 张，印刷后、装箱前剔除：huitou cards canaries {1}", "{0}, to take out before packing: huitou cards canaries {1}"],
   stepFirst: ["第一人确认", "First confirmation"],
   stepSecond: ["第二人确认，激活", "Second confirmation"],
   stepFrozen: ["冻结", "Frozen"],
@@ -712,6 +720,7 @@ function batch(id) {
       sheet("about", b.id, facts(
         [say("state"), batchBadge(b)],
         [say("count"), say("unit_cards", number(b.count))],
+        [say("canaries"), b.canaries ? say("canariesHint", number(b.canaries), b.id) : ""],
         [say("window"), windowOf(b)],
         [say("rulesText"), b.rules_text]),
       el("p", {}, b.approved || b.activated ? el("a", { id: "public-rules", href: path + "/rules", target: "_blank", rel: "noopener" }, say("publicRules")) : say("publicLater"))),
@@ -735,9 +744,11 @@ function batch(id) {
 function activation(b, path, reload) {
   const troubles = el("div", {});
   const step = (name, s) => el("li", { class: s ? "done" : "" }, el("strong", {}, name), " ", s ? el("span", {}, say("signed", s.operator, when(s.at))) : el("span", { class: "hint" }, say("stepOpen")));
+  const delivery = (name, d) => (d ? el("li", { class: "done" }, el("strong", {}, name), " ", el("span", {}, say("delivery", number(d.count), d.operator, when(d.at), d.sha256.slice(0, 12) + "…"))) : "");
   const [state] = batchState(b);
   let action = "";
-  if (state !== "frozen" && state !== "over" && b.state !== "active") {
+  if (b.state === "printed") action = el("p", { class: "notice" }, say("notReceived"));
+  else if (state !== "frozen" && state !== "over" && b.state !== "active") {
     if (!mayRun()) action = el("p", { class: "hint" }, say("roleCannotActivate", term("role", session.role)));
     else if (b.approved?.operator === session.name) action = el("p", { class: "notice" }, say("needOther"));
     else {
@@ -755,7 +766,7 @@ function activation(b, path, reload) {
   }
   return sheet("activation", say("activation"),
     b.state === "active" || b.state === "frozen" ? "" : el("p", {}, say("twoPersons")),
-    el("ol", { class: "steps" }, step(say("stepCreated"), b.created), step(say("stepFirst"), b.approved), step(say("stepSecond"), b.activated), b.frozen ? step(say("stepFrozen"), b.frozen) : ""),
+    el("ol", { class: "steps" }, step(say("stepCreated"), b.created), delivery(say("stepPrinted"), b.printed), delivery(say("stepReceived"), b.received), step(say("stepFirst"), b.approved), step(say("stepSecond"), b.activated), b.frozen ? step(say("stepFrozen"), b.frozen) : ""),
     action, troubles);
 }
 
@@ -836,14 +847,14 @@ function downloads(b, path) {
       event.target.querySelectorAll("input").forEach((i) => i.setAttribute("aria-invalid", i === wrong));
       error.textContent = wrong ? say("outOfRange", 1, number(wrong.max)) : "";
       if (wrong) return wrong.focus();
-      const from = byID(name + "-from").valueAsNumber, limit = Math.min(byID(name + "-count").valueAsNumber, b.count - from + 1);
+      const from = byID(name + "-from").valueAsNumber, limit = Math.min(byID(name + "-count").valueAsNumber, b.print_run - from + 1);
       act(byID(name + "-get"), troubles, async () => {
         const content = await (await request("GET", path + file + "?from=" + (from - 1) + "&limit=" + limit)).blob();
         save(b.id + "-" + from + "-" + (from + limit - 1) + extension, content);
       });
     } },
     el("h3", {}, title, " ", el("small", {}, hint)),
-    el("div", { class: "row" }, input("from", say("from"), 1, b.count), input("count", say("howMany"), Math.min(usual, b.count), Math.min(most, b.count)),
+    el("div", { class: "row" }, input("from", say("from"), 1, b.print_run), input("count", say("howMany"), Math.min(usual, b.print_run), Math.min(most, b.print_run)),
       el("button", { id: name + "-get", class: "plain", type: "submit" }, say(name + "Get"))),
     error, troubles);
   };
