@@ -191,7 +191,7 @@ func TestDiscountStoredValueAndGiftsOfAnOrder(t *testing.T) {
 	if diff := cmp.Diff(want, log[0].Lines); diff != "" {
 		t.Error(diff)
 	}
-	shown, _, err := statement.Orders(t.Context(), b.Store, member, 10, "")
+	shown, _, err := statement.Orders(t.Context(), b.Store, store.Account{Member: member}, 10, "")
 	if err != nil || len(shown) != 1 || !slices.Equal(shown[0].Lines[2].Because, []points.Reason{points.ReasonGift}) {
 		t.Errorf("shown: %+v, err %v", shown, err)
 	}

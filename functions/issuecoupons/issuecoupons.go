@@ -198,8 +198,8 @@ func (f Function) choose(ctx context.Context, run store.Run, members []loyalty.M
 			return chosen, err
 		}
 		for _, account := range accounts {
-			if account == nil {
-				continue // joined within this second, or was removed
+			if account == nil || account.Open() != nil {
+				continue // joined within this second, or left the list of members since it was read
 			}
 			matches, err := rule.Match(store.AudienceMember(*account, run.At, zone))
 			switch {

@@ -68,7 +68,7 @@ func (f Function) checkIn(ctx context.Context, _ *struct{}) (*checkInOutput, err
 	request := sha256.Sum256([]byte(idempotency.Cause(ctx)))
 	made, fresh, err := ledger.CheckIn(ctx, f.Store, rules, caller(ctx), hex.EncodeToString(request[:8]), now)
 	if err != nil {
-		return nil, gone(err)
+		return nil, ofGone(err)
 	}
 	answer := &checkInOutput{http.StatusOK, checkInAnswer{ofCheckIn(made), upcoming(rules, made.Streak)}}
 	if fresh {

@@ -47,8 +47,8 @@ func (f Function) registerClaims(api huma.API) {
 		Summary: "Claim an order by its number; GET /v1/me/claims tells what became of it",
 	}, f.claim)
 	registerList(f, api, "/v1/me/claims", "my-claims", "My claims of orders: credited, waiting or refused",
-		func(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string) ([]statement.Claim, string, error) {
-			return statement.Claims(ctx, s, member, limit, cursor, f.Clock())
+		func(ctx context.Context, s store.Store, account store.Account, limit int, cursor string) ([]statement.Claim, string, error) {
+			return statement.Claims(ctx, s, account.Member, limit, cursor, f.Clock())
 		})
 }
 

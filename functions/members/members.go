@@ -5,6 +5,7 @@ package members
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -97,9 +98,8 @@ func (f Function) Register(api huma.API) {
 	registerList(f, api, "/v1/me/orders", "my-orders", "My orders, newest first", statement.Orders)
 	f.registerClaims(api)
 	f.registerCheckIns(api)
-	registerList(f, api, "/v1/me/coupons", "my-coupons", "My coupons", func(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string) ([]statement.Coupon, string, error) {
-		held, next, err := s.Coupons(ctx, member, limit, cursor)
-		return statement.OfCoupons(held, f.Clock()), next, err
+	registerList(f, api, "/v1/me/coupons", "my-coupons", "My coupons", func(ctx context.Context, s store.Store, account store.Account, limit int, cursor string) ([]statement.Coupon, string, error) {
+		return statement.Coupons(ctx, s, account, limit, cursor, f.Clock())
 	})
 	register(f, api, http.MethodGet, "/v1/me/reminders", "my-reminders", "What the brand will remind me of", func(ctx context.Context, account store.Account, _ *struct{}) (rest.List[statement.Reminder], error) {
 		versions, err := f.Store.Programs(ctx)
@@ -110,10 +110,10 @@ func (f Function) Register(api huma.API) {
 		return statement.OfTier(account, program.At(versions, f.Clock()), f.Clock()), err
 	})
 	register(f, api, http.MethodPut, "/v1/me/consents/{consent}", "give-my-consent", "Give a consent", func(ctx context.Context, account store.Account, in *consentPath) (struct{}, error) {
-		return struct{}{}, f.Store.Table.Write(ctx, store.UpdateAccount(account.Member, []table.Change{store.GiveConsent(in.Consent, f.Clock())}))
+		return struct{}{}, f.change(ctx, account, store.GiveConsent(in.Consent, f.Clock()))
 	})
 	register(f, api, http.MethodDelete, "/v1/me/consents/{consent}", "withdraw-my-consent", "Withdraw a consent, in one step", func(ctx context.Context, account store.Account, in *consentPath) (struct{}, error) {
-		return struct{}{}, f.Store.Table.Write(ctx, store.UpdateAccount(account.Member, []table.Change{store.WithdrawConsent(in.Consent)}))
+		return struct{}{}, f.change(ctx, account, store.WithdrawConsent(in.Consent)...)
 	})
 }
 
@@ -137,24 +137,44 @@ func register[I, O any](f Function, api huma.API, method, path, id, summary stri
 		})
 }
 
-// account is the caller's. A good token of a member who is gone opens nothing.
+// account is the caller's. A good token of a member who is gone opens nothing:
+// of one who never was, who was erased, or who is a part of another since. The
+// brand's page asks for a new token then, as when it runs out.
 func (f Function) account(ctx context.Context) (store.Account, error) {
 	account, err := f.Store.Account(ctx, caller(ctx))
-	return account, gone(err)
+	if loyalty.KindOf(err) == loyalty.KindNotFound || err == nil && account.Open() != nil {
+		return account, gone()
+	}
+	return account, err
 }
 
-func gone(err error) error {
-	if loyalty.KindOf(err) == loyalty.KindNotFound {
-		return loyalty.Refuse(loyalty.KindUnauthenticated, "token_invalid", "the member of this token is gone")
+// ofGone says of a refusal that the member is gone, where it says so.
+func ofGone(err error) error {
+	refusal, ok := errors.AsType[*loyalty.Error](err)
+	if ok && (refusal.Code == "member_unknown" || refusal.Code == "member_merged" || refusal.Code == "member_erased") {
+		return gone()
+	}
+	return err
+}
+
+func gone() error {
+	return loyalty.Refuse(loyalty.KindUnauthenticated, "token_invalid", "the member of this token is gone")
+}
+
+// change changes the caller's account, which may be gone since it was read.
+func (f Function) change(ctx context.Context, account store.Account, changes ...table.Change) error {
+	err := f.Store.Table.Write(ctx, store.UpdateAccount(account.Member, changes, store.Alive()))
+	if store.Refused(err) {
+		return gone()
 	}
 	return err
 }
 
 func registerList[T any](f Function, api huma.API, path, id, summary string,
-	page func(context.Context, store.Store, loyalty.MemberID, int, string) ([]T, string, error),
+	page func(context.Context, store.Store, store.Account, int, string) ([]T, string, error),
 ) {
 	register(f, api, http.MethodGet, path, id, summary, func(ctx context.Context, account store.Account, in *rest.Paging) (rest.List[T], error) {
-		items, next, err := page(ctx, f.Store, account.Member, in.Limit, in.Cursor)
+		items, next, err := page(ctx, f.Store, account, in.Limit, in.Cursor)
 		return rest.Page(items, next), err
 	})
 }

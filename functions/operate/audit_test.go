@@ -159,6 +159,10 @@ var acts = []soundAct{
 	{id: "unbind-order", path: bindingPath + "?reason=wrong+member"},
 	{id: "message-event", path: "/v1/messages/remind:{member}:x/events", body: `{"type":"delivered"}`},
 	{id: "redrive", path: "/v1/queues/orders/redrive"},
+	{id: "enrol", path: "/v1/members", body: `{"identities":[{"kind":"openid","channel":"wechat","value":"openid-canary"}]}`, learn: [2]string{"other", "member_id"}},
+	{id: "merge-members", path: "/v1/members/{member}/merge", body: `{"member_id":"{other}","reason":"same person"}`},
+	{id: "unmerge-members", path: "/v1/members/{member}/unmerge", body: `{"member_id":"{other}","reason":"mistaken"}`},
+	{id: "erase-member", path: "/v1/members/{other}?reason=asked"},
 }
 
 // unrecorded are the calls that ask with a POST and change nothing.
@@ -245,10 +249,12 @@ func TestEveryActLeavesOneRow(t *testing.T) {
 		switch act.id {
 		case "add-operator":
 			want.Resource += "/li.na"
-		case "adjust-points", "bind-order", "reserve-points":
+		case "adjust-points", "bind-order", "reserve-points", "merge-members", "unmerge-members":
 			want.Reason = field(t, r.body, "reason")
 		case "unbind-order":
 			want.Reason = "wrong member"
+		case "erase-member":
+			want.Reason = "asked"
 		}
 		if diff := cmp.Diff(want, after[0]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", act.id, diff)

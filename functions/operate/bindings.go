@@ -75,10 +75,14 @@ type bindInput struct {
 func (in bindInput) ActReason() string { return in.Body.Reason }
 
 func (f Function) bind(ctx context.Context, in *bindInput) (*rest.Body[binding], error) {
-	if _, err := f.Store.Account(ctx, in.Body.MemberID); err != nil {
+	account, err := f.Store.Account(ctx, in.Body.MemberID)
+	if err != nil {
 		return nil, err
 	}
-	err := f.postByHand(ctx, in.order(), points.FactBound, in.Body.MemberID, in.Body.Reason)
+	if err := account.Open(); err != nil {
+		return nil, err
+	}
+	err = f.postByHand(ctx, in.order(), points.FactBound, in.Body.MemberID, in.Body.Reason)
 	if err != nil {
 		return nil, err
 	}

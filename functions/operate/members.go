@@ -48,6 +48,9 @@ type member struct {
 	Refunded   loyalty.Fen       `json:"refunded"`
 	Points     statement.Points  `json:"points"`
 	Tier       string            `json:"tier,omitempty" doc:"id of his tier; more at its own path"`
+	MergedFrom []mergedMember    `json:"merged_from,omitempty" doc:"members who were merged into this one; what they have counts here"`
+	MergedInto *mergedMember     `json:"merged_into,omitempty" doc:"the member as whose part this one counts; use that one"`
+	ErasedAt   *time.Time        `json:"erased_at,omitempty" doc:"when the person was erased; the ledger is kept"`
 }
 
 type shownIdentity struct {
@@ -70,7 +73,7 @@ func (f Function) registerMembers(api huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		return rest.Answer(shownMember(account, f.Clock())), nil
+		return f.wholeMember(ctx, account)
 	})
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/members/{id}/points", ID: "member-points", Tag: "members", Roles: readers,
@@ -128,7 +131,7 @@ func (f Function) registerMembers(api huma.API) {
 		Method: http.MethodDelete, Path: "/v1/members/{id}/consents/{consent}", ID: "withdraw-consent", Act: "consent.withdraw", Tag: "members", Roles: clerks,
 		Summary: "Withdraw a consent", Status: http.StatusNoContent,
 	}, func(ctx context.Context, in *ConsentPath) (*struct{}, error) {
-		return nil, f.change(ctx, in.member(), store.WithdrawConsent(in.Consent))
+		return nil, f.change(ctx, in.member(), store.WithdrawConsent(in.Consent)...)
 	})
 }
 
@@ -138,14 +141,18 @@ type ConsentPath struct {
 	Consent loyalty.Consent `path:"consent" enum:"membership,marketing,personalisation"`
 }
 
-// change changes an account that is there; KindNotFound code "member_unknown"
-// otherwise.
+// change changes the account of a person; KindNotFound code "member_unknown"
+// where there is none, and KindConflict as store.Account.Open says.
 func (f Function) change(ctx context.Context, member loyalty.MemberID, changes ...table.Change) error {
-	err := f.Store.Table.Write(ctx, store.UpdateAccount(member, changes))
-	if store.Refused(err) {
-		return loyalty.Refuse(loyalty.KindNotFound, "member_unknown", "there is no such member")
+	err := f.Store.Table.Write(ctx, store.UpdateAccount(member, changes, store.Alive()))
+	if !store.Refused(err) {
+		return err
 	}
-	return err
+	account, err := store.AccountRefused(err, 0, member)
+	if err != nil {
+		return err
+	}
+	return account.Open()
 }
 
 func (f Function) enrol(ctx context.Context, in *rest.Body[enrolBody]) (*struct {
@@ -181,10 +188,14 @@ func (f Function) enrol(ctx context.Context, in *rest.Body[enrolBody]) (*struct 
 	if err != nil {
 		return nil, err
 	}
+	shown, err := f.wholeMember(ctx, account)
+	if err != nil {
+		return nil, err
+	}
 	answer := &struct {
 		Status int
 		Body   member
-	}{http.StatusOK, shownMember(account, f.Clock())}
+	}{http.StatusOK, shown.Body}
 	if created {
 		answer.Status = http.StatusCreated
 	}
@@ -225,17 +236,16 @@ func (f Function) readIdentity(pointer string, in identityBody) (enrolment.Ident
 func shownMember(account store.Account, now time.Time) member {
 	m := member{
 		MemberID: account.Member, JoinedAt: account.JoinedAt, Home: account.Home,
-		Identities: []shownIdentity{}, Consents: []loyalty.Consent{},
+		Identities: shownIdentities(account), Consents: []loyalty.Consent{},
 		Birthday: account.Profile.Birthday, Facts: account.Profile.Facts,
 		Orders: account.Orders, Paid: account.Paid, Refunded: account.Refunded,
 		Points: statement.OfPoints(account, now), Tier: account.Tier.Level,
 	}
-	for _, identity := range account.Profile.Identities {
-		shown := shownIdentity{identity.Kind, identity.Channel, identity.Value}
-		if identity.Shown != "" {
-			shown.Value = identity.Shown
-		}
-		m.Identities = append(m.Identities, shown)
+	if merge := account.Merged; merge != nil {
+		m.MergedInto = &mergedMember{merge.Into, merge.By.At, merge.By.Operator, merge.Reason}
+	}
+	if account.Erased != nil {
+		m.ErasedAt = &account.Erased.By.At
 	}
 	for _, consent := range []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarketing, loyalty.ConsentPersonalisation} {
 		if _, given := account.Consents[consent]; given {
@@ -245,9 +255,21 @@ func shownMember(account store.Account, now time.Time) member {
 	return m
 }
 
+func shownIdentities(account store.Account) []shownIdentity {
+	identities := []shownIdentity{}
+	for _, identity := range account.Profile.Identities {
+		shown := shownIdentity{identity.Kind, identity.Channel, identity.Value}
+		if identity.Shown != "" {
+			shown.Value = identity.Shown
+		}
+		identities = append(identities, shown)
+	}
+	return identities
+}
+
 // registerHistory adds a list that belongs to one member.
 func registerHistory[T any](f Function, api huma.API, path, id, summary string,
-	page func(context.Context, store.Store, loyalty.MemberID, int, string) ([]T, string, error),
+	page func(context.Context, store.Store, store.Account, int, string) ([]T, string, error),
 ) {
 	type input struct {
 		MemberPath
@@ -256,10 +278,11 @@ func registerHistory[T any](f Function, api huma.API, path, id, summary string,
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/members/{id}/" + path, ID: id, Tag: "members", Roles: readers, Summary: summary,
 	}, func(ctx context.Context, in *input) (*rest.Body[rest.List[T]], error) {
-		if _, err := f.Store.Account(ctx, in.member()); err != nil {
+		account, err := f.Store.Account(ctx, in.member())
+		if err != nil {
 			return nil, err
 		}
-		items, next, err := page(ctx, f.Store, in.member(), in.Limit, in.Cursor)
+		items, next, err := page(ctx, f.Store, account, in.Limit, in.Cursor)
 		if err != nil {
 			return nil, err
 		}
@@ -267,9 +290,8 @@ func registerHistory[T any](f Function, api huma.API, path, id, summary string,
 	})
 }
 
-func (f Function) coupons(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string) ([]statement.Coupon, string, error) {
-	held, next, err := s.Coupons(ctx, member, limit, cursor)
-	return statement.OfCoupons(held, f.Clock()), next, err
+func (f Function) coupons(ctx context.Context, s store.Store, account store.Account, limit int, cursor string) ([]statement.Coupon, string, error) {
+	return statement.Coupons(ctx, s, account, limit, cursor, f.Clock())
 }
 
 type memberToken struct {
@@ -278,7 +300,11 @@ type memberToken struct {
 }
 
 func (f Function) issueToken(ctx context.Context, in *MemberPath) (*rest.Body[memberToken], error) {
-	if _, err := f.Store.Account(ctx, in.member()); err != nil {
+	account, err := f.Store.Account(ctx, in.member())
+	if err != nil {
+		return nil, err
+	}
+	if err := account.Open(); err != nil {
 		return nil, err
 	}
 	idempotency.KeepSecret(ctx)

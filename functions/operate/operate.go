@@ -109,6 +109,7 @@ func (f Function) Handle() func(context.Context, events.APIGatewayV2HTTPRequest)
 // the published document is made from.
 func (f Function) Register(api huma.API) {
 	f.registerMembers(api)
+	f.registerMerges(api)
 	f.registerOperators(api)
 	f.registerProgram(api)
 	f.registerCards(api)

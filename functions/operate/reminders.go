@@ -87,6 +87,22 @@ type messageEventBody struct {
 	Type string `json:"type" enum:"delivered,read,opted_out"`
 }
 
+// optOut withdraws the consent to marketing of the member whom a message went
+// to, or of the one he was merged into since. Of an erased one there is none.
+func (f Function) optOut(ctx context.Context, member loyalty.MemberID) error {
+	for {
+		err := f.change(ctx, member, store.WithdrawConsent(loyalty.ConsentMarketing)...)
+		if loyalty.KindOf(err) != loyalty.KindConflict {
+			return err
+		}
+		account, err := f.Store.Account(ctx, member)
+		if err != nil || account.Merged == nil {
+			return err
+		}
+		member = account.Merged.Into
+	}
+}
+
 // messageEvent takes an opt-out at once: the next look at the account sees it.
 // The other events are taken and counted in the log.
 func (f Function) messageEvent(ctx context.Context, in *struct {
@@ -99,7 +115,7 @@ func (f Function) messageEvent(ctx context.Context, in *struct {
 		return nil, loyalty.Refuse(loyalty.KindNotFound, "message_unknown", "there is no such message")
 	}
 	if in.Body.Type == "opted_out" {
-		return nil, f.change(ctx, member, store.WithdrawConsent(loyalty.ConsentMarketing))
+		return nil, f.optOut(ctx, member)
 	}
 	if _, err := f.Store.Account(ctx, member); err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ type claimant struct {
 	consents []loyalty.Consent
 	request  string        // fingerprint of the Idempotency-Key, "" without one
 	known    store.Account // his account, where a credit was refused and had to look at it
+	parts    []store.Merge // which accounts were then found to be parts of others
 }
 
 // unproved tells a typed phone: it may be anybody's, so the prize is kept for

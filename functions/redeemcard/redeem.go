@@ -57,6 +57,12 @@ func (f *Function) redeem(ctx context.Context, raw string, who claimant) (draw, 
 		if who.known, err = refused(refusal); err != nil {
 			return draw{}, err
 		}
+		if merged := who.known.Merged; merged != nil {
+			who.parts = append(who.parts, *merged)
+			if who.known, err = f.Store.Account(ctx, merged.Into); err != nil {
+				return draw{}, err
+			}
+		}
 	}
 	return draw{}, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others redeemed at the same time; try again")
 }
@@ -90,12 +96,15 @@ func (f *Function) try(ctx context.Context, code cards.Code, who claimant) (draw
 		Fact: points.Fact{Kind: points.FactPrize, At: now, Member: found.Owner},
 	}
 	card.Joined = found.Owner == "" && !who.unproved()
+	if err := f.present(ctx, who, card.Award); err != nil {
+		return draw{}, err
+	}
 	actions, err := f.give(ctx, &card, who.known, now)
 	if err != nil {
 		return draw{}, err
 	}
 	actions = append([]table.Action{store.RedeemCard(code, card)}, actions...)
-	if err := f.write(ctx, actions); err != nil {
+	if err := f.write(ctx, actions, who.member != ""); err != nil {
 		return draw{}, err
 	}
 	return drawOf(card, batch, who, false), f.announce(ctx, card)
@@ -126,7 +135,25 @@ func (f *Function) look(ctx context.Context, code cards.Code, who claimant) (sto
 	if who.member != "" {
 		found.Owner = who.member
 	}
+	for _, merged := range who.parts {
+		if merged.Part == found.Owner {
+			found.Owner = merged.Into
+		}
+	}
 	return found, err
+}
+
+// present refuses the token of a member who is gone. A credit finds that out by
+// itself; what credits nothing has to look.
+func (f *Function) present(ctx context.Context, who claimant, award cards.Award) error {
+	if who.member == "" || award.Kind == cards.PrizePoints {
+		return nil
+	}
+	account, err := f.Store.Account(ctx, who.member)
+	if loyalty.KindOf(err) == loyalty.KindNotFound || err == nil && account.Open() != nil {
+		return gone()
+	}
+	return err
 }
 
 // again answers for a card that was redeemed before. Whoever won it gets the
@@ -142,7 +169,17 @@ func (f *Function) again(ctx context.Context, code cards.Code, batch cards.Batch
 		if err != nil {
 			return draw{}, err
 		}
-		if owners[0] == who.member {
+		owner := owners[0]
+		if owner != "" && owner != who.member { // perhaps that of a member who was merged into him
+			account, err := f.Store.Account(ctx, who.member)
+			if err != nil {
+				return draw{}, err
+			}
+			if account.Includes(owner) {
+				owner = who.member
+			}
+		}
+		if owner == who.member {
 			return f.claim(ctx, code, card, batch, who, now)
 		}
 	}
@@ -174,12 +211,15 @@ func (e *takenError) Unwrap() error { return e.refusal }
 func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Redemption, batch cards.Batch, who claimant, now time.Time) (draw, error) {
 	card := reserved
 	card.Member = who.member
+	if err := f.present(ctx, who, card.Award); err != nil {
+		return draw{}, err
+	}
 	actions, err := f.give(ctx, &card, who.known, now)
 	if err != nil {
 		return draw{}, err
 	}
 	actions = append([]table.Action{store.ChangeRedemption(code, reserved, card)}, actions...)
-	if err := f.write(ctx, actions); err != nil {
+	if err := f.write(ctx, actions, true); err != nil {
 		return draw{}, err
 	}
 	return drawOf(card, batch, who, false), nil
@@ -188,17 +228,30 @@ func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Re
 // write commits a redemption, whose first action is the card's. When only the
 // credit was refused and there is no account, the member is gone, and trying
 // again would not bring him back; a new member's identity may merely have been
-// given away.
-func (f *Function) write(ctx context.Context, actions []table.Action) error {
+// given away. Nor does a token open anything of a member who was erased or merged
+// into another.
+func (f *Function) write(ctx context.Context, actions []table.Action, byToken bool) error {
 	err := f.Store.Table.Write(ctx, actions...)
 	refusal, ok := errors.AsType[*table.ConditionError](err)
 	if !ok || refusal.FailedAt(0) != nil || len(actions) < 2 || actions[1].Op != table.OpUpdate {
 		return err
 	}
-	if failed := refusal.FailedAt(1); failed != nil && failed.Old == nil {
-		return loyalty.Refuse(loyalty.KindUnauthenticated, "member_unknown", "the member does not exist any more")
+	failed := refusal.FailedAt(1)
+	if failed == nil {
+		return err
+	}
+	if failed.Old == nil {
+		return gone()
+	}
+	account, failure := refused(refusal)
+	if failure == nil && byToken && account.Open() != nil {
+		return gone()
 	}
 	return err
+}
+
+func gone() error {
+	return loyalty.Refuse(loyalty.KindUnauthenticated, "member_unknown", "the member does not exist any more")
 }
 
 // refused is the account that stood in the way of a credit, if it was one.
@@ -256,7 +309,7 @@ func (f *Function) give(ctx context.Context, card *store.Redemption, known store
 		}
 		actions = append(actions, store.GiveIdentity(card.Identity, card.Member))
 	case len(credit) > 0:
-		actions = append(actions, store.UpdateAccount(card.Member, credit, held...))
+		actions = append(actions, store.UpdateAccount(card.Member, credit, append(held, store.Alive())...))
 	}
 	if card.Award.Kind == cards.PrizeCoupon {
 		coupon, err := f.coupon(ctx, *card, now)

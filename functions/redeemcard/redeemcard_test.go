@@ -27,6 +27,7 @@ import (
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/coupons"
 	"github.com/huitou/huitou/shared/enrolment"
+	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/store"
@@ -775,6 +776,83 @@ func TestAMemberWhoIsGoneGetsNothing(t *testing.T) {
 		t.Errorf("%d %s", got.StatusCode, got.Body)
 	}
 	b.unchanged(before, "an erased member")
+}
+
+func (b *brand) merge(into, part loyalty.MemberID) {
+	b.t.Helper()
+	_, err := ledger.Merge(b.t.Context(), b.f.Store, store.Merge{ID: "x", Into: into, Part: part, By: store.Hand{Operator: "wang", At: noon}, Reason: "same person"})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// Whoever redeems under the identity of a member who was merged into another
+// does it for that one; a token of his opens nothing any more.
+func TestCardsOfAMergedMember(t *testing.T) {
+	b := open(t)
+	batch := b.batch(1, cards.FormPlain, prizes[cards.PrizePoints])
+	wechat := func(value string) loyalty.Identity {
+		return loyalty.Identity{Kind: loyalty.IdentityOpenID, Channel: "wechat", Value: value}
+	}
+	whole, part := b.enrol(wechat("a")), b.enrol(wechat("b"))
+	phoned := b.enrol(b.phoneIdentity("13800000000"))
+	reserved := b.code(batch, 0)
+	b.redeem(reserved, nil, phone("13800000000"))
+
+	first := b.code(batch, 1)
+	b.meanwhile(func() { b.merge(whole, part) })
+	for range 2 {
+		if got := b.redeem(first, nil, openid("b")); got.StatusCode != 200 {
+			t.Errorf("%d %s", got.StatusCode, got.Body)
+		}
+	}
+	if balance := b.account(whole).Balance; balance != (points.Balance{Available: 8613}) {
+		t.Errorf("the whole has %+v", balance)
+	}
+	if balance := b.account(part).Balance; balance != (points.Balance{}) {
+		t.Errorf("the part has %+v", balance)
+	}
+	b.merge(whole, phoned)
+	if got := b.redeem(reserved, b.bearer(whole), ""); got.StatusCode != 200 {
+		t.Errorf("what was reserved for a part's phone: %d %s", got.StatusCode, got.Body)
+	}
+	for i, kind := range []cards.PrizeKind{cards.PrizePoints, cards.PrizeGift, cards.PrizeCoupon} {
+		if kind == cards.PrizeCoupon {
+			b.template()
+		}
+		code := b.code(b.batch(2+i, cards.FormPlain, prizes[kind]), 0)
+		before := b.snapshot()
+		if got := b.redeem(code, b.bearer(part), ""); got.StatusCode != 401 {
+			t.Errorf("%s by a part's token: %d %s", kind, got.StatusCode, got.Body)
+		}
+		b.unchanged(before, "a part's token")
+	}
+}
+
+func TestCardsOfAnErasedMember(t *testing.T) {
+	b := open(t)
+	gone := b.enrol(loyalty.Identity{Kind: loyalty.IdentityOpenID, Channel: "wechat", Value: "a"})
+	erase := func() {
+		if err := enrolment.Erase(t.Context(), b.f.Store, gone, store.Erasure{By: store.Hand{Operator: "wang", At: noon}, Reason: "asked"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code := b.code(b.batch(1, cards.FormPlain, prizes[cards.PrizePoints]), 0)
+	b.meanwhile(erase)
+	if got := b.redeem(code, nil, openid("a")); got.StatusCode != 200 {
+		t.Errorf("%d %s", got.StatusCode, got.Body)
+	}
+	if stranger := b.owner("a"); stranger == gone || stranger == "" {
+		t.Errorf("the prize went to %q", stranger)
+	}
+	for i, kind := range []cards.PrizeKind{cards.PrizePoints, cards.PrizeGift} {
+		code := b.code(b.batch(2+i, cards.FormPlain, prizes[kind]), 0)
+		before := b.snapshot()
+		if got := b.redeem(code, b.bearer(gone), ""); got.StatusCode != 401 {
+			t.Errorf("%s by his token: %d %s", kind, got.StatusCode, got.Body)
+		}
+		b.unchanged(before, "an erased member's token")
+	}
 }
 
 func TestBadRequestsChangeNothing(t *testing.T) {

@@ -70,6 +70,9 @@ func (r *run) accounts(ctx context.Context, accounts []store.Account) error {
 	for _, account := range accounts {
 		r.looked++
 		plan := r.rules.Plan(account.Purchases(), r.now, r.zone)
+		if account.Open() != nil { // nobody is there to be reminded
+			plan = repurchase.Plan{}
+		}
 		for _, purchase := range plan.Due {
 			wanted = append(wanted, notify.NewReminder(account.Member, purchase.Category, purchase.At, r.now, r.version).Encode())
 		}
@@ -98,7 +101,7 @@ func (r *run) rest(ctx context.Context, account store.Account, plan repurchase.P
 		})
 		changes, conditions = append(changes, change), append(conditions, held)
 	}
-	err := r.Store.Table.Write(ctx, store.UpdateAccount(account.Member, changes, conditions...))
+	err := r.Store.Table.Write(ctx, store.UpdateAsRead(account, changes, conditions...))
 	if _, lost := errors.AsType[*table.ConditionError](err); lost {
 		return nil // he bought, or another run was here: the call that stands is looked at again
 	}

@@ -69,6 +69,10 @@ func (f Function) remind(ctx context.Context, versions []program.Program, remind
 			f.Log.InfoContext(ctx, "reminder dropped", slog.String("reason", "member_unknown"))
 			return nil
 		}
+		if err == nil && account.Open() != nil { // erased, or the member he is a part of is reminded
+			f.Log.InfoContext(ctx, "reminder dropped", slog.String("reason", "member_gone"))
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -110,7 +114,7 @@ func (f Function) refunded(ctx context.Context, account store.Account, category 
 		return false, err
 	}
 	order := points.Replay(key, log)
-	if order.Facts > 0 && order.Member != account.Member {
+	if order.Facts > 0 && !account.Includes(order.Member) {
 		return true, nil // it was another's after all
 	}
 	bought := slices.DeleteFunc(order.Purchases(), func(p points.Purchase) bool { return p.Category != category })

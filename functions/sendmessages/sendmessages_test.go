@@ -12,10 +12,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/huitou/huitou/shared/enrolment"
+	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/notify"
+	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/repurchase"
+	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 )
 
@@ -693,5 +697,45 @@ func TestAnotherProgramsWordsAndLinks(t *testing.T) {
 	w.expect("m milk-powder 28 09:05")
 	if want := "【回头牧场】您上次买的milk-powder快用完了，现在补上正好：https://shop.example.com/ 拒收请回复R"; w.taken[0].Text != want {
 		t.Errorf("the text is %q, want %q", w.taken[0].Text, want)
+	}
+}
+
+// Of two members who were merged the whole is written to, once, and a message to
+// the part that was on its way is not sent.
+func TestMergedMembersGetOneMessage(t *testing.T) {
+	for hour, at := range map[string]time.Time{"09": day(10, 10, 0), "10": day(21, 9, 6)} {
+		t.Run(hour, func(t *testing.T) {
+			w := newWorld(t, rules())
+			w.enrol("m", marketing...)
+			w.enrol("n", marketing...)
+			w.buy("n", day(0, 10, 0), milk)
+			if at.After(day(21, 9, 5)) {
+				w.tick(day(21, 9, 5))
+			}
+			_, err := ledger.Merge(t.Context(), w.calm, store.Merge{ID: "x", Into: "m", Part: "n", By: store.Hand{Operator: "wang", At: at}, Reason: "same person"})
+			w.must(err)
+			w.deliver()
+			w.hourly(day(21, 9, 5), day(30, 10, 5))
+			w.expect("m milk-powder 21 " + hour + ":05")
+			if account := w.account("n"); !account.RemindAt.IsZero() {
+				t.Errorf("the part is called at %v", account.RemindAt)
+			}
+		})
+	}
+}
+
+// Nobody is written to who was erased, and nobody looks at him for ever.
+func TestTheErasedGetNoMessage(t *testing.T) {
+	w := newWorld(t, rules())
+	w.enrol("m", marketing...)
+	key := w.buy("m", day(0, 10, 0), milk)
+	w.tick(day(21, 9, 5))
+	w.must(enrolment.Erase(t.Context(), w.calm, "m", store.Erasure{By: store.Hand{Operator: "wang", At: day(21, 9, 6)}, Reason: "asked"}))
+	w.deliver()
+	w.post(key, points.Fact{Kind: points.FactPaid, At: day(0, 10, 0), Lines: []points.Line{{ID: "9", Category: "diapers", Quantity: 1, Paid: 100}}}, day(21, 9, 7))
+	w.hourly(day(21, 10, 5), day(60, 10, 5))
+	w.expect()
+	if account := w.account("m"); !account.RemindAt.IsZero() || len(account.Reminded) != 0 {
+		t.Errorf("the erased is called at %v, reminded %v", account.RemindAt, account.Reminded)
 	}
 }

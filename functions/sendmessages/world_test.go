@@ -265,11 +265,11 @@ func (w *world) refund(key loyalty.OrderKey, line string, amount loyalty.Fen) {
 
 func (w *world) consent(member loyalty.MemberID, given bool) {
 	w.Helper()
-	change := store.WithdrawConsent(loyalty.ConsentMarketing)
+	changes := store.WithdrawConsent(loyalty.ConsentMarketing)
 	if given {
-		change = store.GiveConsent(loyalty.ConsentMarketing, w.now)
+		changes = []table.Change{store.GiveConsent(loyalty.ConsentMarketing, w.now)}
 	}
-	w.must(w.engine.Write(context.Background(), store.UpdateAccount(member, []table.Change{change})))
+	w.must(w.engine.Write(context.Background(), store.UpdateAccount(member, changes)))
 }
 
 func (w *world) account(member loyalty.MemberID) store.Account {

@@ -151,6 +151,14 @@ func (r *run) member(ctx context.Context, account store.Account) error {
 // Only the orders' logs, read strongly, are believed.
 func (r *run) pending(ctx context.Context, account store.Account) (orders []pendingOrder, left bool, err error) {
 	missing, growing := account.Balance.Pending, account.GrowthPending
+	// What is pending of his parts is settled when their own calls come.
+	parts, err := r.Store.Parts(ctx, account)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, part := range parts {
+		missing, growing = missing-part.Balance.Pending, growing-part.GrowthPending
+	}
 	seen := map[loyalty.OrderKey]bool{{}: true} // a card's record names no order
 	cursor := ""
 	for missing != 0 || growing != 0 {

@@ -45,7 +45,8 @@ type brand struct {
 	T
 	store store.Store
 	known []loyalty.OrderKey
-	rules []program.Program // beside the program that ships with huitou
+	some  []loyalty.MemberID // the first few members
+	rules []program.Program  // beside the program that ships with huitou
 }
 
 func open(t T) *brand {
@@ -55,7 +56,8 @@ func open(t T) *brand {
 }
 
 // audited checks after every commit that each member's counters are the sum of
-// the entries in his orders' logs, and that no part of a balance is negative.
+// the entries in his orders' logs and his own facts, that no part of a balance is
+// negative, and that what is pending is what his orders and his parts' hold.
 type audited struct {
 	table.Table
 	*brand
@@ -68,20 +70,38 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 	}
 	calm := store.Store{Table: a.Table}
 	sums := map[loyalty.MemberID]points.Account{}
+	for _, member := range a.some {
+		sums[member] = points.Account{}
+	}
 	growing, growth := map[loyalty.MemberID]loyalty.Points{}, map[loyalty.MemberID]map[string]loyalty.Points{}
+	grow := func(member loyalty.MemberID, entry points.Entry) {
+		if entry.Growth == nil {
+			return
+		}
+		growing[member] += entry.Growth.Pending
+		if growth[member] == nil {
+			growth[member] = map[string]loyalty.Points{}
+		}
+		growth[member][entry.Growth.Month] += entry.Growth.Counting
+	}
 	for _, key := range a.known {
 		log, err := calm.Log(context.Background(), key)
 		a.must(err)
 		for _, fact := range log {
 			for _, entry := range fact.Entries {
 				sums[fact.Member] = sums[fact.Member].Plus(entry)
-				if entry.Growth != nil {
-					growing[fact.Member] += entry.Growth.Pending
-					if growth[fact.Member] == nil {
-						growth[fact.Member] = map[string]loyalty.Points{}
-					}
-					growth[fact.Member][entry.Growth.Month] += entry.Growth.Counting
-				}
+				grow(fact.Member, entry)
+			}
+		}
+	}
+	held := map[loyalty.MemberID]loyalty.Points{}
+	for _, key := range a.known {
+		log, err := calm.Log(context.Background(), key)
+		a.must(err)
+		order := points.Replay(key, log)
+		for _, purchase := range order.Purchases() {
+			if !order.Settled {
+				held[order.Member] += purchase.Points
 			}
 		}
 	}
@@ -93,6 +113,7 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 				for _, entry := range record.Entries {
 					if record.Order == (loyalty.OrderKey{}) {
 						sum = sum.Plus(entry)
+						grow(member, entry)
 					}
 				}
 			}
@@ -102,6 +123,13 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 		}
 		account, err := calm.Account(context.Background(), member)
 		a.must(err)
+		pending := held[member]
+		for _, part := range account.Parts {
+			pending += held[part]
+		}
+		if account.Balance.Pending != pending {
+			a.Fatalf("%d points of %s are pending, the orders hold %d", account.Balance.Pending, member, pending)
+		}
 		if account.Balance != sum.Balance {
 			a.Fatalf("the counters of %s are %+v, his entries add up to %+v", member, account.Balance, sum.Balance)
 		}
@@ -130,6 +158,9 @@ func (b *brand) must(err error) {
 
 func (b *brand) enrol(member loyalty.MemberID) {
 	b.Helper()
+	if len(b.some) < 10 {
+		defer func() { b.some = append(b.some, member) }()
+	}
 	b.must(b.store.Table.Write(context.Background(), store.CreateAccount(member, store.Profile{}, nil, day(-1, 0, 0))...))
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/coupons"
 	"github.com/huitou/huitou/shared/enrolment"
+	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/notify"
 	"github.com/huitou/huitou/shared/orders"
@@ -147,6 +148,15 @@ var earnings = []operation{
 				return err
 			})
 		})
+	}},
+	{"two members merged, 20 orders each", noTarget, func(s *shop) (Units, error) { return s.merged(20, false) }},
+	{"a merge undone, 20 orders each", noTarget, func(s *shop) (Units, error) {
+		_, err := s.merged(20, false)
+		return after(err, func() (Units, error) { return s.merged(0, true) })
+	}},
+	{"order credited, of a merged member", noTarget, func(s *shop) (Units, error) {
+		_, err := s.merged(1, false)
+		return after(err, func() (Units, error) { return s.delivered(s.paid(1, 1000, regular)) })
 	}},
 	{"reminders, nothing due", 0, func(s *shop) (Units, error) { return s.planned(0) }},
 	{"reminder upkeep of a member's first order", 1, func(s *shop) (Units, error) { return upkeep(s, 0) }},
@@ -367,6 +377,25 @@ func (s *shop) planned(due int) (Units, error) {
 			return fmt.Errorf("%d reminders were planned, %d are due", len(s.queued.bodies), due)
 		}
 		return nil
+	})
+}
+
+// merged is what it takes to merge the second member into the first, or to undo
+// that, when each bought so often before.
+func (s *shop) merged(times int, undo bool) (Units, error) {
+	for i := range 2 * times {
+		if err := s.before(s.paid(i%2, i, regular)); err != nil {
+			return Units{}, err
+		}
+	}
+	by := store.Hand{Operator: "bench", At: s.now}
+	return s.metered(1, func(ctx context.Context) error {
+		if undo {
+			_, err := ledger.Unmerge(ctx, s.store, s.members[0], s.members[1], "undo", "bench", by)
+			return err
+		}
+		_, err := ledger.Merge(ctx, s.store, store.Merge{ID: "merge", Into: s.members[0], Part: s.members[1], By: by, Reason: "bench"})
+		return err
 	})
 }
 

@@ -21,6 +21,9 @@ type membersCommands struct {
 	Coupons   MembersCouponsCommand   `cmd:"" help:"A member's coupons (优惠券)."`
 	Reminders MembersRemindersCommand `cmd:"" help:"A member's reminders, and why."`
 	Token     MembersTokenCommand     `cmd:"" help:"A short-lived token for the member's own page."`
+	Merge     MembersMergeCommand     `cmd:"" help:"Merge another member into one (会员合并)."`
+	Unmerge   MembersUnmergeCommand   `cmd:"" help:"Undo a merge (撤销合并)."`
+	Erase     MembersEraseCommand     `cmd:"" help:"Erase the person behind a member (注销)."`
 	Consent   struct {
 		Give     MembersGiveConsentCommand     `cmd:"" help:"Record a consent."`
 		Withdraw MembersWithdrawConsentCommand `cmd:"" help:"Withdraw a consent."`
@@ -81,10 +84,31 @@ type shownMember struct {
 	Paid       loyalty.Fen       `json:"paid"`
 	Refunded   loyalty.Fen       `json:"refunded"`
 	Points     shownPoints       `json:"points"`
+	MergedFrom []shownMerge      `json:"merged_from"`
+	MergedInto *shownMerge       `json:"merged_into"`
+	ErasedAt   string            `json:"erased_at"`
+}
+
+type shownMerge struct {
+	MemberID string `json:"member_id"`
+	At       string `json:"at"`
+	Operator string `json:"operator"`
+	Reason   string `json:"reason"`
+}
+
+func (m shownMerge) String() string {
+	return m.MemberID + ", " + m.At + ", by " + m.Operator + ": " + m.Reason
 }
 
 func (m shownMember) String() string {
-	pairs := []string{"member", m.MemberID, "joined", m.JoinedAt, "home channel", m.Home}
+	pairs := []string{"member", m.MemberID}
+	if m.MergedInto != nil {
+		pairs = append(pairs, "merged into", m.MergedInto.String())
+	}
+	for _, part := range m.MergedFrom {
+		pairs = append(pairs, "merged from", part.String())
+	}
+	pairs = append(pairs, "erased", m.ErasedAt, "joined", m.JoinedAt, "home channel", m.Home)
 	for _, identity := range m.Identities {
 		pairs = append(pairs, "identity", strings.Join(strings.Fields(identity.Kind+" "+identity.Channel), " ")+" "+identity.Value)
 	}

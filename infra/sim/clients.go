@@ -219,7 +219,7 @@ func (s *simulation) optOut(who *person) {
 		if err != nil || owners[0] == "" {
 			return err
 		}
-		return data.Table.Write(ctx, store.UpdateAccount(owners[0], []table.Change{store.WithdrawConsent(loyalty.ConsentMarketing)}))
+		return data.Table.Write(ctx, store.UpdateAccount(owners[0], store.WithdrawConsent(loyalty.ConsentMarketing)))
 	})
 }
 

@@ -43,7 +43,8 @@ type Identity struct {
 // Enrol finds the member who owns one of the identities, or makes a new one,
 // and gives him all of them. It reports whether he is new. It fails with
 // KindConflict code "identities_differ" when the identities belong to several
-// members, and with KindUnavailable when it lost every race.
+// members, and with KindUnavailable when it lost every race. An identity of a
+// member who was merged into another is that one's.
 func Enrol(ctx context.Context, s store.Store, request Request, random io.Reader, now time.Time) (member loyalty.MemberID, created bool, err error) {
 	for range attempts {
 		member, created, err = try(ctx, s, request, random, now)
@@ -63,21 +64,28 @@ func try(ctx context.Context, s store.Store, request Request, random io.Reader, 
 	if err != nil {
 		return "", false, err
 	}
-	var known loyalty.MemberID
+	var known *store.Account
 	var added []Identity
 	for i, owner := range owners {
-		switch {
-		case owner == "":
+		if owner == "" {
 			added = append(added, request.Identities[i])
-		case known == "":
-			known = owner
-		case owner != known:
+			continue
+		}
+		if known != nil && known.Includes(owner) {
+			continue
+		}
+		account, err := whole(ctx, s, owner)
+		if err != nil {
+			return "", false, err
+		}
+		if known != nil && known.Member != account.Member {
 			return "", false, loyalty.Refuse(loyalty.KindConflict, "identities_differ",
 				"the identities belong to different members; merge them first")
 		}
+		known = &account
 	}
-	if known != "" {
-		return known, false, extend(ctx, s, known, request, added, now)
+	if known != nil {
+		return known.Member, false, extend(ctx, s, *known, request, added, now)
 	}
 	member, err := NewMemberID(random)
 	if err != nil {
@@ -92,11 +100,7 @@ func try(ctx context.Context, s store.Store, request Request, random io.Reader, 
 
 // extend gives a known member what is new in the request, and writes nothing
 // when that is nothing.
-func extend(ctx context.Context, s store.Store, member loyalty.MemberID, request Request, added []Identity, now time.Time) error {
-	account, err := s.Account(ctx, member)
-	if err != nil {
-		return err
-	}
+func extend(ctx context.Context, s store.Store, account store.Account, request Request, added []Identity, now time.Time) error {
 	var changes []table.Change
 	for _, consent := range request.Consents {
 		if _, given := account.Consents[consent]; !given {
@@ -105,17 +109,26 @@ func extend(ctx context.Context, s store.Store, member loyalty.MemberID, request
 	}
 	actions := []table.Action{}
 	for _, identity := range added {
-		actions = append(actions, store.GiveIdentity(identity.Identity, member))
+		actions = append(actions, store.GiveIdentity(identity.Identity, account.Member))
 	}
 	profile, held := store.ChangeProfile(account.Profile, profile(account.Profile, request, added))
 	changes = append(changes, profile...)
 	if len(changes) > 0 {
-		actions = append(actions, store.UpdateAccount(member, changes, held...))
+		actions = append(actions, store.UpdateAccount(account.Member, changes, append(held, store.Alive())...))
 	}
 	if len(actions) == 0 {
 		return nil
 	}
 	return s.Table.Write(ctx, actions...)
+}
+
+// whole reads an account, or that of the member whom it was merged into.
+func whole(ctx context.Context, s store.Store, member loyalty.MemberID) (store.Account, error) {
+	account, err := s.Account(ctx, member)
+	if err != nil || account.Merged == nil {
+		return account, err
+	}
+	return s.Account(ctx, account.Merged.Into)
 }
 
 func profile(was store.Profile, request Request, added []Identity) store.Profile {

@@ -1,13 +1,21 @@
 // Package idempotency gives a repeated POST the first answer again. A client
 // that lost the answer sends the same Idempotency-Key and body and learns what
 // became of its request; it never happens twice.
+//
+// What is remembered may tell of a person, and outlives him when he is erased. So
+// an answer is sealed with a key that comes from the request's own body, which is
+// not kept: only who sends the same request again can read it.
 package idempotency
 
 import (
 	"bytes"
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -44,6 +52,14 @@ type once struct {
 	store       store.Store
 	clock       func() time.Time
 	caller, key string
+	seal        cipher.AEAD // of the answer
+}
+
+// kept is the key as it is remembered: a client may have made it of a person's
+// name.
+func (o once) kept() string {
+	sum := sha256.Sum256([]byte(o.key))
+	return hex.EncodeToString(sum[:16])
 }
 
 // serve returns an error only when nothing has been written to w.
@@ -57,17 +73,19 @@ func (o once) serve(w http.ResponseWriter, r *http.Request, next http.Handler) e
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	hash := sha256.Sum256([]byte(r.URL.Path + "\n" + string(body)))
+	if o.seal, err = sealOf(fmt.Appendf(nil, "answer %q %q %q %q", o.caller, o.key, r.URL.Path, body)); err != nil {
+		return err
+	}
 	now := o.clock()
 	begun := store.Request{BodyHash: hex.EncodeToString(hash[:]), First: now, Until: now.Add(lease)}
-	known, fresh, err := o.store.BeginRequest(r.Context(), o.caller, o.key, begun, now)
+	known, fresh, err := o.store.BeginRequest(r.Context(), o.caller, o.kept(), begun, now)
 	switch {
 	case err != nil:
 		return err
 	case !fresh && known.BodyHash != begun.BodyHash:
 		return loyalty.Refuse(loyalty.KindMismatch, "idempotency_key_reused", "this Idempotency-Key was used with another path or body; choose a new one")
 	case !fresh && known.Until.IsZero():
-		replay(w, known)
-		return nil
+		return o.replay(w, known)
 	case !fresh:
 		if now.Before(known.Until) {
 			return loyalty.Refuse(loyalty.KindConflict, "in_progress", "a request with this Idempotency-Key is being answered; ask again in a moment")
@@ -75,7 +93,7 @@ func (o once) serve(w http.ResponseWriter, r *http.Request, next http.Handler) e
 		// Whoever began is dead, or left no answer. What it did, it did under ids
 		// that come from this same key, so doing it again changes nothing twice.
 		begun.First = known.First
-		won, err := o.store.ReplaceRequest(r.Context(), o.caller, o.key, known, begun, now)
+		won, err := o.store.ReplaceRequest(r.Context(), o.caller, o.kept(), known, begun, now)
 		if err != nil {
 			return err
 		}
@@ -104,23 +122,46 @@ func (o once) remember(ctx context.Context, begun store.Request, answer *recorde
 		answer.status == http.StatusTooManyRequests, secret:
 		open := begun
 		open.Until = o.clock()
-		_, err := o.store.ReplaceRequest(ctx, o.caller, o.key, begun, open, o.clock())
+		_, err := o.store.ReplaceRequest(ctx, o.caller, o.kept(), begun, open, o.clock())
 		return err
 	}
 	done := store.Request{
 		BodyHash: begun.BodyHash, Status: answer.status,
-		ContentType: answer.header.Get("Content-Type"), Body: answer.body.String(),
+		ContentType: answer.header.Get("Content-Type"), Answer: o.sealed(answer.body.Bytes()),
 	}
-	_, err := o.store.ReplaceRequest(ctx, o.caller, o.key, begun, done, o.clock())
+	_, err := o.store.ReplaceRequest(ctx, o.caller, o.kept(), begun, done, o.clock())
 	return err
 }
 
-func replay(w http.ResponseWriter, known store.Request) {
+// sealOf makes a seal from all that tells one request from any other. It seals
+// one answer, so the nonce may be nothing.
+func sealOf(request []byte) (cipher.AEAD, error) {
+	key := sha256.Sum256(request)
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+func (o once) sealed(answer []byte) string {
+	return base64.RawStdEncoding.EncodeToString(o.seal.Seal(nil, make([]byte, o.seal.NonceSize()), answer, nil))
+}
+
+func (o once) replay(w http.ResponseWriter, known store.Request) error {
+	sealed, err := base64.RawStdEncoding.DecodeString(known.Answer)
+	if err == nil {
+		sealed, err = o.seal.Open(nil, make([]byte, o.seal.NonceSize()), sealed, nil)
+	}
+	if err != nil {
+		return &loyalty.Error{Kind: loyalty.KindInternal, Code: "item_malformed", Cause: err}
+	}
 	w.Header().Set("Content-Type", known.ContentType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Idempotency-Replayed", "true")
 	w.WriteHeader(known.Status)
-	_, _ = io.WriteString(w, known.Body)
+	_, _ = w.Write(sealed) // a caller who went away asks again
+	return nil
 }
 
 func checkKey(key string) error {

@@ -13,8 +13,8 @@ import (
 // Adjust proposes an operator's correction and, up to limit points either way,
 // makes it at once; a larger one waits for Approve. A repeat under the same id
 // finds what the first did. It fails with KindConflict code
-// "points_insufficient" when it takes more than is available, and with
-// KindNotFound code "member_unknown".
+// "points_insufficient" when it takes more than is available or "member_merged"
+// for a part of another member, and with KindNotFound code "member_unknown".
 func Adjust(ctx context.Context, s store.Store, wanted store.Adjustment, limit loyalty.Points) (store.Adjustment, error) {
 	wanted.Kind = points.FactAdjusted
 	for range attempts {
@@ -25,6 +25,9 @@ func Adjust(ctx context.Context, s store.Store, wanted store.Adjustment, limit l
 		}
 		account, err := s.Account(ctx, wanted.Member)
 		if err != nil {
+			return store.Adjustment{}, err
+		}
+		if err := account.Whole(); err != nil {
 			return store.Adjustment{}, err
 		}
 		if max(wanted.Points, -wanted.Points) > limit {
@@ -61,6 +64,9 @@ func Approve(ctx context.Context, s store.Store, member loyalty.MemberID, id str
 		}
 		account, err := s.Account(ctx, member)
 		if err != nil {
+			return store.Adjustment{}, err
+		}
+		if err := account.Whole(); err != nil {
 			return store.Adjustment{}, err
 		}
 		made, err := takeEffect(ctx, s, waiting, account, by.At)

@@ -14,13 +14,17 @@ import (
 // then. It reports false when the day had its check-in before, and returns that
 // one. request is "" or tells the repeats of one request from others: a repeat
 // gets what the first got, even after midnight. It fails with KindConflict code
-// "check_in_closed" where the brand takes no check-ins, and with KindNotFound
+// "check_in_closed" where the brand takes no check-ins or as store.Account.Open
+// says, and with KindNotFound
 // code "member_unknown"; then nothing has changed.
 func CheckIn(ctx context.Context, s store.Store, rules program.Program, member loyalty.MemberID, request string, now time.Time) (points.CheckIn, bool, error) {
 	zone := rules.Zone()
 	for range attempts {
 		account, err := s.Account(ctx, member)
 		if err != nil {
+			return points.CheckIn{}, false, err
+		}
+		if err := account.Open(); err != nil {
 			return points.CheckIn{}, false, err
 		}
 		was := account.CheckIn

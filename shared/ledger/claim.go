@@ -44,6 +44,9 @@ func (p *posting) claim(ctx context.Context, claim store.Claim) ([]table.Action,
 	if err != nil {
 		return nil, err
 	}
+	if p.news.Fact.Member == "" {
+		return nil, nil // the person was erased
+	}
 	verdict := order.Judge(claim.Member, claim.Proof, claim.At)
 	switch {
 	case verdict == points.ClaimRefused:
@@ -61,5 +64,6 @@ func (p *posting) claim(ctx context.Context, claim store.Claim) ([]table.Action,
 	if err != nil {
 		return nil, err
 	}
-	return append(p.commit(order, fact, nil), store.DecideClaim(claim, verdict)), nil
+	actions, err := p.commit(order, fact, nil)
+	return append(actions, store.DecideClaim(claim, verdict)), err
 }

@@ -58,6 +58,11 @@ type Rest struct {
 // Post records the news once. It reports false when the log knew it all. It
 // fails with KindUnavailable when it lost every race, and with KindInvalid when
 // a refund takes more than was paid; then nothing has changed.
+//
+// Where the order's owner is a part of another member (see Merge), his own
+// account goes on as if he were not, and the same write mirrors what happens in
+// that of the whole. Nobody looks for that beforehand: the first attempt is
+// refused by the owner's account, which then tells.
 func Post(ctx context.Context, s store.Store, versions []program.Program, news News, now time.Time) (bool, error) {
 	var changed bool
 	seen := news.Seen
@@ -77,13 +82,12 @@ func settle(ctx context.Context, start posting, try func(*posting) error) error 
 		if !store.Refused(err) {
 			return err
 		}
-		start.log, start.account, start.lost = nil, nil, true
+		start.log, start.account, start.whole, start.lost = nil, nil, nil, true
 		if p.member != "" {
-			account, err := p.store.Account(ctx, p.member)
-			if err != nil {
+			if err := p.look(ctx); err != nil {
 				return err
 			}
-			start.account = &account
+			start.account, start.whole = p.account, p.whole
 		}
 	}
 	return loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the same order at the same time")
@@ -97,6 +101,7 @@ type posting struct {
 	now      time.Time
 	log      []points.Fact  // nil where it was not read
 	account  *store.Account // nil at the first attempt, which needs no look at it as a rule
+	whole    *store.Account // of the member whose part the owner is; nil for none
 	lost     bool           // an attempt was refused
 
 	member loyalty.MemberID
@@ -122,7 +127,9 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 	var actions []table.Action
 	switch {
 	case fresh:
-		actions = p.commit(order, fact, waitFor)
+		if actions, err = p.commit(order, fact, waitFor); err != nil {
+			return false, err
+		}
 	case order.Member == "" && p.member != "" && !byHand(p.news.Fact.Kind):
 		// The log knows the news but not the owner, who joined in between.
 		claimed := points.Fact{Kind: points.FactClaimed, At: p.now, Member: p.member}
@@ -131,7 +138,9 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		actions = p.commit(order, fact, nil)
+		if actions, err = p.commit(order, fact, nil); err != nil {
+			return false, err
+		}
 	default:
 		if actions, err = p.tellMore(order, waitFor); err != nil {
 			return false, err
@@ -159,7 +168,7 @@ func (p *posting) tellMore(order *points.Order, waitFor []loyalty.Identity) ([]t
 			return nil, err
 		}
 		if adds {
-			return p.commit(order, fact, waitFor), nil
+			return p.commit(order, fact, waitFor)
 		}
 	}
 	var actions []table.Action
@@ -193,12 +202,19 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 	// A completion brings the settlement forward, so the call that stands is in
 	// its way as a rule: looking first is cheaper than losing.
 	look := order.Settled || p.news.Fact.Kind == points.FactSettled || p.news.Fact.Kind == points.FactCompleted
-	if look && p.account == nil && p.member != "" {
-		account, err := p.store.Account(ctx, p.member)
-		if err != nil {
+	if p.account != nil && p.account.Member != p.member {
+		p.account, p.whole = nil, nil // of who was the owner before the race was lost
+	}
+	if order.Member == "" && p.account != nil && p.account.Erased != nil {
+		// The person was erased meanwhile, or a claim of his was left in the log.
+		p.member, p.account, p.news.Fact.Member, waitFor = "", nil, "", p.news.Identities
+	}
+	// What the schedule saw of a part tells nothing of the whole.
+	partAlone := p.account != nil && p.account.Merged != nil && p.whole == nil
+	if (look && p.account == nil || partAlone) && p.member != "" {
+		if err := p.look(ctx); err != nil {
 			return nil, nil, err
 		}
-		p.account = &account
 	}
 	return order, waitFor, p.meet(ctx, order)
 }
@@ -260,6 +276,10 @@ func (p *posting) meet(ctx context.Context, order *points.Order) error {
 	}
 	buyer.Tier = p.account.Tier.Level
 	buyer.FirstOrder = p.account.FirstOrder == p.news.Order || p.account.FirstOrder == loyalty.OrderKey{} && p.account.Orders == 0
+	if p.whole != nil { // he is the person whose tier and first order count
+		buyer.Tier = p.whole.Tier.Level
+		buyer.FirstOrder = buyer.FirstOrder && p.whole.FirstOrder == (loyalty.OrderKey{}) && p.whole.Orders == 0
+	}
 	p.buyer = &buyer
 	return nil
 }
@@ -292,13 +312,13 @@ func (p *posting) known() store.Account {
 }
 
 // commit is the one write: the fact, and what follows from it for the member.
-func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalty.Identity) []table.Action {
+func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalty.Identity) ([]table.Action, error) {
 	actions := []table.Action{store.AppendFact(p.news.Order, order.Facts+1, fact)}
 	for _, identity := range waitFor {
 		actions = append(actions, store.Wait(identity, p.news.Order)...)
 	}
 	if fact.Member == "" {
-		return actions
+		return actions, nil
 	}
 	tier := p.judge(fact.Entries)
 	actions = append(actions, tier.actions...)
@@ -317,9 +337,14 @@ func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalt
 		}
 	}
 	if len(changes) == 0 {
-		return actions
+		return actions, nil
 	}
-	return append(actions, store.UpdateAccount(fact.Member, changes, conditions...))
+	if order.Member == "" { // nobody who was erased gets an order
+		conditions = append(conditions, store.Alive())
+	}
+	mirrored, lent, stands, err := p.mirror(order, fact)
+	changes, conditions = append(changes, lent...), append(conditions, stands...)
+	return append(append(actions, store.UpdateAsRead(p.known(), changes, conditions...)), mirrored...), err
 }
 
 func (p *posting) credit(entries []points.Entry, look time.Time) ([]table.Change, []table.Condition) {
@@ -382,10 +407,14 @@ func (p *posting) count(before, after *points.Order) (changes []table.Change, co
 			conditions = append(conditions, held...)
 		}
 	}
-	if due := p.remindAt(is, was, after.PaidAt); !due.IsZero() {
+	// A part is not reminded: the whole is.
+	if due := p.remindAt(is, was, after.PaidAt); !due.IsZero() && p.known().Merged == nil {
 		remind, held := store.WakeRemind.Ask(p.known(), due)
 		changes = append(changes, remind...)
 		conditions = append(conditions, held)
+	}
+	if after.Member != p.member {
+		return changes, conditions // a part's: the schedule looks at him
 	}
 	// A late line brings new pending points although the date stays the same.
 	if settle := after.SettleAt(); !settle.IsZero() && (!settle.Equal(before.SettleAt()) || is.lines > was.lines) {

@@ -14,8 +14,9 @@ import (
 
 // Reserve sets points aside under an id that comes from the request, so that
 // its repeat finds the same reservation. It fails with KindConflict code
-// "points_insufficient" when the member has fewer, and with KindNotFound code
-// "member_unknown"; then nothing has changed.
+// "points_insufficient" when the member has fewer, "member_merged" or
+// "member_erased", and with KindNotFound code "member_unknown"; then nothing has
+// changed.
 func Reserve(ctx context.Context, s store.Store, wanted store.Reservation) (store.Reservation, error) {
 	wanted.Kind = points.FactReserved
 	wanted.State = store.ReservationReserved
@@ -27,6 +28,9 @@ func Reserve(ctx context.Context, s store.Store, wanted store.Reservation) (stor
 	}
 	for range attempts {
 		entry, err := points.Spend(wanted.ID, wanted.Points, account.Points(wanted.At))
+		if gone := account.Open(); gone != nil {
+			err = gone
+		}
 		if err != nil {
 			// A repeat must not be refused for what its first try has taken.
 			known, unknown := s.Reservation(ctx, wanted.Member, wanted.ID)
@@ -37,7 +41,7 @@ func Reserve(ctx context.Context, s store.Store, wanted store.Reservation) (stor
 		}
 		wanted.Entries = []points.Entry{entry}
 		changes, conditions := store.Credit(wanted.Entries, account)
-		err = s.Table.Write(ctx, store.Reserve(wanted), store.UpdateAccount(wanted.Member, changes, conditions...))
+		err = s.Table.Write(ctx, store.Reserve(wanted), store.UpdateAccount(wanted.Member, changes, append(conditions, store.Alive())...))
 		if !store.Refused(err) {
 			return wanted, err
 		}

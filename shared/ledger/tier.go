@@ -19,12 +19,18 @@ type tierChange struct {
 	actions    []table.Action
 	changes    []table.Change
 	conditions []table.Condition
+	to         *tiers.State // nil where it stays
 	next       time.Time
 }
 
 // judge gives the account the tier that its growth has after the entries, by
 // the rules in force now.
 func judge(rules program.Program, account store.Account, entries []points.Entry, now time.Time) tierChange {
+	return judgeSince(rules, account, account.Tier, entries, now)
+}
+
+// judgeSince is judge for an account whose tier counts as another than it has.
+func judgeSince(rules program.Program, account store.Account, since tiers.State, entries []points.Entry, now time.Time) tierChange {
 	if rules.Tiers == nil {
 		return tierChange{}
 	}
@@ -35,11 +41,12 @@ func judge(rules program.Program, account store.Account, entries []points.Entry,
 		}
 	}
 	zone := rules.Zone()
-	state, next := rules.Tiers.Judge(account.Tier, growth, now, zone)
+	state, next := rules.Tiers.Judge(since, growth, now, zone)
 	change := tierChange{next: next}
 	if state == account.Tier {
 		return change
 	}
+	change.to = &state
 	change.changes, change.conditions = store.ChangeTier(account, state)
 	if state.Level != account.Tier.Level {
 		fact := points.Fact{Kind: points.FactTier, At: now, Program: rules.Version, Member: account.Member}
@@ -72,7 +79,7 @@ func LetTimePass(ctx context.Context, s store.Store, rules program.Program, acco
 	changes, conditions := store.CreditAndRest(entries, account, store.Earliest(rest, tier.next))
 	changes = append(changes, tier.changes...)
 	conditions = append(append(conditions, tier.conditions...), store.PendingStands(pending))
-	err := s.Table.Write(ctx, append(actions, store.UpdateAccount(account.Member, changes, conditions...))...)
+	err := s.Table.Write(ctx, append(actions, store.UpdateAsRead(account, changes, conditions...))...)
 	if store.Refused(err) {
 		return 0, nil
 	}

@@ -30,6 +30,8 @@ const (
 	FactExpired  FactKind = "expired"  // lots ended
 	FactTier     FactKind = "tier"     // his tier changed
 	FactCheckIn  FactKind = "checkin"  // the member checked in for a day
+	FactMerged   FactKind = "merged"   // another member's account was taken in (会员合并)
+	FactUnmerged FactKind = "unmerged" // and let go again
 )
 
 // Fact is one line of an order's log. It is written once and never changed.
@@ -105,6 +107,10 @@ const (
 	EntryAdjust  EntryKind = "adjust"  // by an operator, with a reason (人工调整)
 	EntryExpire  EntryKind = "expire"  // what was left when its lot ended (积分过期)
 	EntryCheckIn EntryKind = "checkin" // for a day on which he checked in (签到)
+	// What a member who was merged into this one holds, and what he took along
+	// when that was undone.
+	EntryMerge   EntryKind = "merge"
+	EntryUnmerge EntryKind = "unmerge"
 )
 
 // Entry is one line of a member's ledger (积分流水). A member's counters always

@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/huitou/huitou/shared/coupons"
@@ -34,6 +36,9 @@ type Expiring struct {
 // any more, even before settlepoints has written it off.
 func OfPoints(account store.Account, now time.Time) Points {
 	held := account.Points(now)
+	if account.Merged != nil { // what he has counts with another
+		held = points.Account{}
+	}
 	shown := Points{Available: held.Spendable(), Pending: held.Pending, Debt: held.Debt, Expiring: []Expiring{}}
 	for _, lot := range held.Lots {
 		if lot.Left > 0 && lot.Until.After(now) {
@@ -46,7 +51,7 @@ func OfPoints(account store.Account, now time.Time) Points {
 // Entry is one line of the ledger (积分流水).
 type Entry struct {
 	ID        string           `json:"id"`
-	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,unbind,prize,spend,return,adjust,expire,checkin"`
+	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,unbind,prize,spend,return,adjust,expire,checkin,merge,unmerge"`
 	At        time.Time        `json:"at"`
 	Available loyalty.Points   `json:"available"`
 	Pending   loyalty.Points   `json:"pending"`
@@ -59,15 +64,43 @@ type Entry struct {
 	Program   int64            `json:"program_version"`
 }
 
+// through lists what the account has and then what its parts have, each as page
+// lists it for one member. A page may end before the limit where one of them
+// does.
+func through[T any](account store.Account, page func(loyalty.MemberID, string) ([]T, string, error), cursor string) ([]T, string, error) {
+	members := append([]loyalty.MemberID{account.Member}, account.Parts...)
+	at := 0
+	if number, rest, found := strings.Cut(cursor, "~"); found {
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 1 || n >= len(members) {
+			return nil, "", loyalty.Invalid("cursor", "invalid_cursor", "the cursor is not one of this list")
+		}
+		at, cursor = n, rest
+	}
+	items, next, err := page(members[at], cursor)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case next == "" && at+1 < len(members):
+		return items, strconv.Itoa(at+1) + "~", nil
+	case next != "" && at > 0:
+		next = strconv.Itoa(at) + "~" + next
+	}
+	return items, next, nil
+}
+
 // Ledger is one page of the ledger, newest first. limit counts facts; a fact
 // of an order with several lines has an entry for each.
-func Ledger(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string) ([]Entry, string, error) {
-	records, next, err := s.History(ctx, member, limit, cursor)
+func Ledger(ctx context.Context, s store.Store, account store.Account, limit int, cursor string) ([]Entry, string, error) {
+	records, next, err := s.History(ctx, account.Member, limit, cursor)
 	if err != nil {
 		return nil, "", err
 	}
 	entries := []Entry{}
 	for _, record := range records {
+		if record.Mirror != nil {
+			record.Order = record.Mirror.Order
+		}
 		for _, e := range record.Entries {
 			entries = append(entries, Entry{
 				ID: e.ID, Kind: e.Kind, At: record.At,
@@ -107,8 +140,15 @@ type OrderLine struct {
 
 // Orders is one page of a member's orders, newest first. limit counts what
 // happened to them, so a page may hold fewer orders, and an order that more
-// happened to later comes with its latest event alone.
-func Orders(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string) ([]Order, string, error) {
+// happened to later comes with its latest event alone. The orders of members who
+// were merged into him follow his own.
+func Orders(ctx context.Context, s store.Store, account store.Account, limit int, cursor string) ([]Order, string, error) {
+	return through(account, func(member loyalty.MemberID, cursor string) ([]Order, string, error) {
+		return ordersOf(ctx, s, member, limit, cursor)
+	}, cursor)
+}
+
+func ordersOf(ctx context.Context, s store.Store, member loyalty.MemberID, limit int, cursor string) ([]Order, string, error) {
 	records, next, err := s.History(ctx, member, limit, cursor)
 	if err != nil {
 		return nil, "", err
@@ -192,13 +232,17 @@ type Coupon struct {
 	Expired bool `json:"expired"`
 }
 
-// OfCoupons shows coupons at a time.
-func OfCoupons(held []coupons.Coupon, now time.Time) []Coupon {
-	shown := make([]Coupon, len(held))
-	for i, coupon := range held {
-		shown[i] = Coupon{Coupon: coupon, Expired: coupon.State == coupons.StateIssued && now.After(coupon.ExpiresAt)}
-	}
-	return shown
+// Coupons is one page of a member's coupons at a time, in no order that means
+// anything; those of members who were merged into him follow his own.
+func Coupons(ctx context.Context, s store.Store, account store.Account, limit int, cursor string, now time.Time) ([]Coupon, string, error) {
+	return through(account, func(member loyalty.MemberID, cursor string) ([]Coupon, string, error) {
+		held, next, err := s.Coupons(ctx, member, limit, cursor)
+		shown := make([]Coupon, len(held))
+		for i, coupon := range held {
+			shown[i] = Coupon{Coupon: coupon, Expired: coupon.State == coupons.StateIssued && now.After(coupon.ExpiresAt)}
+		}
+		return shown, next, err
+	}, cursor)
 }
 
 // Reminder is what the brand is going to say, or said, or did not say, about
@@ -215,10 +259,14 @@ type Reminder struct {
 	At       *time.Time       `json:"at,omitempty" doc:"when it was sent or skipped"`
 }
 
-// Reminders shows an account's reminders, by due date.
+// Reminders shows an account's reminders, by due date; none where nobody is
+// there to be reminded.
 func Reminders(account store.Account, rules program.Program, now time.Time) []Reminder {
 	shown := []Reminder{}
 	zone := rules.Zone()
+	if account.Open() != nil {
+		return shown
+	}
 	for category, bought := range account.Bought {
 		due, ok := rules.Repurchase.DueAt(category, bought.Last, zone)
 		if !ok {

@@ -44,6 +44,11 @@ type Account struct {
 	Sent     []time.Time // his last messages, oldest first
 	CheckIn  LastCheckIn
 
+	Merged *Merge                        // into another member; nil for none
+	Parts  []loyalty.MemberID            // who were merged into him, by id
+	Kept   map[loyalty.Consent]time.Time // consents that rest while he has parts; zero for one that only a part gave
+	Erased *Erasure                      // the person was erased; nil for not
+
 	RemindAt, SettleAt       time.Time // when the schedules should look at him; zero for never
 	RemindAsked, SettleAsked int64     // how often By asked for it
 }
@@ -101,6 +106,12 @@ const (
 	accountLast      = "l:"
 	accountLastOrder = "o:"
 	accountReminded  = "r:"
+	accountMerged    = "merged" // into whom
+	accountMerge     = "merge"  // the document of it
+	accountParts     = "parts"  // counts the next
+	accountPart      = "part:"
+	accountKept      = "kept:"
+	accountErased    = "erased"
 )
 
 // lotEnd writes the end of a lot: byte order is time order, to the minute.
@@ -182,6 +193,16 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 			return a, malformed("account", err)
 		}
 	}
+	if raw := item.Text(accountMerge); raw != "" {
+		if err := json.Unmarshal([]byte(raw), &a.Merged); err != nil {
+			return a, malformed("account", err)
+		}
+	}
+	if raw := item.Text(accountErased); raw != "" {
+		if err := json.Unmarshal([]byte(raw), &a.Erased); err != nil {
+			return a, malformed("account", err)
+		}
+	}
 	if raw := item.Text(accountFirstPaid); raw != "" {
 		if err := json.Unmarshal([]byte(raw), &a.FirstOrder); err != nil {
 			return a, malformed("account", err)
@@ -249,6 +270,15 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 		case accountConsent:
 			a.Consents[loyalty.Consent(rest)] = instant(value.Text())
 			continue
+		case accountKept:
+			if a.Kept == nil {
+				a.Kept = map[loyalty.Consent]time.Time{}
+			}
+			a.Kept[loyalty.Consent(rest)] = instant(value.Text())
+			continue
+		case accountPart:
+			a.Parts = append(a.Parts, loyalty.MemberID(rest))
+			continue
 		case accountReminded:
 			reminded, failed := parseReminded(value.Text())
 			if failed != nil && err == nil {
@@ -273,6 +303,7 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 		}
 		a.Bought[rest] = bought
 	}
+	slices.Sort(a.Parts)
 	return a, err
 }
 
@@ -307,14 +338,25 @@ func GiveConsent(consent loyalty.Consent, now time.Time) table.Change {
 	return table.SetIfMissing(accountConsent+string(consent), table.String(table.Instant(now)))
 }
 
-// WithdrawConsent takes a consent away.
-func WithdrawConsent(consent loyalty.Consent) table.Change {
-	return table.Remove(accountConsent + string(consent))
+// WithdrawConsent takes a consent away, and one that rests too.
+func WithdrawConsent(consent loyalty.Consent) []table.Change {
+	return []table.Change{table.Remove(accountConsent + string(consent)), table.Remove(accountKept + string(consent))}
 }
 
-// UpdateAccount changes an existing account.
+// UpdateAccount changes an existing account that is not merged into another: the
+// refusal shows one that is (see AccountRefused).
 func UpdateAccount(member loyalty.MemberID, changes []table.Change, conditions ...table.Condition) table.Action {
-	return table.Update(table.AccountKey(member), changes, append(conditions, table.Exists())...)
+	return table.Update(table.AccountKey(member), changes, append(conditions, table.Exists(), table.Missing(accountMerged))...)
+}
+
+// UpdateAsRead changes an account that is merged into the member whom it was
+// read with, or into nobody if it was not then.
+func UpdateAsRead(account Account, changes []table.Change, conditions ...table.Condition) table.Action {
+	if account.Merged == nil {
+		return UpdateAccount(account.Member, changes, conditions...)
+	}
+	held := table.Equals(accountMerged, table.String(string(account.Merged.Into)))
+	return table.Update(table.AccountKey(account.Member), changes, append(conditions, held)...)
 }
 
 // Credit adds entries to the counters and lots of an account that they were

@@ -14,6 +14,14 @@ type Record struct {
 	Order loyalty.OrderKey `json:"order"`
 	Seq   int              `json:"seq"`
 	points.Fact
+	Mirror *Mirrored `json:"mirror,omitempty"` // of a fact of the member's own: which one of an order it mirrors
+}
+
+// Mirrored names a fact of the log of an order that a part of a member owns.
+type Mirrored struct {
+	Part  loyalty.MemberID `json:"part"`
+	Order loyalty.OrderKey `json:"order"`
+	Seq   int              `json:"seq"`
 }
 
 // Log reads all facts of an order, strongly and oldest first.

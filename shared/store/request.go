@@ -17,7 +17,7 @@ type Request struct {
 	Until       time.Time `json:"until,omitzero"`
 	Status      int       `json:"status,omitempty"`
 	ContentType string    `json:"content_type,omitempty"`
-	Body        string    `json:"body,omitempty"`
+	Answer      string    `json:"answer,omitempty"` // sealed, see package idempotency
 }
 
 // requestLife is how long an answer is kept: longer than any client retries.

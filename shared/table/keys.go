@@ -88,6 +88,25 @@ func EndedKey(member loyalty.MemberID, seen int64) Key {
 	return Key{join("M", string(member)), fmt.Sprintf("E#%09d", seen)}
 }
 
+// MergeKey is the fact that a member's account took in another's, or let it go,
+// by the id of the act.
+func MergeKey(member, part loyalty.MemberID, id string) Key {
+	return Key{join("M", string(member)), join("G", string(part), id)}
+}
+
+// MirrorKey is what the nth fact of an order's log did to a member whose part
+// the order's owner is.
+func MirrorKey(member, part loyalty.MemberID, order loyalty.OrderKey, seq int) Key {
+	return Key{
+		join("M", string(member)),
+		join("G", string(part), string(order.Channel), order.Shop, order.Order, fmt.Sprintf("%06d", seq)),
+	}
+}
+
+// ReservationPrefix begins the sort keys of a member's reservations and of what
+// they gave back.
+const ReservationPrefix = "V#"
+
 // TierKey is the fact that a member's tier changed at a time, by how often the
 // growth that counts had changed before.
 func TierKey(member loyalty.MemberID, at time.Time, grown int64) Key {
@@ -214,6 +233,9 @@ const CardShards = 16
 func CardKey(batch string, serial int64) Key {
 	return Key{CardPK(batch, int(serial%CardShards)), fmt.Sprintf("%07d", serial)}
 }
+
+// IsCard tells the key of a redeemed card from every other.
+func IsCard(key Key) bool { return strings.HasPrefix(key.PK, "C#") }
 
 // CardFriendKey is the friend whom a card brought.
 func CardFriendKey(batch string, serial int64) Key {

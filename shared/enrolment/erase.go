@@ -1,0 +1,61 @@
+package enrolment
+
+import (
+	"context"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/store"
+)
+
+// Erase forgets the person behind a member and those who were merged into him
+// (注销, PIPL 47): identities, profile, consents, what he was sent, his claims'
+// proofs, and by what name he redeemed cards. The ledger stays under the bare
+// id, with his counters, his orders and his coupons: what happens to his orders
+// goes on being counted, and what he had is for the brand's rules to decide.
+// An order that comes under one of his identities later is a stranger's.
+//
+// A repeat erases what came in between. It fails with KindNotFound code
+// "member_unknown", with KindConflict code "member_merged" for a part of another,
+// and with KindUnavailable when it lost every race; then a repeat goes on.
+func Erase(ctx context.Context, s store.Store, member loyalty.MemberID, erasure store.Erasure) error {
+	for range attempts {
+		account, err := s.Account(ctx, member)
+		if err != nil {
+			return err
+		}
+		if err := account.Whole(); err != nil {
+			return err
+		}
+		parts, err := s.Parts(ctx, account)
+		if err != nil {
+			return err
+		}
+		persons := append([]store.Account{account}, parts...)
+		for _, person := range persons {
+			// First, for the profile tells what there is to forget.
+			for _, identity := range person.Profile.Identities {
+				known := loyalty.Identity{Kind: identity.Kind, Channel: identity.Channel, Value: identity.Value}
+				if err := s.ForgetIdentity(ctx, known, person.Member); err != nil {
+					return err
+				}
+			}
+		}
+		if account.Erased == nil {
+			err := s.Table.Write(ctx, store.Erase(persons, erasure)...)
+			if store.Refused(err) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+		}
+		// Last, for until now he could do more of them.
+		for _, person := range persons {
+			if err := s.ForgetDeeds(ctx, person.Member); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the same member at the same time")
+}

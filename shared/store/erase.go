@@ -1,0 +1,158 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// Erase takes from accounts all that tells of the person (注销) and the members
+// off the list of all members, in one write. The first account is the whole of
+// the others, with all its parts. The conditions fail when an identity, or a
+// part, was added since they were read.
+func Erase(accounts []Account, erasure Erasure) []table.Action {
+	var actions []table.Action
+	for i, account := range accounts {
+		changes, held := WakeRemind.Move(account.Member, account.RemindAt, time.Time{})
+		conditions := []table.Condition{held, table.Equals(doc, encode(account.Profile)), Alive()}
+		changes = append(changes, table.Set(doc, encode(Profile{})), table.Set(accountErased, encode(erasure)), table.Remove(accountSent))
+		for _, consent := range consents {
+			changes = append(changes, WithdrawConsent(consent)...)
+		}
+		for _, category := range slices.Sorted(maps.Keys(account.Reminded)) {
+			changes = append(changes, table.Remove(accountReminded+category))
+		}
+		if i == 0 {
+			conditions = append(conditions, counterStands(accountParts, int64(len(accounts)-1)))
+		}
+		actions = append(actions, UpdateAsRead(account, changes, conditions...), table.Delete(table.RosterKey(account.Member)))
+	}
+	return actions
+}
+
+// ForgetIdentity removes an identity of a member's, the marks of orders that
+// waited for it, and its name from cards that are reserved for it. One that has
+// another owner by now is left to him.
+func (s Store) ForgetIdentity(ctx context.Context, identity loyalty.Identity, member loyalty.MemberID) error {
+	key := table.IdentityKey(identity)
+	owners, err := s.Owners(ctx, identity)
+	if err != nil || owners[0] != "" && owners[0] != member {
+		return err
+	}
+	if err := s.forgetClaimants(ctx, key.PK); err != nil {
+		return err
+	}
+	if err := s.deleteAll(ctx, key.PK, table.WaitingPrefix); err != nil {
+		return err
+	}
+	if identity.Kind == loyalty.IdentityWeCom {
+		if err := s.forgetFriend(ctx, identity.Value); err != nil {
+			return err
+		}
+	}
+	err = s.Table.Write(ctx, table.Delete(key, table.MissingOrEquals(identityMember, table.String(string(member)))))
+	if Refused(err) {
+		return nil
+	}
+	return err
+}
+
+// ForgetDeeds removes what a member did that tells who he is: his claims, whose
+// proofs name a buyer, and the names by which he redeemed cards. The index of
+// the cards may be behind by a moment.
+func (s Store) ForgetDeeds(ctx context.Context, member loyalty.MemberID) error {
+	if err := s.deleteAll(ctx, table.MemberPK(member), table.ClaimPrefix); err != nil {
+		return err
+	}
+	return s.forgetClaimants(ctx, table.MemberPK(member))
+}
+
+// forgetFriend removes a contact's log, and its name from the cards that brought
+// it. They count as having brought somebody.
+func (s Store) forgetFriend(ctx context.Context, external string) error {
+	log, err := s.Friend(ctx, external)
+	if err != nil {
+		return err
+	}
+	for _, fact := range log {
+		if fact.Card == nil {
+			continue
+		}
+		err := s.Table.Write(ctx, table.Update(table.CardFriendKey(fact.Card.Batch, int64(fact.Card.Card)),
+			[]table.Change{table.Set(friendExternal, table.String("erased"))}, table.Equals(friendExternal, table.String(external))))
+		if err != nil && !Refused(err) {
+			return err
+		}
+	}
+	return s.deleteAll(ctx, table.FriendFactKey(external, 1).PK, table.FriendFactPrefix)
+}
+
+func (s Store) deleteAll(ctx context.Context, pk, prefix string) error {
+	query := table.Query{PK: pk, Prefix: prefix, Limit: 100, Consistency: table.Strong}
+	for {
+		page, err := s.Table.Query(ctx, query)
+		if err != nil {
+			return err
+		}
+		for _, item := range page.Items {
+			if err := s.Table.Write(ctx, table.Delete(item.Key)); err != nil {
+				return err
+			}
+		}
+		if page.Next == "" {
+			return nil
+		}
+		query.Cursor = page.Next
+	}
+}
+
+// forgetClaimants takes the identities out of the redemptions that a partition
+// of IndexMember lists, and what is reserved out of the partition of an identity.
+// One that changes meanwhile is read again.
+func (s Store) forgetClaimants(ctx context.Context, partition string) error {
+	query := table.Query{Index: table.IndexMember, PK: partition, Limit: 100}
+	for {
+		page, err := s.Table.Query(ctx, query)
+		if err != nil {
+			return err
+		}
+		for _, item := range page.Items {
+			if table.IsCard(item.Key) {
+				if err := s.forgetClaimant(ctx, item.Key); err != nil {
+					return err
+				}
+			}
+		}
+		if page.Next == "" {
+			return nil
+		}
+		query.Cursor = page.Next
+	}
+}
+
+func (s Store) forgetClaimant(ctx context.Context, card table.Key) error {
+	for {
+		items, err := s.Table.Get(ctx, table.Strong, card)
+		if err != nil || items[0] == nil {
+			return err
+		}
+		redemption, err := decode[Redemption](*items[0])
+		if err != nil || redemption.Identity == (loyalty.Identity{}) {
+			return err
+		}
+		was := encode(redemption)
+		redemption.Identity = loyalty.Identity{}
+		changes := []table.Change{table.Set(doc, encode(redemption))}
+		if redemption.Member == "" { // the partition is the identity's
+			changes = append(changes, table.Remove("mpk"), table.Remove("msk"))
+		}
+		err = s.Table.Write(ctx, table.Update(card, changes, table.Equals(doc, was)))
+		if !Refused(err) {
+			return err
+		}
+	}
+}
