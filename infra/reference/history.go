@@ -31,6 +31,8 @@ const (
 	Program = "program" // an operator announced Version
 	Tick    = "tick"    // the settlement schedule fired, standing for At
 	Spent   = "spent"   // Person spends Points, or as many as are available
+	Merged  = "merged"  // From becomes a part of Person (会员合并)
+	Parted  = "parted"  // and a person of his own again
 )
 
 // Input is one thing that reached huitou.
@@ -41,7 +43,7 @@ type Input struct {
 	Names          []string // identities
 	Refund         string   // the refund's id; "" where Lines carry running totals
 	Lines          []Line
-	Person         string
+	Person, From   string
 	Points         int64
 	Version        Version
 }
@@ -84,6 +86,10 @@ type Member struct {
 	Orders, Paid, Refunded int64
 	Bought                 map[string]Bought // by category
 	RemindAt               time.Time         // the earliest date asked for
+
+	into    string // whose part he is
+	parts   int
+	covered []share // of his debt, when he became a part
 }
 
 // Lot is points that end together: what is left of them, and what expired.

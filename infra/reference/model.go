@@ -69,36 +69,6 @@ func (m *Member) takeBack(lot string, points int64, now time.Time) {
 	m.Debt += m.spend(points-left-expired, now)
 }
 
-// refunds are the single ones by line and id, and the running totals under "".
-type refunds map[[2]string]int64
-
-// of is what was given back on a line: one source may know the single refunds
-// and another the total, and both speak of the same money.
-func (r refunds) of(line string) (fen int64) {
-	for key, amount := range r {
-		if key[0] == line && key[1] != "" {
-			fen += amount
-		}
-	}
-	return max(fen, r[[2]string{line, ""}])
-}
-
-// kept is what of a line's price the brand kept.
-func (o *order) kept(line *held) int64 {
-	if o.cancelled {
-		return 0
-	}
-	return max(0, line.Amount-o.refunds.of(line.ID))
-}
-
-// closes is when the return window is over.
-func (o *order) closes() time.Time {
-	if o.completed.IsZero() {
-		return o.paid.AddDate(0, 0, o.rules.Windows[o.channel].AfterPayment)
-	}
-	return o.completed.AddDate(0, 0, o.rules.Windows[o.channel].AfterCompletion)
-}
-
 // After is what a history leads to. The inputs come in order of arrival.
 func After(first Version, inputs []Input) State {
 	b := book{[]Version{first}, map[string]string{}, map[string]*order{}, State{map[string]*Member{}, map[string]map[string]int64{}, []int{}}}
@@ -111,12 +81,16 @@ func After(first Version, inputs []Input) State {
 				b.Members[in.Person] = &Member{Lots: map[string]Lot{}, Bought: map[string]Bought{}}
 			}
 			for _, name := range in.Names {
-				b.owners[name] = in.Person
+				b.owners[name] = cmp.Or(b.owners[name], b.Members[in.Person].into, in.Person)
 			}
 		case Spent:
-			if m := b.Members[in.Person]; m != nil {
-				m.spend(in.Points, in.Now)
+			if holders := b.holders(in.Person); len(holders) > 0 {
+				holders[len(holders)-1].spend(in.Points, in.Now)
 			}
+		case Merged:
+			b.merge(in)
+		case Parted:
+			b.part(in)
 		case Tick:
 			b.tick(in.At)
 		case Told:
@@ -139,8 +113,8 @@ func After(first Version, inputs []Input) State {
 		for _, line := range o.lines {
 			b.Points[id][line.ID] = line.points
 		}
-		if o.owner != "" {
-			o.addTo(b.Members[o.owner])
+		for _, m := range b.holders(o.owner) {
+			o.addTo(m)
 		}
 	}
 	return b.State
@@ -152,12 +126,7 @@ func (b *book) learn(o *order, in Input) bool {
 	switch in.Kind {
 	case Paid:
 		if o.paid.IsZero() {
-			o.paid = in.At
-			for _, version := range b.versions {
-				if !version.From.After(in.At) && !version.From.Before(o.rules.From) {
-					o.rules = version
-				}
-			}
+			o.paid, o.rules = in.At, inForce(b.versions, in.At)
 		}
 		for _, line := range in.Lines {
 			if _, known := o.prices[line.ID]; !known {
@@ -189,25 +158,42 @@ func (b *book) learn(o *order, in Input) bool {
 		o.owner = cmp.Or(o.owner, b.owners[name])
 	}
 	if o.owner != "" {
-		o.hold(b.Members[o.owner], in.Now)
+		b.hold(o, in.Now)
 		o.remember(b.Members[o.owner], before, in.Now)
 	}
 	return true
 }
 
+// holders are a person and whom he was merged into: what happens to his orders
+// happens to both.
+func (b *book) holders(person string) []*Member {
+	switch m := b.Members[person]; {
+	case m == nil:
+		return nil
+	case m.into != "":
+		return []*Member{m, b.Members[m.into]}
+	default:
+		return []*Member{m}
+	}
+}
+
 // hold moves points to or from the owner until he holds for each line what it
 // is worth, rounded down once. Until the order is settled its own lot has them.
-func (o *order) hold(owner *Member, now time.Time) {
+func (b *book) hold(o *order, now time.Time) {
 	for _, line := range o.lines {
+		earned := int64(0)
 		if line.lot == "" {
 			line.points, line.lot = o.rules.Points*line.Amount/o.rules.PerFen, pending+o.id
 			if o.settled {
 				line.lot = o.rules.lot(now)
 			}
-			owner.credit(line.lot, line.points)
+			earned = line.points
 		}
 		worth := o.rules.Points * o.kept(line) / o.rules.PerFen
-		owner.takeBack(line.lot, line.points-worth, now)
+		for _, m := range b.holders(o.owner) {
+			m.credit(line.lot, earned)
+			m.takeBack(line.lot, line.points-worth, now)
+		}
 		line.points = worth
 	}
 }
@@ -217,15 +203,17 @@ func (b *book) tick(now time.Time) {
 	for _, o := range slices.SortedFunc(maps.Values(b.orders), func(x, y *order) int {
 		return cmp.Or(x.closes().Compare(y.closes()), cmp.Compare(x.channel, y.channel), cmp.Compare(x.id, y.id))
 	}) {
-		owner := b.Members[o.owner]
-		if owner == nil || owner.Lots[pending+o.id].Left == 0 || o.closes().After(now) {
+		holders := b.holders(o.owner)
+		if len(holders) == 0 || holders[0].Lots[pending+o.id].Left == 0 || o.closes().After(now) {
 			continue
 		}
 		o.settled = true
 		for _, line := range o.lines {
-			owner.add(line.lot, -line.points, 0)
+			for _, m := range holders {
+				m.add(line.lot, -line.points, 0)
+				m.credit(o.rules.lot(now), line.points)
+			}
 			line.lot = o.rules.lot(now)
-			owner.credit(line.lot, line.points)
 		}
 	}
 	for _, m := range b.Members {

@@ -49,7 +49,11 @@ func TestTheLedgerIsTheModel(t *testing.T) {
 		inputs := history(t)
 		real := run(t, inputs)
 		want := reference.After(shipped(), inputs)
+		merges := slices.ContainsFunc(inputs, func(in reference.Input) bool { return in.Kind == reference.Merged })
 		for _, m := range slices.Concat(slices.Collect(maps.Values(real.Members)), slices.Collect(maps.Values(want.Members))) {
+			if merges {
+				m.RemindAt = time.Time{} // nobody reminds a part, and its whole is looked at sooner
+			}
 			maps.DeleteFunc(m.Lots, func(_ string, lot reference.Lot) bool { return lot == reference.Lot{} })
 		}
 		got, expected := text(t, real), text(t, want)
@@ -66,7 +70,7 @@ func TestTheLedgerIsTheModel(t *testing.T) {
 	if ran < *histories {
 		t.Errorf("%d histories ran, not %d", ran, *histories)
 	}
-	for _, what := range []string{"refused", "early refund", "repeat", "split", "late joiner", "debt", "pending", "available", "program change", "reminder", "lot", "expired", "second identity"} {
+	for _, what := range []string{"refused", "early refund", "repeat", "split", "late joiner", "debt", "pending", "available", "program change", "reminder", "lot", "expired", "merged", "parted", "second identity"} {
 		if met[what] == 0 {
 			t.Errorf("no history met: %s", what)
 		}
@@ -109,6 +113,8 @@ func count(met map[string]int, inputs []reference.Input, state reference.State) 
 			joined[in.Person] = true
 		case reference.Program:
 			met["program change"]++
+		case reference.Merged, reference.Parted:
+			met[in.Kind]++
 		}
 	}
 	met["refused"] += len(state.Refused)
@@ -275,6 +281,17 @@ func history(t *rapid.T) []reference.Input {
 			send(in)
 		}
 	}
+	if people > 1 {
+		for range max(0, draw(-2, 3, "merges")) {
+			whole := draw(0, people-1, "whole")
+			in := reference.Input{Kind: reference.Merged, Now: day(0, 110, "merged"), Person: strconv.Itoa(whole), From: strconv.Itoa((whole + draw(1, people-1, "part")) % people)}
+			inputs = append(inputs, in)
+			if draw(0, 2, "parts") > 0 {
+				in.Kind, in.Now = reference.Parted, in.Now.AddDate(0, 0, draw(0, 60, "parted after"))
+				inputs = append(inputs, in)
+			}
+		}
+	}
 	for range 6 - draw(0, 6, "ticks fewer") {
 		at := dayZero.AddDate(0, 0, 150-draw(0, 150, "tick before")).Add(time.Duration(draw(0, 23, "hour")) * time.Hour)
 		inputs = append(inputs, reference.Input{Kind: reference.Tick, Now: at, At: at})
@@ -318,7 +335,9 @@ func run(t *rapid.T, inputs []reference.Input) reference.State {
 			}
 			member, _, err := enrolment.Enrol(context.Background(), b.store, request, random, in.Now)
 			b.must(err)
-			b.people[member] = in.Person
+			if _, known := b.people[member]; !known {
+				b.people[member] = in.Person
+			}
 		case reference.Told:
 			if !b.deliver(enrolment.JoinedMessage(identity(in.Names[0]))) {
 				refused = append(refused, i)
@@ -327,6 +346,8 @@ func run(t *rapid.T, inputs []reference.Input) reference.State {
 			b.must(b.settle.Handle(context.Background(), schedule.Tick{Time: in.At}))
 		case reference.Spent:
 			b.spend(in)
+		case reference.Merged, reference.Parted:
+			b.merge(in, strconv.Itoa(i))
 		default:
 			if !b.deliver(b.event(in)) {
 				refused = append(refused, i)
@@ -349,6 +370,32 @@ func (b *brand) deliver(body []byte) bool {
 	return len(answer.BatchItemFailures) == 0
 }
 
+// merge merges two members, or undoes it; what cannot be done changes nothing.
+func (b *brand) merge(in reference.Input, id string) {
+	whole, part, by := b.memberOf(in.Person), b.memberOf(in.From), store.Hand{Operator: "wang", At: in.Now}
+	var err error
+	switch {
+	case whole == "" || part == "":
+		return
+	case in.Kind == reference.Merged:
+		_, err = ledger.Merge(context.Background(), b.store, store.Merge{ID: id, Into: whole, Part: part, By: by, Reason: "one person"})
+	default:
+		_, err = ledger.Unmerge(context.Background(), b.store, whole, part, id, "two persons", by)
+	}
+	if kind := loyalty.KindOf(err); kind != loyalty.KindConflict && kind != loyalty.KindInvalid {
+		b.must(err)
+	}
+}
+
+func (b *brand) memberOf(person string) loyalty.MemberID {
+	for member, who := range b.people {
+		if who == person {
+			return member
+		}
+	}
+	return ""
+}
+
 // spend takes as much as is available of what is wanted, in two steps.
 func (b *brand) spend(in reference.Input) {
 	for member, person := range b.people {
@@ -357,6 +404,11 @@ func (b *brand) spend(in reference.Input) {
 		}
 		account, err := b.store.Account(context.Background(), member)
 		b.must(err)
+		if account.Merged != nil {
+			member = account.Merged.Into
+			account, err = b.store.Account(context.Background(), member)
+			b.must(err)
+		}
 		n := min(loyalty.Points(in.Points), account.Points(in.Now).Spendable())
 		if n == 0 {
 			continue
@@ -457,6 +509,17 @@ func (b *brand) state(refused []int) reference.State {
 				pending[person][lot] = reference.Lot{Left: pending[person][lot].Left + int64(entry.Pending)}
 				sums[b.people[fact.Member]] = sums[b.people[fact.Member]].Plus(entry)
 			}
+		}
+	}
+	for member, person := range b.people {
+		a, err := b.store.Account(context.Background(), member)
+		b.must(err)
+		if a.Merged != nil { // its whole holds the same besides
+			into := b.people[a.Merged.Into]
+			if pending[into] == nil {
+				pending[into] = map[string]reference.Lot{}
+			}
+			maps.Copy(pending[into], pending[person])
 		}
 	}
 	for member, person := range b.people {

@@ -20,6 +20,46 @@ func (v Version) lot(now time.Time) string {
 	return end(time.Date(year, month+time.Month(v.Months)+1, 1, 0, 0, 0, 0, time.UTC).Add(-shanghai))
 }
 
+// refunds are the single ones by line and id, and the running totals under "".
+type refunds map[[2]string]int64
+
+// of is what was given back on a line: one source may know the single refunds
+// and another the total, and both speak of the same money.
+func (r refunds) of(line string) (fen int64) {
+	for key, amount := range r {
+		if key[0] == line && key[1] != "" {
+			fen += amount
+		}
+	}
+	return max(fen, r[[2]string{line, ""}])
+}
+
+// kept is what of a line's price the brand kept.
+func (o *order) kept(line *held) int64 {
+	if o.cancelled {
+		return 0
+	}
+	return max(0, line.Amount-o.refunds.of(line.ID))
+}
+
+// closes is when the return window is over.
+func (o *order) closes() time.Time {
+	if o.completed.IsZero() {
+		return o.paid.AddDate(0, 0, o.rules.Windows[o.channel].AfterPayment)
+	}
+	return o.completed.AddDate(0, 0, o.rules.Windows[o.channel].AfterCompletion)
+}
+
+// inForce is the version of the program at a time.
+func inForce(versions []Version, at time.Time) (found Version) {
+	for _, version := range versions {
+		if !version.From.After(at) && !version.From.Before(found.From) {
+			found = version
+		}
+	}
+	return found
+}
+
 // bought is the order's part in its owner's purchase history.
 func (o *order) bought() map[string]Bought {
 	bought := map[string]Bought{}
