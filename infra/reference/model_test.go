@@ -114,7 +114,9 @@ func count(met map[string]int, inputs []reference.Input, state reference.State) 
 		case reference.Program:
 			met["program change"]++
 		case reference.Merged, reference.Parted:
-			met[in.Kind]++
+			if joined[in.Person] && joined[in.From] {
+				met[in.Kind]++
+			}
 		}
 	}
 	met["refused"] += len(state.Refused)
@@ -282,12 +284,12 @@ func history(t *rapid.T) []reference.Input {
 		}
 	}
 	if people > 1 {
-		for range max(0, draw(-2, 3, "merges")) {
+		for range 3 - draw(0, 3, "merges fewer") {
 			whole := draw(0, people-1, "whole")
-			in := reference.Input{Kind: reference.Merged, Now: day(0, 110, "merged"), Person: strconv.Itoa(whole), From: strconv.Itoa((whole + draw(1, people-1, "part")) % people)}
+			in := reference.Input{Kind: reference.Merged, Now: dayZero.AddDate(0, 0, 110-draw(0, 90, "merged before")), Person: strconv.Itoa(whole), From: strconv.Itoa((whole + draw(1, people-1, "part")) % people)}
 			inputs = append(inputs, in)
-			if draw(0, 2, "parts") > 0 {
-				in.Kind, in.Now = reference.Parted, in.Now.AddDate(0, 0, draw(0, 60, "parted after"))
+			if draw(0, 2, "stays") == 0 {
+				in.Kind, in.Now = reference.Parted, in.Now.AddDate(0, 0, 60-draw(0, 60, "parted before"))
 				inputs = append(inputs, in)
 			}
 		}
