@@ -33,6 +33,7 @@ const (
 	FactCheckIn  FactKind = "checkin"  // the member checked in for a day
 	FactMerged   FactKind = "merged"   // another member's account was taken in (会员合并)
 	FactUnmerged FactKind = "unmerged" // and let go again
+	FactOpening  FactKind = "opening"  // he brought points or growth along from an old system
 )
 
 // Fact is one line of an order's log. It is written once and never changed.
@@ -121,6 +122,7 @@ const (
 	// when that was undone.
 	EntryMerge   EntryKind = "merge"
 	EntryUnmerge EntryKind = "unmerge"
+	EntryOpening EntryKind = "opening" // brought along from an old system (期初余额)
 )
 
 // Entry is one line of a member's ledger (积分流水). A member's counters always
