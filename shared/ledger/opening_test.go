@@ -500,3 +500,35 @@ func TestHistoryThatIsClaimedLater(t *testing.T) {
 	}
 	p.audit()
 }
+
+// After a merge the line of a file names the whole: what the part has brought
+// counts once all the same. And nobody brings anything for one who is a part.
+func TestAnOpeningOfAMemberWhoWasMerged(t *testing.T) {
+	p, _ := moving(t, t.Context(), points.Balance{})
+	if err := p.store.Table.Write(t.Context(), store.CreateAccount("n", store.Profile{}, nil, noon)...); err != nil {
+		t.Fatal(err)
+	}
+	first, _, err := p.open("oldcrm", noon, points.OpeningPoints{Points: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ledger.Merge(t.Context(), p.store, store.Merge{Into: "n", Part: "m", ID: "1", Reason: "one person", By: store.Hand{Operator: "li", At: noon}}); err != nil {
+		t.Fatal(err)
+	}
+	again := store.Opening{Fact: points.Fact{Member: "n"}, Opening: points.Opening{Source: "oldcrm", Points: []points.OpeningPoints{{Points: 50}}}, Made: store.Hand{Operator: "admin", At: noon}}
+	known, fresh, err := ledger.Open(t.Context(), p.store, again)
+	if err != nil || fresh || cmp.Diff(first, known) != "" {
+		t.Errorf("%v, %v, %s", fresh, err, cmp.Diff(first, known))
+	}
+	again.Points[0].Points = 51
+	if _, _, err := ledger.Open(t.Context(), p.store, again); code(err) != "opening_differs" {
+		t.Errorf("%v", err)
+	}
+	if _, _, err := p.open("other", noon, points.OpeningPoints{Points: 5}); code(err) != "member_merged" {
+		t.Errorf("%v", err)
+	}
+	account, err := p.store.Account(t.Context(), "n")
+	if err != nil || account.Balance != (points.Balance{Available: 50}) {
+		t.Errorf("%+v, %v", account.Balance, err)
+	}
+}
