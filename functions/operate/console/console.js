@@ -136,6 +136,7 @@ const words = {
   entry_merge: ["会员合并", "merged"],
   entry_unmerge: ["撤销合并", "merge undone"],
   entry_checkin: ["签到", "check-in"],
+  entry_opening: ["期初余额", "opening balance"],
   order: ["订单", "Order"],
   line: ["第 {0} 行", "line {0}"],
   version: ["规则版本", "Rules"],
