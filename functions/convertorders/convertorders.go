@@ -54,7 +54,11 @@ func (f Function) convert(ctx context.Context, versions []program.Program, body 
 	if err := event.Validate(f.Clock()); err != nil {
 		return err
 	}
-	if rules := program.At(versions, event.OccurredAt); event.Currency != "" && event.Currency != rules.Currency {
+	rules := program.At(versions, event.OccurredAt)
+	if event.History {
+		rules = program.At(versions, f.Clock()) // there were none when it happened
+	}
+	if event.Currency != "" && event.Currency != rules.Currency {
 		return loyalty.Invalid("/currency", "foreign", "the brand's program has another currency, and huitou converts none")
 	}
 	_, err = ledger.Post(ctx, f.Store, versions, ledger.News{
@@ -103,7 +107,7 @@ func fact(event orders.Event) points.Fact {
 		shares := event.Shares()
 		for i, line := range event.Lines {
 			fact.Lines = append(fact.Lines, points.Line{
-				ID: line.LineID, SKU: line.SKU, Category: line.Category, Quantity: line.Quantity, Gift: line.Gift,
+				ID: line.LineID, SKU: line.SKU, Category: line.Category, Quantity: line.Quantity, Gift: line.Gift, History: event.History,
 				Paid: line.Paid - shares[i].Discount, Shipping: shares[i].Shipping, StoredValue: shares[i].StoredValue,
 			})
 		}

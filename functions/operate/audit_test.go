@@ -151,6 +151,7 @@ var acts = []soundAct{
 	{id: "freeze-batch", path: "/v1/card-batches/{batch}/freeze"},
 	{id: "adjust-points", path: "/v1/members/{member}/points/adjustments", body: `{"points":5000,"reason":"late parcel"}`, learn: [2]string{"adjustment", "id"}},
 	{id: "approve-adjustment", path: "/v1/members/{member}/points/adjustments/{adjustment}/approval", second: true},
+	{id: "open-points", path: "/v1/members/{member}/points/opening", body: `{"source":"oldcrm","points":[{"points":7000}],"consents":["marketing"]}`},
 	{id: "reserve-points", path: "/v1/members/{member}/points/reservations", body: `{"points":60,"reason":"a draw"}`, learn: [2]string{"reservation", "id"}},
 	{id: "cancel-points", path: "/v1/members/{member}/points/reservations/{reservation}/cancel"},
 	{id: "reserve-points", path: "/v1/members/{member}/points/reservations", body: `{"points":61,"reason":"a draw"}`, learn: [2]string{"reservation", "id"}},
@@ -249,6 +250,8 @@ func TestEveryActLeavesOneRow(t *testing.T) {
 		switch act.id {
 		case "add-operator":
 			want.Resource += "/li.na"
+		case "open-points":
+			want.Resource += "/oldcrm"
 		case "adjust-points", "bind-order", "reserve-points", "merge-members", "unmerge-members":
 			want.Reason = field(t, r.body, "reason")
 		case "unbind-order":

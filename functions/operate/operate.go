@@ -116,6 +116,7 @@ func (f Function) Register(api huma.API) {
 	f.registerCampaigns(api)
 	f.registerSpending(api)
 	f.registerAdjustments(api)
+	f.registerOpenings(api)
 	f.registerBindings(api)
 	f.registerReminders(api)
 	f.registerQueues(api)

@@ -51,7 +51,8 @@ func (c Console) progress(most int64, label string) *progressbar.ProgressBar {
 		return progressbar.NewOptions64(most, progressbar.OptionSetWriter(c.Err), progressbar.OptionSetDescription(label),
 			progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100_000_000))
 	}
-	return progressbar.DefaultSilent(most)
+	// Of unknown length it would have a spinner, whose goroutine races with Finish.
+	return progressbar.DefaultSilent(max(most, 0))
 }
 
 // UsageError is a fault in how a command was called; the exit code is 2.

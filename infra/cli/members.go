@@ -14,6 +14,7 @@ import (
 
 type membersCommands struct {
 	Enrol     MembersEnrolCommand     `cmd:"" help:"Make a member, or find him by an identity and add the others."`
+	Import    MembersImportCommand    `cmd:"" help:"Import members from an old system (迁移), with what they had there."`
 	Show      MembersShowCommand      `cmd:"" help:"One member (会员资料)."`
 	Points    MembersPointsCommand    `cmd:"" help:"A member's points (积分)."`
 	Ledger    MembersLedgerCommand    `cmd:"" help:"A member's ledger (积分流水), newest first."`

@@ -27,6 +27,7 @@ type ImportCommand struct {
 	URL      string   `name:"url" env:"HUITOU_URL" default:"http://127.0.0.1:8080" help:"Where huitou answers."`
 	Secret   string   `env:"HUITOU_WEBHOOK_SECRET" placeholder:"whsec_…" help:"The order feed's signing secret; better given in the environment, where other users of the machine cannot see it."`
 	Encoding string   `default:"auto" enum:"auto,utf-8,gb18030,gbk,utf-16" help:"How the CSV is encoded: auto, utf-8, gb18030, gbk or utf-16."`
+	History  bool     `help:"The orders are from before the brand came to huitou (历史订单): they enter the purchase history, earn nothing, because their points are in the members' opening balances, and send no message whose date is past."`
 	DryRun   bool     `help:"Read and report, send nothing."`
 	JSON     bool     `name:"json" help:"Print the report as JSON."`
 }
@@ -45,6 +46,10 @@ Examples:
   Import it:
 
     HUITOU_WEBHOOK_SECRET=whsec_… huitou orders import ExportOrderList.csv ExportOrderDetailList.csv --channel tmall
+
+  The orders of the years before, whose points members import brings:
+
+    huitou orders import 2023.csv 2023-lines.csv --channel tmall --history
 
   A Douyin export into the deployed stack, the report for a script:
 
@@ -90,6 +95,7 @@ func (c ImportCommand) Run(ctx context.Context, console Console) error {
 	}
 	if !c.DryRun {
 		delivery := newDelivery(target, c.Secret)
+		delivery.history = c.History
 		bar := console.progress(int64(len(result.Orders)), "sending orders")
 		sent := delivery.send(ctx, result.Orders, func() { _ = bar.Add(1) })
 		_ = bar.Finish()

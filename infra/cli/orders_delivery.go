@@ -36,6 +36,7 @@ const (
 // delivery sends orders to the generic hook.
 type delivery struct {
 	target  string
+	history bool // see orders.Event.History
 	webhook *standardwebhooks.Webhook
 	client  *http.Client
 	now     func() time.Time
@@ -143,6 +144,7 @@ feeding:
 func (d *delivery) sendOrder(ctx context.Context, order export.Order) (int, *export.Refusal, error) {
 	all := order.Events()
 	for i, event := range all {
+		event.History = d.history
 		body, err := orders.Encode(event)
 		if err != nil {
 			return i, nil, err

@@ -197,11 +197,14 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 	if p.news.Fact.Kind != points.FactPaid && order.Paid() {
 		happened = order.PaidAt
 	}
+	if p.news.Fact.History() || order.History() {
+		happened = p.now // there were no rules when it was paid
+	}
 	p.rules = program.At(p.versions, happened)
 	p.zone = p.rules.Zone()
 	// A completion brings the settlement forward, so the call that stands is in
 	// its way as a rule: looking first is cheaper than losing.
-	look := order.Settled || p.news.Fact.Kind == points.FactSettled || p.news.Fact.Kind == points.FactCompleted
+	look := p.news.Fact.History() || order.Settled || p.news.Fact.Kind == points.FactSettled || p.news.Fact.Kind == points.FactCompleted
 	if p.account != nil && p.account.Member != p.member {
 		p.account, p.whole = nil, nil // of who was the owner before the race was lost
 	}
@@ -256,7 +259,7 @@ func (p *posting) order(ctx context.Context) (order *points.Order, err error) {
 // who was not given the order by hand, since an operator may take that back.
 func (p *posting) meet(ctx context.Context, order *points.Order) error {
 	rules, paid := p.rules.Points, p.news.Fact
-	if paid.Kind != points.FactPaid || !rules.Personal() || p.member == "" || order.Binding != nil || len(order.Unknown(paid.Lines)) == 0 {
+	if paid.Kind != points.FactPaid || paid.History() || !rules.Personal() || p.member == "" || order.Binding != nil || len(order.Unknown(paid.Lines)) == 0 {
 		return nil
 	}
 	var buyer points.Buyer
@@ -402,13 +405,13 @@ func (p *posting) count(before, after *points.Order) (changes []table.Change, co
 			changes = append(changes, store.CountPurchase(category, now.count-then.count, now.quantity-then.quantity)...)
 		}
 		if now.count > then.count {
-			bought, held := p.bought(category, after.PaidAt)
+			bought, held := p.bought(category, after)
 			changes = append(changes, bought...)
 			conditions = append(conditions, held...)
 		}
 	}
 	// A part is not reminded: the whole is.
-	if due := p.remindAt(is, was, after.PaidAt); !due.IsZero() && p.known().Merged == nil {
+	if due := p.remindAt(is, was, after); !due.IsZero() && p.known().Merged == nil {
 		remind, held := store.WakeRemind.Ask(p.known(), due)
 		changes = append(changes, remind...)
 		conditions = append(conditions, held)
@@ -428,22 +431,43 @@ func (p *posting) count(before, after *points.Order) (changes []table.Change, co
 // bought records a purchase of a category. Orders come in time order as a
 // rule, so the first attempt bets on it; when the bet is lost, the account
 // tells.
-func (p *posting) bought(category string, at time.Time) ([]table.Change, []table.Condition) {
+func (p *posting) bought(category string, order *points.Order) ([]table.Change, []table.Condition) {
+	at := order.PaidAt
 	changes := []table.Change{store.FirstPurchase(category, at)}
 	if p.account != nil && p.account.Bought[category].Last.After(at) {
 		return changes, nil
 	}
 	last, held := store.LastPurchase(category, at, p.news.Order)
-	return append(changes, last...), []table.Condition{held}
+	changes, conditions := append(changes, last...), []table.Condition{held}
+	if p.withheld(category, order) {
+		withheld, held := store.RecordReminder(p.known(), category, store.Reminded{
+			Bought: at, Outcome: store.OutcomeHistory, At: p.now, Program: p.rules.Version,
+		})
+		changes, conditions = append(changes, withheld), append(conditions, held)
+	}
+	return changes, conditions
+}
+
+// historyNotice is how long before its date a reminder of a purchase that came
+// as history has to be known.
+const historyNotice = 24 * time.Hour
+
+// withheld tells whether nobody is reminded of the purchase of a category
+// because it came as history when the date was past, or no more than
+// historyNotice away: an import of years writes to nobody on its day. Reminders
+// that fall due later are like all others, and spread as the purchases were.
+func (p *posting) withheld(category string, order *points.Order) bool {
+	due, cycles := p.rules.Repurchase.DueAt(category, order.PaidAt, p.zone)
+	return order.History() && cycles && !due.After(p.now.Add(historyNotice))
 }
 
 // remindAt is the earliest due date that the new purchases bring; zero when
 // they bring none that still lies before the goods are used up.
-func (p *posting) remindAt(is, was history, paidAt time.Time) time.Time {
+func (p *posting) remindAt(is, was history, order *points.Order) time.Time {
 	var earliest time.Time
-	rules, zone := p.rules.Repurchase, p.zone
+	rules, zone, paidAt := p.rules.Repurchase, p.zone, order.PaidAt
 	for _, category := range is.categories {
-		if is.bought[category].count <= was.bought[category].count || rules.TooLate(category, paidAt, p.now, zone) {
+		if is.bought[category].count <= was.bought[category].count || rules.TooLate(category, paidAt, p.now, zone) || p.withheld(category, order) {
 			continue
 		}
 		if due, ok := rules.DueAt(category, paidAt, zone); ok && (earliest.IsZero() || due.Before(earliest)) {

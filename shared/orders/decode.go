@@ -31,6 +31,7 @@ type hookEvent struct {
 	DiscountCodes []string         `json:"discount_codes,omitzero"`
 	Discount      loyalty.Fen      `json:"discount,omitzero"`
 	StoredValue   loyalty.Fen      `json:"stored_value,omitzero"`
+	History       bool             `json:"history,omitzero"`
 }
 
 type hookBuyer struct {
@@ -183,6 +184,7 @@ func (h hookEvent) event() (Event, error) {
 		DiscountCodes: h.DiscountCodes,
 		Discount:      h.Discount,
 		StoredValue:   h.StoredValue,
+		History:       h.History,
 	}
 	if written := need(&missing, "/occurred_at", h.OccurredAt); h.OccurredAt != nil {
 		at, err := time.Parse(time.RFC3339, written)
@@ -277,7 +279,7 @@ func Encode(event Event) ([]byte, error) {
 	hook := hookEvent{
 		Type: &event.Type, Channel: &event.Channel, Shop: &event.Shop, OrderID: &event.OrderID, OccurredAt: &at,
 		Currency: event.Currency, RefundID: event.RefundID, Shipping: event.Shipping, DiscountCodes: event.DiscountCodes,
-		Discount: event.Discount, StoredValue: event.StoredValue,
+		Discount: event.Discount, StoredValue: event.StoredValue, History: event.History,
 		Buyer: hookBuyer{ID: event.Buyer.ID, Phone: string(event.Buyer.Phone), PhoneLast4: event.Buyer.PhoneLast4},
 	}
 	for _, line := range event.Lines {

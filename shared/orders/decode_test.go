@@ -175,6 +175,9 @@ func badEvents() map[string][3]string {
 		"stored value beyond all":    {with(`"shipping":600`, `"stored_value":40401,"shipping":600`), "/stored_value", "exceeds_paid"},
 		"stored value, no discount":  {with(`"shipping":600`, `"stored_value":39401,"discount":1000,"shipping":600`), "/stored_value", "exceeds_paid"},
 		"gift as a number":           {with(`"quantity":2`, `"quantity":2,"gift":1`), "/lines/0/gift", "wrong_type"},
+		"history in words":           {with(`"shipping":600`, `"history":"yes"`), "/history", "wrong_type"},
+		"history as null":            {with(`"shipping":600`, `"history":null`), "/history", "null"},
+		"history of a line":          {with(`"quantity":2`, `"quantity":2,"history":true`), "/lines/0/history", "unknown_field"},
 		"gift of an order":           {with(`"shipping":600`, `"gift":true`), "/gift", "unknown_field"},
 		"discount of a line":         {with(`"quantity":2`, `"quantity":2,"discount":1`), "/lines/0/discount", "unknown_field"},
 		"no lines":                   {with(`"lines":[`+line+`],`, ``), "/lines", "required"},
@@ -284,6 +287,7 @@ func TestLimitsThemselvesAreAllowed(t *testing.T) {
 		"another currency":  with(`"CNY"`, `"USD"`),
 		"all taken off":     with(`"shipping":600`, `"discount":39800,"shipping":600,"stored_value":600`),
 		"all from a purse":  with(`"shipping":600`, `"stored_value":40400,"shipping":600`),
+		"history":           with(`"shipping":600`, `"history":true`),
 		"a gift":            with(`"paid":39800`, `"paid":0,"gift":true`),
 		"escaped slash":     with("MILK-400", `MILK\/400`),
 	} {
@@ -418,6 +422,7 @@ func drawEventOf(t *rapid.T, kind orders.Type) orders.Event {
 		line.Gift = rapid.Bool().Draw(t, "gift")
 		event.Lines = append(event.Lines, line)
 	}
+	event.History = rapid.Bool().Draw(t, "history")
 	if kind == orders.TypePaid {
 		var goods loyalty.Fen
 		for _, line := range event.Lines {

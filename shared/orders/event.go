@@ -66,6 +66,12 @@ type Event struct {
 	// StoredValue is what of the price of the goods and then of the shipping
 	// was paid from stored value (储值); at most both together.
 	StoredValue loyalty.Fen `json:"stored_value,omitempty"`
+	// History marks an event from before the brand came to huitou (历史订单). Of a
+	// payment it says that its points and growth value are in what the member
+	// brought along: the order stands in the purchase history and earns nothing.
+	// Of another type it decides nothing. Whichever event tells of a line first,
+	// this or a live one, decides for it.
+	History bool `json:"history,omitempty"`
 }
 
 // Key is the order that the event is about.

@@ -112,6 +112,7 @@ const (
 	ReasonShipping    Reason = "shipping"     // earns as well
 	ReasonCapPerOrder Reason = "cap_per_order"
 	ReasonCapPerDay   Reason = "cap_per_day"
+	ReasonHistory     Reason = "history" // earns nothing: what it earned is part of an opening balance
 
 	reasonCategory = "category:"
 	reasonChannel  = "channel:"
@@ -204,6 +205,10 @@ func (r Rules) room(p Payment) (room loyalty.Points, reason Reason, capped bool)
 
 // freeze is Freeze for one line, before the caps.
 func (r Rules) freeze(p Payment, line Line) Line {
+	if line.History {
+		line.Rate, line.Because = Rate{0, r.Rate.PerFen}, []Reason{ReasonHistory}
+		return line
+	}
 	if line.Gift && !r.GiftsEarn {
 		line.Rate, line.Because = Rate{0, r.Rate.PerFen}, []Reason{ReasonGift}
 		return line

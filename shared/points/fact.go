@@ -1,6 +1,7 @@
 package points
 
 import (
+	"slices"
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
@@ -32,6 +33,7 @@ const (
 	FactCheckIn  FactKind = "checkin"  // the member checked in for a day
 	FactMerged   FactKind = "merged"   // another member's account was taken in (会员合并)
 	FactUnmerged FactKind = "unmerged" // and let go again
+	FactOpening  FactKind = "opening"  // he brought points or growth along from an old system
 )
 
 // Fact is one line of an order's log. It is written once and never changed.
@@ -58,6 +60,11 @@ type Fact struct {
 	Entries []Entry    `json:"entries,omitempty"`
 }
 
+// History tells whether all lines that the fact tells of came as history.
+func (f Fact) History() bool {
+	return len(f.Lines) > 0 && !slices.ContainsFunc(f.Lines, func(line Line) bool { return !line.History })
+}
+
 // Line is one paid order line.
 type Line struct {
 	ID       string      `json:"id"`
@@ -70,6 +77,10 @@ type Line struct {
 	Growth   Rate        `json:"growth,omitzero"` // growth value (成长值), likewise
 
 	Gift bool `json:"gift,omitempty"` // came as a gift (赠品), whatever was paid for it
+	// History marks what was bought before the brand came to huitou (历史订单). It
+	// earns neither points nor growth, whatever the rules say: both are in what
+	// the member brought along (see Opening).
+	History bool `json:"history,omitempty"`
 	// Shipping is the line's share of the shipping (运费), whether it earns or
 	// not: other rules may be asked what they would have given.
 	Shipping loyalty.Fen `json:"shipping,omitempty"`
@@ -111,6 +122,7 @@ const (
 	// when that was undone.
 	EntryMerge   EntryKind = "merge"
 	EntryUnmerge EntryKind = "unmerge"
+	EntryOpening EntryKind = "opening" // brought along from an old system (期初余额)
 )
 
 // Entry is one line of a member's ledger (积分流水). A member's counters always

@@ -76,10 +76,16 @@ func (o *Order) Granted() loyalty.Points {
 	return granted
 }
 
+// History tells whether the order came as history, with every line that is known
+// of it.
+func (o *Order) History() bool {
+	return o.Paid() && !slices.ContainsFunc(o.lines, func(line *lineState) bool { return !line.History })
+}
+
 // SettleAt is when the order's points stop being pending; zero when there is
 // nothing to settle.
 func (o *Order) SettleAt() time.Time {
-	if !o.Paid() || o.Settled || o.Member == "" {
+	if !o.Paid() || o.Settled || o.Member == "" || o.History() {
 		return time.Time{}
 	}
 	return o.window.settleAt(o.PaidAt, o.CompletedAt)

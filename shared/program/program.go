@@ -193,7 +193,7 @@ func (p Program) Freeze(fact points.Fact, payment points.Payment) points.Fact {
 	}
 	fact.Month = tiers.MonthOf(fact.At, payment.Zone)
 	for i, line := range fact.Lines {
-		if !line.Gift {
+		if !line.Gift && !line.History {
 			fact.Lines[i].Growth = points.Rate(p.Tiers.Growth)
 		}
 	}

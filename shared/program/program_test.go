@@ -10,6 +10,7 @@ import (
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/repurchase"
+	"github.com/huitou/huitou/shared/tiers"
 )
 
 var day0 = time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
@@ -88,6 +89,26 @@ func TestTheVersionInForce(t *testing.T) {
 	} {
 		if got := program.At(versions, test.at); got.Version != test.want {
 			t.Errorf("at %v it is version %d, not %d", test.at, got.Version, test.want)
+		}
+	}
+}
+
+// What came as history stays history under every program that it is frozen by,
+// also that of a simulation.
+func TestHistoryBringsNeitherPointsNorGrowth(t *testing.T) {
+	rules := program.Default()
+	rules.Tiers = &tiers.Rules{Growth: tiers.Growth{Points: 1, PerFen: 100}}
+	fact := points.Fact{Kind: points.FactPaid, At: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Lines: []points.Line{
+		{ID: "1", SKU: "MILK-400", Quantity: 1, Paid: 19_900, History: true}, {ID: "2", SKU: "MILK-400", Quantity: 1, Paid: 19_900},
+	}}
+	for round := range 2 {
+		fact = rules.Freeze(fact, points.Payment{Channel: "tmall", Zone: rules.Zone()})
+		history, live := fact.Lines[0], fact.Lines[1]
+		if history.Granted() != 0 || history.Growth.On(history.Paid) != 0 || history.Category != "milk-powder" {
+			t.Errorf("round %d: %+v", round, history)
+		}
+		if live.Granted() != 199 || live.Growth.On(live.Paid) != 199 {
+			t.Errorf("round %d: %+v", round, live)
 		}
 	}
 }

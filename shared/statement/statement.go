@@ -51,7 +51,7 @@ func OfPoints(account store.Account, now time.Time) Points {
 // Entry is one line of the ledger (积分流水).
 type Entry struct {
 	ID        string           `json:"id"`
-	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,unbind,prize,spend,return,adjust,expire,checkin,merge,unmerge"`
+	Kind      points.EntryKind `json:"kind" enum:"earn,claw,settle,unbind,prize,spend,return,adjust,expire,checkin,opening,merge,unmerge"`
 	At        time.Time        `json:"at"`
 	Available loyalty.Points   `json:"available"`
 	Pending   loyalty.Points   `json:"pending"`
@@ -135,7 +135,7 @@ type OrderLine struct {
 	Refunded loyalty.Fen    `json:"refunded"`
 	Points   loyalty.Points `json:"points" doc:"held for it now"`
 	// Because is what made it earn otherwise than at the program's base rate.
-	Because []points.Reason `json:"because,omitempty" doc:"what made it earn more or less than the base rate: member_day, first_order, tier:…, channel:…, category:…, campaign:…, gift, stored_value, shipping, cap_per_order, cap_per_day"`
+	Because []points.Reason `json:"because,omitempty" doc:"what made it earn more or less than the base rate: member_day, first_order, tier:…, channel:…, category:…, campaign:…, gift, stored_value, shipping, cap_per_order, cap_per_day, history"`
 }
 
 // Orders is one page of a member's orders, newest first. limit counts what
@@ -255,7 +255,7 @@ type Reminder struct {
 	LeadDays int              `json:"lead_days" doc:"days before the goods are used up"`
 	Why      string           `json:"why"`
 	State    string           `json:"state" enum:"scheduled,sent,skipped"`
-	Reason   string           `json:"reason,omitempty" doc:"why it was skipped: opted_out, capped, bought_again, too_late, refunded"`
+	Reason   string           `json:"reason,omitempty" doc:"why it was skipped: opted_out, capped, bought_again, too_late, refunded, history"`
 	At       *time.Time       `json:"at,omitempty" doc:"when it was sent or skipped"`
 }
 

@@ -30,6 +30,7 @@ const (
 	OutcomeTooLate     = "too_late"     // the goods are used up
 	OutcomeRefunded    = "refunded"     // the goods were given back
 	OutcomeCapped      = "capped"       // he was written to often enough
+	OutcomeHistory     = "history"      // bought before the brand came to huitou, imported when the date was past or near
 	// OutcomePostponed takes back an OutcomeSent whose message may not have
 	// left before the quiet hours began: it falls due again after them.
 	OutcomePostponed = "postponed"

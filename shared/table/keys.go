@@ -67,6 +67,11 @@ func AdjustmentKey(member loyalty.MemberID, id string) Key {
 	return Key{join("M", string(member)), join("J", id)}
 }
 
+// OpeningKey is what a member brought along from an old system.
+func OpeningKey(member loyalty.MemberID, source string) Key {
+	return Key{join("M", string(member)), join("B", source)}
+}
+
 // CheckInKey is the one check-in of a member on a date of the brand's calendar,
 // "2026-11-21".
 func CheckInKey(member loyalty.MemberID, day string) Key {

@@ -135,8 +135,8 @@ const words = {
   entry_expire: ["过期", "expired"],
   entry_merge: ["会员合并", "merged"],
   entry_unmerge: ["撤销合并", "merge undone"],
-  entry_opening: ["期初余额", "opening balance"],
   entry_checkin: ["签到", "check-in"],
+  entry_opening: ["期初余额", "opening balance"],
   order: ["订单", "Order"],
   line: ["第 {0} 行", "line {0}"],
   version: ["规则版本", "Rules"],
@@ -297,6 +297,7 @@ const words = {
   reason_bought_again: ["已再次购买", "bought again"],
   reason_too_late: ["已过时机", "too late"],
   reason_refunded: ["订单已退款", "refunded"],
+  reason_history: ["历史订单，不补发", "history, not made up for"],
 
   queues: ["队列", "Queues"],
   queue_orders: ["订单", "orders"],

@@ -181,7 +181,7 @@ func (r record) douyinLines() ([]foundLine, error) {
 func splitCell(cell string) []string {
 	parts := strings.FieldsFunc(cell, func(r rune) bool { return r == ';' || r == '；' })
 	for i := range parts {
-		parts[i] = clean(parts[i])
+		parts[i] = Clean(parts[i])
 	}
 	if len(parts) == 0 {
 		return []string{""}

@@ -241,7 +241,7 @@ func readHeader(file File) (columns, error) {
 	}
 	header := columns{width: len(row.Cells), at: map[string]int{}}
 	for i, cell := range row.Cells {
-		name := clean(cell)
+		name := Clean(cell)
 		if name == "" {
 			continue
 		}
@@ -278,7 +278,7 @@ func (r record) cell(column string) string {
 	if !ok {
 		return ""
 	}
-	return clean(r.cells[i])
+	return Clean(r.cells[i])
 }
 
 // refusal is a fault in one column.
@@ -291,7 +291,7 @@ func (r record) id(column string) (string, error) {
 	switch {
 	case id == "":
 		return "", &refusal{column, "is empty"}
-	case isRounded(id):
+	case IsRounded(id):
 		return "", &refusal{column, "a spreadsheet has rounded the number (E+); export the file again and do not save it"}
 	case len(id) > orders.MaxIDBytes:
 		return "", &refusal{column, "is too long"}
@@ -299,9 +299,9 @@ func (r record) id(column string) (string, error) {
 	return id, nil
 }
 
-// isRounded recognises "2.78339842872044E+18", which a spreadsheet makes of an
+// IsRounded recognises "2.78339842872044E+18", which a spreadsheet makes of an
 // order number; its last digits are lost.
-func isRounded(id string) bool {
+func IsRounded(id string) bool {
 	mantissa, exponent, found := strings.Cut(strings.ToUpper(id), "E+")
 	return found && exponent != "" && strings.Trim(mantissa+exponent, "0123456789.") == ""
 }
@@ -363,9 +363,9 @@ func (b *book) each(file File, header columns, read func(record) error) error {
 	}
 }
 
-// clean takes from a cell what keeps spreadsheets from touching it: blanks and
+// Clean takes from a cell what keeps spreadsheets from touching it: blanks and
 // tabs around it, ="…", a leading quote mark. "-" stands for nothing.
-func clean(cell string) string {
+func Clean(cell string) string {
 	cell = strings.TrimSpace(cell)
 	if inner, found := strings.CutPrefix(cell, `="`); found && strings.HasSuffix(inner, `"`) {
 		cell = strings.TrimSuffix(inner, `"`)

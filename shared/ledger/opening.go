@@ -1,0 +1,112 @@
+package ledger
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/orders"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/store"
+)
+
+// Open gives a member what he brings along from an old system (期初余额), once for
+// each source, and reports whether this call did. wanted has Member, what is
+// brought and Made, whose time is when it takes effect.
+//
+// Whatever is brought comes with one write: points by their ends, growth value
+// by month and the tier that it amounts to, the date from which he is a member
+// (the earlier one stays), and consents. Consents are part of it, and not of
+// enrolling, so that a repeat does not give again what he took back since; one
+// that he took back before leaves no trace, and is given.
+//
+// A repeat that brings the same finds what the first did, also after a part of
+// it has ended. Another content fails with KindConflict code "opening_differs":
+// a balance that was wrong is corrected by hand. It fails with KindInvalid for
+// points that have ended and for dates to come, with KindConflict codes
+// "member_merged" and "member_erased", and with KindNotFound code
+// "member_unknown".
+func Open(ctx context.Context, s store.Store, wanted store.Opening) (store.Opening, bool, error) {
+	given := wanted.Opening
+	now := wanted.Made.At
+	wanted.Opening = given.Normal()
+	wanted.Kind, wanted.At = points.FactOpening, now
+	wanted.Consents = slices.Compact(slices.Sorted(slices.Values(wanted.Consents)))
+	if wanted.JoinedAt != nil {
+		joined := wanted.JoinedAt.UTC().Truncate(time.Second)
+		wanted.JoinedAt = &joined
+	}
+	for range attempts {
+		account, err := s.Account(ctx, wanted.Member)
+		if err != nil {
+			return store.Opening{}, false, err
+		}
+		if known, found, err := opened(ctx, s, account, wanted); found || err != nil {
+			return known, false, err
+		}
+		if err := account.Open(); err != nil {
+			return store.Opening{}, false, err
+		}
+		versions, err := s.Programs(ctx)
+		if err != nil {
+			return store.Opening{}, false, err
+		}
+		rules := program.At(versions, now)
+		if err := checkOpening(given, wanted.JoinedAt, now, rules.Zone()); err != nil {
+			return store.Opening{}, false, err
+		}
+		wanted.Program = rules.Version
+		wanted.Entries = wanted.Opening.Credit(account.Points(now))
+		tier := judge(rules, account, wanted.Entries, now)
+		changes, conditions := store.CreditAndLook(wanted.Entries, account, tier.next)
+		changes, conditions = append(changes, tier.changes...), append(conditions, tier.conditions...)
+		if wanted.JoinedAt != nil {
+			joined, held := store.JoinedBy(account, *wanted.JoinedAt)
+			changes, conditions = append(changes, joined...), append(conditions, held...)
+		}
+		for _, consent := range wanted.Consents {
+			changes = append(changes, store.GiveConsent(consent, now))
+		}
+		actions := append(tier.actions, store.PutOpening(wanted))
+		if len(changes) > 0 {
+			actions = append(actions, store.UpdateAccount(wanted.Member, changes, append(conditions, store.Alive())...))
+		}
+		err = s.Table.Write(ctx, actions...)
+		if !store.Refused(err) {
+			return wanted, err == nil, err
+		}
+	}
+	return store.Opening{}, false, lostRace()
+}
+
+// opened finds an opening that brings the same as is wanted: the member's own, or
+// that of one who was merged into him, for whom the same line of a file names
+// him now. It fails with KindConflict code "opening_differs" where there are
+// openings of the source, and none is the same.
+func opened(ctx context.Context, s store.Store, account store.Account, wanted store.Opening) (store.Opening, bool, error) {
+	others := false
+	for _, member := range slices.Concat([]loyalty.MemberID{account.Member}, account.Parts) {
+		known, err := s.Opening(ctx, member, wanted.Source)
+		switch {
+		case err == nil && known.SameAs(wanted):
+			return known, true, nil
+		case err != nil && loyalty.KindOf(err) != loyalty.KindNotFound:
+			return store.Opening{}, false, err
+		}
+		others = others || err == nil
+	}
+	if others {
+		return store.Opening{}, false, loyalty.Refuse(loyalty.KindConflict, "opening_differs",
+			"the member has an opening balance of this source, and it is another; correct his points by hand")
+	}
+	return store.Opening{}, false, nil
+}
+
+func checkOpening(opening points.Opening, joinedAt *time.Time, now time.Time, zone *time.Location) error {
+	if joinedAt != nil && (joinedAt.After(now) || joinedAt.Before(orders.Earliest)) {
+		return loyalty.Invalid("/joined_at", "out_of_range", "nobody became a member in the future, or before 2000")
+	}
+	return opening.Check(now, zone)
+}

@@ -1,0 +1,56 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/table"
+)
+
+// Opening is what a member brought along from an old system (期初余额), once for
+// each system.
+type Opening struct {
+	points.Fact // FactOpening
+	points.Opening
+	JoinedAt *time.Time        `json:"joined_at,omitempty"` // when he became a member there
+	Consents []loyalty.Consent `json:"consents,omitempty"`  // that he gave there, sorted
+	Made     Hand              `json:"made"`
+}
+
+// SameAs tells whether two openings bring the same, whenever and by whomever.
+func (o Opening) SameAs(other Opening) bool {
+	return encode(o.brought()) == encode(other.brought())
+}
+
+func (o Opening) brought() Opening {
+	return Opening{Opening: o.Opening, JoinedAt: o.JoinedAt, Consents: o.Consents}
+}
+
+// Opening reads a member's opening of a source; KindNotFound code
+// "opening_unknown".
+func (s Store) Opening(ctx context.Context, member loyalty.MemberID, source string) (Opening, error) {
+	return document[Opening](ctx, s.Table, table.OpeningKey(member, source), "opening_unknown")
+}
+
+// PutOpening puts an opening under the condition that the member has none of
+// its source.
+func PutOpening(opening Opening) table.Action {
+	item := documentItem(table.OpeningKey(opening.Member, opening.Source), opening)
+	if len(opening.Entries) > 0 {
+		item.Attributes["mpk"] = table.String(table.MemberPK(opening.Member))
+		item.Attributes["msk"] = table.String(table.HistorySK(opening.At, item.Key))
+	}
+	return table.Put(item, table.Absent())
+}
+
+// JoinedBy makes a member one since a time, unless he was one earlier. The
+// condition fails when that changed since the account was read.
+func JoinedBy(account Account, at time.Time) ([]table.Change, []table.Condition) {
+	if !at.Before(account.JoinedAt) {
+		return nil, nil
+	}
+	return []table.Change{table.Set(accountJoined, table.String(table.Instant(at)))},
+		[]table.Condition{table.Equals(accountJoined, table.String(table.Instant(account.JoinedAt)))}
+}
