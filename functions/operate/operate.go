@@ -118,6 +118,7 @@ func (f Function) Register(api huma.API) {
 	f.registerAdjustments(api)
 	f.registerBindings(api)
 	f.registerReminders(api)
+	f.registerReports(api)
 	f.registerQueues(api)
 	f.registerAudit(api)
 	rest.Register(api, f.Log, rest.Operation{
