@@ -3,6 +3,16 @@
 // (breakage), and what they are worth. It adds up the members' accounts, whose
 // counters move in the writes that append to the ledger, and can be asked to read
 // the ledger itself and compare.
+//
+// The counters of what was issued, spent and taken back cost no write unit, as
+// they move in an update of the account that happens anyway, and some 30 bytes of
+// its item. Of 100,000 members with an order each the accounts take 51,000 read
+// units and 2,100 round trips, their histories 100,000 and 100,000 more: so the
+// report of every day reads accounts, and the month-end close the ledger too.
+//
+// What was spent of each single lot is in no account: it would take some 20 bytes
+// more for every month in which a member ever spent, for ever. It is in the
+// ledger, and so the rates by month are part of the reconciled report alone.
 package liability
 
 import (
@@ -307,7 +317,7 @@ type MonthPoints struct {
 type Breakage struct {
 	State       string         `json:"state" enum:"estimated,not_enough_history" doc:"not_enough_history (not enough history yet): points have expired in fewer than 3 months, nothing is estimated, and none is expected to lapse"`
 	Months      int            `json:"months" doc:"months in which points have expired"`
-	BasisPoints int64          `json:"basis_points" doc:"expired ÷ (expired + spent) of all time in 1/10000, rounded down. It errs to the low side, and so the liability to the high one: what was spent of points that never end, or have not ended yet, counts as well. How far the truth may lie off is shown by the months' own rates, see reconciliation.cohorts"`
+	BasisPoints int64          `json:"basis_points" doc:"expired ÷ (expired + spent) of all time in 1/10000, rounded down. It errs to the low side, and so the liability to the high one: what was spent of points that never end, or have not ended yet, counts as well, and of what is left of a lot more lapses than of the lot. How far the truth may lie off is shown by the months' own rates, see reconciliation.cohorts"`
 	Expected    loyalty.Points `json:"expected" doc:"points of ending × expired ÷ (expired + spent), rounded down; pending points and those that never end are not expected to lapse"`
 }
 
