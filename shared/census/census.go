@@ -72,16 +72,20 @@ func Cursor(question, state any) string {
 // Resume reads the state out of a cursor; KindInvalid code "invalid_cursor" for
 // one of another question, or for none.
 func Resume(cursor string, question, state any) error {
-	foreign := loyalty.Invalid("cursor", "invalid_cursor", "the cursor does not belong to this question; ask the same with it, or begin without a cursor")
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	// The decoder passes over line breaks: only what was given is a cursor.
 	if err != nil || strings.ContainsAny(cursor, "\r\n") || len(raw) < sumSize || string(sum(question, raw[sumSize:])) != string(raw[:sumSize]) {
-		return foreign
+		return Foreign()
 	}
 	if json.Unmarshal(raw[sumSize:], state) != nil {
-		return foreign
+		return Foreign()
 	}
 	return nil
+}
+
+// Foreign refuses a cursor: KindInvalid code "invalid_cursor".
+func Foreign() error {
+	return loyalty.Invalid("cursor", "invalid_cursor", "the cursor does not belong to this question; ask the same with it, or begin without a cursor")
 }
 
 func sum(question any, raw []byte) []byte {

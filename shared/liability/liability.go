@@ -138,6 +138,9 @@ func Walk(ctx context.Context, s store.Store, asked Question, cursor string, lim
 		if err := census.Resume(cursor, asked, &w.state); err != nil {
 			return Sums{}, Done{}, "", err
 		}
+		if w.Place.Shard < 0 || w.Place.Ended() || w.Ending == nil || w.Lapsed == nil || asked.Reconcile && (w.Ledger == nil || w.Ledger.Lapses == nil) {
+			return Sums{}, Done{}, "", census.Foreign()
+		}
 	}
 	for left > 0 && !w.Place.Ended() {
 		accounts, next, err := census.Step(ctx, s, w.Place, w.consistency, left)

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/huitou/huitou/functions/settlepoints"
+	"github.com/huitou/huitou/shared/census"
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/liability"
 	"github.com/huitou/huitou/shared/loyalty"
@@ -443,6 +444,10 @@ func TestBreakage(t *testing.T) {
 	}
 }
 
+func forged(shard int, months string) string {
+	return census.Cursor(liability.Question{}, json.RawMessage(fmt.Sprintf(`{"place":{"shard":%d},"ending":%s,"expired":{}}`, shard, months)))
+}
+
 func TestACursorOfAnotherQuestion(t *testing.T) {
 	b := open(t, 3)
 	_, _, cursor, err := liability.Walk(b.ctx(), b.store, liability.Question{}, "", 1, shanghai, day(0))
@@ -458,6 +463,9 @@ func TestACursorOfAnotherQuestion(t *testing.T) {
 		"cut":                 {liability.Question{}, cursor[:len(cursor)-4]},
 		"none":                {liability.Question{}, "x"},
 		"with a line break":   {liability.Question{}, cursor + "\n"},
+		"of a place before":   {liability.Question{}, forged(-1, "{}")},
+		"of the end":          {liability.Question{}, forged(64, "{}")},
+		"without months":      {liability.Question{}, forged(0, "null")},
 	} {
 		if _, _, _, err := liability.Walk(b.ctx(), b.store, test.asked, test.cursor, 1, shanghai, day(0)); loyalty.KindOf(err) != loyalty.KindInvalid {
 			t.Errorf("%s: %v", name, err)
