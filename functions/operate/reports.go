@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/huitou/huitou/shared/census"
 	"github.com/huitou/huitou/shared/liability"
 	"github.com/huitou/huitou/shared/rest"
 	"github.com/huitou/huitou/shared/token"
@@ -22,7 +23,7 @@ type liabilityAnswer struct {
 	ReadUntil  time.Time `json:"read_until" doc:"when the last of the members looked at were"`
 	liability.Report
 	Definitions map[string]string `json:"definitions" doc:"of each figure, by its place in this document"`
-	Done        liability.Done    `json:"done" doc:"how far it is"`
+	Done        census.Done       `json:"done" doc:"how far it is"`
 	NextCursor  string            `json:"next_cursor,omitempty" doc:"send it as cursor to go on: the answers hold the sums so far, and the one without it holds all"`
 }
 

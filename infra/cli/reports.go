@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/huitou/huitou/shared/census"
 	"github.com/huitou/huitou/shared/liability"
 	"github.com/huitou/huitou/shared/loyalty"
 )
@@ -41,8 +42,8 @@ type reported struct {
 	Definition string    `json:"definition"`
 	ReadUntil  time.Time `json:"read_until"`
 	liability.Report
-	Done       liability.Done `json:"done"`
-	NextCursor string         `json:"next_cursor"`
+	Done       census.Done `json:"done"`
+	NextCursor string      `json:"next_cursor"`
 }
 
 // Run reports.

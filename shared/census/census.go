@@ -15,9 +15,6 @@ import (
 	"github.com/huitou/huitou/shared/table"
 )
 
-// Shards is into how many parts the list of all members is cut.
-const Shards = table.RosterShards
-
 // MaxStep is how many accounts one step reads at most.
 const MaxStep = 100
 
@@ -28,7 +25,19 @@ type Place struct {
 }
 
 // Ended tells whether every member was walked by.
-func (p Place) Ended() bool { return p.Shard >= Shards }
+func (p Place) Ended() bool { return p.Shard >= table.RosterShards }
+
+// Goes tells whether a walk can go on from there.
+func (p Place) Goes() bool { return p.Shard >= 0 && !p.Ended() }
+
+// Done is how far a walk is.
+type Done struct {
+	Shards int `json:"shards" doc:"parts of the list of all members that were looked at whole"`
+	Of     int `json:"of"`
+}
+
+// Done is how far a walk is that stands there.
+func (p Place) Done() Done { return Done{Shards: p.Shard, Of: table.RosterShards} }
 
 // Step reads the accounts that follow a place, at most limit (1 to MaxStep), and
 // says where the walk stands after them. It may find none and yet not be at the
@@ -69,23 +78,15 @@ func Cursor(question, state any) string {
 	return base64.RawURLEncoding.EncodeToString(append(sum(question, raw), raw...))
 }
 
-// Resume reads the state out of a cursor; KindInvalid code "invalid_cursor" for
-// one of another question, or for none.
-func Resume(cursor string, question, state any) error {
+// Resume reads the state out of a cursor; false for a cursor of another question,
+// or for what is none.
+func Resume(cursor string, question, state any) bool {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	// The decoder passes over line breaks: only what was given is a cursor.
 	if err != nil || strings.ContainsAny(cursor, "\r\n") || len(raw) < sumSize || string(sum(question, raw[sumSize:])) != string(raw[:sumSize]) {
-		return Foreign()
+		return false
 	}
-	if json.Unmarshal(raw[sumSize:], state) != nil {
-		return Foreign()
-	}
-	return nil
-}
-
-// Foreign refuses a cursor: KindInvalid code "invalid_cursor".
-func Foreign() error {
-	return loyalty.Invalid("cursor", "invalid_cursor", "the cursor does not belong to this question; ask the same with it, or begin without a cursor")
+	return json.Unmarshal(raw[sumSize:], state) == nil
 }
 
 func sum(question any, raw []byte) []byte {

@@ -114,17 +114,11 @@ type state struct {
 	Sums
 }
 
-// Done is how far a walk is.
-type Done struct {
-	Shards int `json:"shards" doc:"parts of the list of all members that were looked at whole"`
-	Of     int `json:"of"`
-}
-
 // Walk goes on with the sums over all members, about limit members far (from 1;
 // MaxMembers, MaxReconciled where the ledger is read), and gives the sums so far
 // with the cursor of what is left, "" at the end. It fails with KindInvalid code
 // "invalid_cursor" for a cursor of another question.
-func Walk(ctx context.Context, s store.Store, asked Question, cursor string, limit int, zone *time.Location, now time.Time) (Sums, Done, string, error) {
+func Walk(ctx context.Context, s store.Store, asked Question, cursor string, limit int, zone *time.Location, now time.Time) (Sums, census.Done, string, error) {
 	w := walk{store: s, asked: asked, zone: zone, consistency: table.Eventual, state: state{Sums: Sums{
 		AsOf: now.UTC(), Ending: map[Month]loyalty.Points{}, Lapsed: map[Month]loyalty.Points{},
 	}}}
@@ -135,21 +129,19 @@ func Walk(ctx context.Context, s store.Store, asked Question, cursor string, lim
 		w.Ledger = &Reconciliation{Apart: []loyalty.MemberID{}, Lapses: map[Month]Lapse{}}
 	}
 	if cursor != "" {
-		if err := census.Resume(cursor, asked, &w.state); err != nil {
-			return Sums{}, Done{}, "", err
-		}
-		if w.Place.Shard < 0 || w.Place.Ended() || w.Ending == nil || w.Lapsed == nil || asked.Reconcile && (w.Ledger == nil || w.Ledger.Lapses == nil) {
-			return Sums{}, Done{}, "", census.Foreign()
+		whole := census.Resume(cursor, asked, &w.state) && w.Place.Goes() && w.Ending != nil && w.Lapsed != nil
+		if !whole || asked.Reconcile && (w.Ledger == nil || w.Ledger.Lapses == nil) {
+			return Sums{}, census.Done{}, "", loyalty.Invalid("cursor", "invalid_cursor", "the cursor does not belong to this report; leave reconcile as it was, or send no cursor")
 		}
 	}
 	for left > 0 && !w.Place.Ended() {
 		accounts, next, err := census.Step(ctx, s, w.Place, w.consistency, left)
 		if err != nil {
-			return Sums{}, Done{}, "", err
+			return Sums{}, census.Done{}, "", err
 		}
 		for _, account := range accounts {
 			if err := w.member(ctx, account); err != nil {
-				return Sums{}, Done{}, "", err
+				return Sums{}, census.Done{}, "", err
 			}
 		}
 		w.Place, left = next, left-len(accounts)
@@ -158,7 +150,7 @@ func Walk(ctx context.Context, s store.Store, asked Question, cursor string, lim
 	if !w.Place.Ended() {
 		next = census.Cursor(asked, w.state)
 	}
-	return w.Sums, Done{Shards: w.Place.Shard, Of: census.Shards}, next, nil
+	return w.Sums, w.Place.Done(), next, nil
 }
 
 // walk is one call.
