@@ -82,7 +82,7 @@ func (c ReportsLiabilityCommand) Run(ctx context.Context, console Console) error
 		}
 		_ = bar.Finish()
 		if c.CSV {
-			answer, err = c.asCSV(ctx, console, huitou, request)
+			err = asCSV(ctx, console, huitou, request)
 		} else {
 			err = render(console, c.Connection, answer, func(r reported) string { return r.text() })
 		}
@@ -94,20 +94,20 @@ func (c ReportsLiabilityCommand) Run(ctx context.Context, console Console) error
 }
 
 // asCSV asks for the last part of the walk once more, in the other form.
-func (c ReportsLiabilityCommand) asCSV(ctx context.Context, console Console, huitou *api, request call) (reply, error) {
+func asCSV(ctx context.Context, console Console, huitou *api, request call) error {
 	request.path = []string{"v1", "reports", "liability.csv"}
 	answer, err := huitou.do(ctx, request)
 	if err != nil {
-		return answer, err
+		return err
 	}
 	rows, err := csv.NewReader(bytes.NewReader(answer.body)).ReadAll()
 	if err != nil || len(rows) < 2 || rows[0][0] != "figure" {
-		return answer, errNotHuitou
+		return errNotHuitou
 	}
 	if rows[len(rows)-1][0] == "next_cursor" {
-		return answer, &incompleteError{"members joined while the report was made; run the command again"}
+		return &incompleteError{"members joined while the report was made; run the command again"}
 	}
-	return answer, console.text(string(answer.body))
+	return console.text(string(answer.body))
 }
 
 // agrees fails where the books are not right.
