@@ -17,12 +17,12 @@ func TestReportsLiability(t *testing.T) {
 "occurred_at":"2026-11-21T10:00:00+08:00","currency":"CNY","buyer":{"id":"b%d"},"lines":[{"line_id":"1","sku":"S","quantity":1,"paid":10000}]}`, 1000+i, i)))
 	}
 	// A large brand's report takes many calls.
-	b.before = func(_ http.ResponseWriter, r *http.Request) bool {
+	b.first(func(_ http.ResponseWriter, r *http.Request) bool {
 		query := r.URL.Query()
 		query.Set("limit", "2")
 		r.URL.RawQuery = query.Encode()
 		return false
-	}
+	})
 	want := `read                    from 2026-11-21T10:00:00Z until 2026-11-21T10:00:00Z
 members                 5
 issued                  500
@@ -82,10 +82,10 @@ func TestReportsLiabilityOfWrongBooks(t *testing.T) {
 		"for ever": {`{"next_cursor":"x"}`, "is not one that huitou gives"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b.before = func(w http.ResponseWriter, _ *http.Request) bool {
+			b.first(func(w http.ResponseWriter, _ *http.Request) bool {
 				_, _ = w.Write([]byte(test.answer))
 				return true
-			}
+			})
 			code, out, errText := run(t, t.Context(), "reports", "liability")
 			if code != 1 || !strings.Contains(errText, test.says) {
 				t.Errorf("exit code %d, %s", code, errText)
