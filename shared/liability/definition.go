@@ -10,7 +10,8 @@ import (
 // Definition says what the figures are as a whole, beside those of each.
 const Definition = "Sums over the accounts of all members, each read whole, once, at a moment between as_of and read_until. " +
 	"An account moves in the write that appends to its ledger, so every one balances by itself at every moment and so does the sum, whatever happens during the walk; " +
-	"what happens to a member after he was looked at, and who joins, may be missing. For books that close at an instant, ask when nothing is written."
+	"what happens to a member after he was looked at, and who joins, may be missing. For books that close at an instant, ask when nothing is written. " +
+	"Who was merged into another (会员合并) counts as a part of him alone. Who was erased (注销) does not count: nobody can spend his points any more, and his ledger is kept."
 
 // Definitions are those of all figures, by their place in the report:
 // "breakage.expected".

@@ -53,7 +53,7 @@ type Question struct {
 
 // Totals are the ledger's double entry (复式记账), summed over members.
 type Totals struct {
-	Issued    loyalty.Points `json:"issued" doc:"points ever earned, won, given by check-ins or by operators (发放)"`
+	Issued    loyalty.Points `json:"issued" doc:"points ever earned, won, given by check-ins or by operators (发放); of a member who was merged into another, what he had left then. Where a merge was undone, what was taken back while it stood is in issued and in clawed_back of both members"`
 	Available loyalty.Points `json:"available" doc:"points that may be spent, and those of ended"`
 	Pending   loyalty.Points `json:"pending" doc:"points that become available when return windows close (待入账)"`
 	Spent     loyalty.Points `json:"spent" doc:"points spent, or set aside by a reservation that is open, less what came back (核销)"`

@@ -17,6 +17,7 @@ import (
 
 	"github.com/huitou/huitou/functions/settlepoints"
 	"github.com/huitou/huitou/shared/census"
+	"github.com/huitou/huitou/shared/enrolment"
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/liability"
 	"github.com/huitou/huitou/shared/loyalty"
@@ -442,6 +443,43 @@ func TestBreakage(t *testing.T) {
 	if r.Liability != r.Outstanding-want || r.Outstanding != 150 || r.Money.Outstanding != 22 || r.Money.Liability != loyalty.Fen((r.Liability+6)/7) {
 		t.Errorf("%d of %d are owed: %+v", r.Liability, r.Outstanding, r.Money)
 	}
+}
+
+// Who was merged counts in whom he was merged into, and no longer when he was
+// erased; the books balance and are the ledger's at every step.
+func TestMergedAndErasedMembers(t *testing.T) {
+	b := open(t, 3)
+	for i, member := range b.members {
+		b.pay(member, fmt.Sprint(i), 100, day(0))
+	}
+	b.tick(day(31))
+	b.must(b.reserve("m001", "v", 30, day(32)))
+	_, err := ledger.Commit(b.ctx(), b.store, "m001", "v", day(32))
+	b.must(err)
+	expect := func(step string, members int64, outstanding, issued, spent loyalty.Points) {
+		t.Helper()
+		r := b.report(true, 2, day(40), nil)
+		if r.Members != members || r.Outstanding != outstanding || r.Issued != issued || r.Spent != spent {
+			t.Errorf("%s: %d members, %d outstanding, %d issued, %d spent", step, r.Members, r.Outstanding, r.Issued, r.Spent)
+		}
+		if c := r.Reconciled; r.Difference != 0 || c.Differ != 0 || c.Difference != 0 {
+			t.Errorf("%s: double entry leaves %d over, the ledger says %d less of %v", step, r.Difference, c.Difference, c.Members)
+		}
+	}
+	expect("before", 3, 270, 300, 30)
+	hand := store.Hand{Operator: "zhang", At: day(33)}
+	_, err = ledger.Merge(b.ctx(), b.store, store.Merge{ID: "1", Into: "m000", Part: "m001", By: hand, Reason: "same person"})
+	b.must(err)
+	expect("merged", 2, 270, 270, 0)
+	b.must(b.post("1", points.Fact{Kind: points.FactRefunded, At: day(34), Refunds: []points.Refund{{ID: "r", Line: "1", Amount: 2_000}}}))
+	b.pay("m001", "later", 10, day(34))
+	expect("news of the part's orders", 2, 260, 280, 0)
+	_, err = ledger.Unmerge(b.ctx(), b.store, "m000", "m001", "2", "two persons", store.Hand{Operator: "li", At: day(35)})
+	b.must(err)
+	// The 20 of the refund stay in issued and clawed back of the whole as well.
+	expect("undone", 3, 260, 330, 30)
+	b.must(enrolment.Erase(b.ctx(), b.store, "m002", store.Erasure{By: store.Hand{Operator: "zhang", At: day(36)}}))
+	expect("erased", 2, 160, 230, 30)
 }
 
 func forged(shard int, months string) string {

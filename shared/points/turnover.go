@@ -12,7 +12,7 @@ import (
 //
 //	issued = available + pending + spent + expired + clawed − debt
 type Turnover struct {
-	Issued loyalty.Points // earned, won or given (发放)
+	Issued loyalty.Points // earned, won or given (发放), or brought along by who was merged into him
 	Spent  loyalty.Points // set aside or spent, less what came back (核销)
 	Clawed loyalty.Points // taken back by refunds, with orders, or by operators (扣回)
 }
