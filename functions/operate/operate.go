@@ -119,6 +119,7 @@ func (f Function) Register(api huma.API) {
 	f.registerOpenings(api)
 	f.registerBindings(api)
 	f.registerReminders(api)
+	f.registerReports(api)
 	f.registerQueues(api)
 	f.registerAudit(api)
 	rest.Register(api, f.Log, rest.Operation{

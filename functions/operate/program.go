@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/huitou/huitou/shared/census"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/rest"
@@ -49,8 +50,8 @@ type simulationAnswer struct {
 	From       time.Time `json:"from"`
 	To         time.Time `json:"to"`
 	simulation.Result
-	Done       simulation.Done `json:"done" doc:"how far it is"`
-	NextCursor string          `json:"next_cursor,omitempty" doc:"send it as cursor to go on: the answers hold the sums so far, and the one without it holds all"`
+	Done       census.Done `json:"done" doc:"how far it is"`
+	NextCursor string      `json:"next_cursor,omitempty" doc:"send it as cursor to go on: the answers hold the sums so far, and the one without it holds all"`
 }
 
 // simulationReads is about how many round trips to the table one call makes:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"github.com/huitou/huitou/functions/convertorders"
 	"github.com/huitou/huitou/functions/issuecoupons"
 	"github.com/huitou/huitou/functions/members"
+	"github.com/huitou/huitou/functions/operate"
 	"github.com/huitou/huitou/functions/redeemcard"
 	"github.com/huitou/huitou/functions/remindrepurchase"
 	"github.com/huitou/huitou/functions/runcampaigns"
@@ -159,6 +161,8 @@ var earnings = []operation{
 		return after(err, func() (Units, error) { return s.delivered(s.paid(1, 1000, regular)) })
 	}},
 	{"reminders, nothing due", 0, func(s *shop) (Units, error) { return s.planned(0) }},
+	{"liability report, of 1,000 members", 0, func(s *shop) (Units, error) { return s.reported("") }},
+	{"liability report, reconciled, of 1,000 members", 0, func(s *shop) (Units, error) { return s.reported("&reconcile=true") }},
 	{"reminder upkeep of a member's first order", 1, func(s *shop) (Units, error) { return upkeep(s, 0) }},
 	{"reminder upkeep of a further order", 1, func(s *shop) (Units, error) { return upkeep(s, 1) }},
 }
@@ -250,18 +254,23 @@ func openShopOn(ctx context.Context, engine *embedded.Engine) (*shop, error) {
 		return nil, err
 	}
 	for i := range 40 {
-		member, _, err := enrolment.Enrol(ctx, s.store, enrolment.Request{
-			Identities: []enrolment.Identity{{Identity: identity(i)}},
-			Consents:   []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarketing},
-		}, s.random, paidAt.AddDate(0, 0, -1))
-		if err != nil {
+		if err := s.enrol(i); err != nil {
 			return nil, err
 		}
-		s.members = append(s.members, member)
 	}
 	var err error
 	s.keys, err = cards.NewKeyring(cards.RootKey{ID: 'K', Secret: [32]byte(shopKey)})
 	return s, err
+}
+
+// enrol makes the next member, a buyer of this number.
+func (s *shop) enrol(buyer int) error {
+	member, _, err := enrolment.Enrol(s.ctx, s.store, enrolment.Request{
+		Identities: []enrolment.Identity{{Identity: identity(buyer)}},
+		Consents:   []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarketing},
+	}, s.random, paidAt.AddDate(0, 0, -1))
+	s.members = append(s.members, member)
+	return err
 }
 
 func identity(buyer int) loyalty.Identity {
@@ -435,6 +444,49 @@ func (s *shop) redeemed(state cards.State, buyer, status int) (Units, error) {
 			err = fmt.Errorf("answered %d %s", answer.StatusCode, answer.Body)
 		}
 		return err
+	})
+}
+
+// reported is what operate needs for the liability of 1,000 members with an order
+// each, in as many calls as it takes.
+func (s *shop) reported(question string) (Units, error) {
+	for i := len(s.members); i < 1000; i++ {
+		if err := s.enrol(i); err != nil {
+			return Units{}, err
+		}
+	}
+	for i := range s.members {
+		if err := s.before(s.paid(i, i, regular)); err != nil {
+			return Units{}, err
+		}
+	}
+	const admin = "the token of the bench's admin"
+	handle := operate.Function{Store: s.store, TokenKey: shopKey, AdminToken: token.Hash(admin), Clock: s.clock, Log: quiet}.Handle()
+	return s.metered(1, func(ctx context.Context) error {
+		for cursor := ""; ; {
+			request := events.APIGatewayV2HTTPRequest{
+				RawPath: "/v1/reports/liability", RawQueryString: "limit=2000" + question + "&cursor=" + cursor,
+				Headers: map[string]string{"authorization": "Bearer " + admin},
+			}
+			request.RequestContext.HTTP.Method = http.MethodGet
+			answer, err := handle(ctx, request)
+			if err != nil {
+				return err
+			}
+			var report struct {
+				Members int    `json:"members"`
+				Cursor  string `json:"next_cursor"`
+			}
+			if err := json.Unmarshal([]byte(answer.Body), &report); err != nil || answer.StatusCode != http.StatusOK {
+				return fmt.Errorf("answered %d %s", answer.StatusCode, answer.Body)
+			}
+			if cursor = report.Cursor; cursor == "" {
+				if report.Members != len(s.members) {
+					return fmt.Errorf("%d of %d members were looked at", report.Members, len(s.members))
+				}
+				return nil
+			}
+		}
 	})
 }
 

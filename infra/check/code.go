@@ -11,7 +11,7 @@ import (
 
 // money are the packages in which fen and points are computed.
 var money = []string{
-	"functions/convertorders", "functions/settlepoints", "shared/coupons", "shared/ledger", "shared/loyalty",
+	"functions/convertorders", "functions/settlepoints", "shared/coupons", "shared/ledger", "shared/liability", "shared/loyalty",
 	"shared/orders/...", "shared/points", "shared/simulation", "shared/statement",
 }
 

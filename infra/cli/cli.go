@@ -23,6 +23,7 @@ type CLI struct {
 	Campaigns campaignsCommands `cmd:"" help:"Campaigns (营销活动)."`
 	Program   programCommands   `cmd:"" help:"The brand's rules (会员计划)."`
 	Reminders remindersCommands `cmd:"" help:"Repurchase reminders (回购提醒)."`
+	Reports   reportsCommands   `cmd:"" help:"Figures of the whole brand."`
 	Orders    ordersCommands    `cmd:"" help:"Orders (订单)."`
 	Operators operatorsCommands `cmd:"" help:"Who may call the API."`
 	Audit     AuditCommand      `cmd:"" help:"What operators did (操作日志)."`

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/huitou/huitou/shared/census"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/simulation"
 )
@@ -53,8 +54,8 @@ type simulated struct {
 	From       time.Time `json:"from"`
 	To         time.Time `json:"to"`
 	simulation.Result
-	Done       simulation.Done `json:"done"`
-	NextCursor string          `json:"next_cursor"`
+	Done       census.Done `json:"done"`
+	NextCursor string      `json:"next_cursor"`
 }
 
 // Run simulates.

@@ -468,6 +468,13 @@ func TestConsoleShowsTheDemoBrand(t *testing.T) {
 			b.do(t, "giving the right token", chromedp.SetValue("#token", shop.token))
 			b.do(t, "signing in", chromedp.Click("#sign-in-submit"), chromedp.WaitVisible("#nav"))
 			b.shoot(t, "console-"+name)
+			b.do(t, "adding up what is owed", chromedp.WaitVisible("#liability-run"), chromedp.Click("#liability-run"),
+				chromedp.WaitVisible("#liability-difference"), chromedp.ScrollIntoView("#liability"))
+			if left := ask(t, b, chromedp.Text("#liability-difference strong")); !strings.HasPrefix(left, "0 ") {
+				t.Errorf("double entry leaves %s over", left)
+			}
+			b.fits(t, "liability")
+			b.shoot(t, "console-"+name+"-liability")
 			for view, shown := range map[string]string{"cards": "新客包裹卡", "campaigns": "周三周五奶粉日"} {
 				b.do(t, "showing "+view, chromedp.Click("#nav-"+view),
 					chromedp.WaitVisible(fmt.Sprintf(`//*[@id="view"]//*[contains(text(), %q)]`, shown)))

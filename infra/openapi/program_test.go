@@ -201,10 +201,11 @@ func TestTheSchemaAndValidateHaveTheSameBounds(t *testing.T) {
 	document := func() map[string]any {
 		d := shipped(t)
 		for pointer, text := range map[string]string{
-			"/points/expiry":     `{"months": 12, "end_of": "month"}`,
-			"/points/channels":   `{"milk-powder": {"after_completion_days": 1, "after_payment_days": 1}}`,
-			"/points/categories": `{"milk-powder": {"points": 2, "per_fen": 100}}`,
-			"/points/check_in":   `{"daily": 1, "streak": [{"days": 7, "bonus": 5}]}`,
+			"/points/expiry":          `{"months": 12, "end_of": "month"}`,
+			"/points/channels":        `{"milk-powder": {"after_completion_days": 1, "after_payment_days": 1}}`,
+			"/points/categories":      `{"milk-powder": {"points": 2, "per_fen": 100}}`,
+			"/points/value_per_point": `{"fen": 1, "per_points": 1}`,
+			"/points/check_in":        `{"daily": 1, "streak": [{"days": 7, "bonus": 5}]}`,
 			"/points/bonuses": `{"channels": {"milk-powder": 1}, "tiers": {"milk-powder": 1}, "member_day": {"days": [18], "percent": 100},
 				"campaigns": [{"name": "双11", "from": "2026-11-11T00:00:00+08:00", "to": "2026-11-12T00:00:00+08:00", "percent": 100, "categories": ["x"], "channels": ["y"]}]}`,
 			"/tiers": `{"growth": {"points": 1, "per_fen": 100}, "window": {"kind": "rolling", "months": 12}, "demotion": "at_once",

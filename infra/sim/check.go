@@ -233,7 +233,7 @@ func (c *checker) budgeted(item *table.Item) {
 }
 
 // member holds I1: an account's counters are the sums of the member's entries,
-// and none is negative; and what I24 asks of a reminder's record.
+// and none is negative; I7, that they are double entry; and what I24 asks of a reminder's record.
 func (c *checker) member(member loyalty.MemberID, item *table.Item) {
 	if item == nil {
 		c.s.violate("I1", "the account of %s is gone", member)
@@ -252,7 +252,15 @@ func (c *checker) member(member loyalty.MemberID, item *table.Item) {
 	if sum := c.balance[member]; account.Balance != sum {
 		c.s.violate("I1", "%s has %+v, and his entries sum to %+v", member, account.Balance, sum)
 	}
-	if b := account.Balance; b.Available < 0 || b.Pending < 0 || b.Debt < 0 {
+	b, t := account.Balance, account.Turnover
+	left := t.Issued - (b.Available + b.Pending + t.Spent + c.spent[member] + t.Clawed - b.Debt)
+	for _, lot := range account.Lots {
+		left -= lot.Expired
+	}
+	if left != 0 {
+		c.s.violate("I7", "double entry leaves %d points of %s over: %+v, %+v", left, member, b, t)
+	}
+	if b.Available < 0 || b.Pending < 0 || b.Debt < 0 {
 		c.s.violate("I1", "%s has a negative balance %+v", member, b)
 	}
 	was := c.account[member]

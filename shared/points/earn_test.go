@@ -420,8 +420,10 @@ func TestRulesThatCannotBeApplied(t *testing.T) {
 		"/points/channels/tmall": func(r *points.Rules) {
 			r.Channels = map[loyalty.Channel]points.Window{"tmall": {AfterPaymentDays: 366}}
 		},
-		"/points/window":           func(r *points.Rules) { r.Window.AfterCompletionDays = -1 },
-		"/points/adjustment_limit": func(r *points.Rules) { r.AdjustmentLimit = -1 },
+		"/points/window":                     func(r *points.Rules) { r.Window.AfterCompletionDays = -1 },
+		"/points/adjustment_limit":           func(r *points.Rules) { r.AdjustmentLimit = -1 },
+		"/points/value_per_point/fen":        func(r *points.Rules) { r.ValuePerPoint = &points.Value{PerPoints: 1} },
+		"/points/value_per_point/per_points": func(r *points.Rules) { r.ValuePerPoint = &points.Value{Fen: 1, PerPoints: 1_000_000_001} },
 	} {
 		rules := full()
 		spoil(&rules)

@@ -94,6 +94,8 @@ type Rules struct {
 	ReturnGraceDays int `json:"return_grace_days,omitempty" minimum:"0" maximum:"365" doc:"points that come back after their end are good for so many days more"`
 	// AdjustmentLimit is the largest correction that one operator makes alone.
 	AdjustmentLimit loyalty.Points `json:"adjustment_limit,omitempty" minimum:"0" maximum:"1000000000" doc:"a manual correction above so many points needs a second operator; 0 means every one does"`
+	// ValuePerPoint turns points that are owed into money, in reports alone.
+	ValuePerPoint *Value `json:"value_per_point,omitempty" doc:"what points are worth in money, for reports (积分负债); absent: reports give no money"`
 	// CheckIn is nil where the brand takes no check-ins.
 	CheckIn *CheckInRules `json:"check_in,omitempty" doc:"what checking in once a day gives (签到); absent: the brand takes no check-ins"`
 }
@@ -136,6 +138,9 @@ func (r Rules) Validate(pointer string) error {
 		return loyalty.Invalid(pointer+"/return_grace_days", "out_of_range", "the days of grace must be 0 to 365")
 	}
 	if err := r.Expiry.validate(pointer + "/expiry"); err != nil {
+		return err
+	}
+	if err := r.ValuePerPoint.validate(pointer + "/value_per_point"); err != nil {
 		return err
 	}
 	check := func(w Window, at string) error {

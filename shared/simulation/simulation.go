@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/huitou/huitou/shared/census"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/orders"
 	"github.com/huitou/huitou/shared/points"
@@ -85,34 +86,27 @@ const (
 	maxParts    = 50
 	maxExamples = 5
 	otherParts  = "*"
-	rosterPage  = 100 // as many as one read takes
-	historyPage = 25  // each may need its order's log
+	historyPage = 25 // each may need its order's log
 )
 
 // Run goes on with a walk over all members, about so many reads far, and gives
 // the sums so far with the cursor of what is left. The walk has no state of its
 // own: the cursor holds all, and the answer without one is the whole. It fails
 // with KindInvalid code "invalid_cursor" for a cursor of another question.
-func Run(ctx context.Context, s store.Store, asked Asked, cursor string, reads int) (result Result, done Done, next string, err error) {
+func Run(ctx context.Context, s store.Store, asked Asked, cursor string, reads int) (result Result, done census.Done, next string, err error) {
 	w := walk{store: s, asked: asked, left: reads, rules: program.Program{Document: asked.Document}, zone: asked.Document.Zone()}
 	if w.state, err = resume(asked, cursor); err != nil {
-		return Result{}, Done{}, "", err
+		return Result{}, census.Done{}, "", err
 	}
-	for w.Shard < table.RosterShards && w.left > 0 {
+	for !w.Ended() && w.left > 0 {
 		if err := w.page(ctx); err != nil {
-			return Result{}, Done{}, "", err
+			return Result{}, census.Done{}, "", err
 		}
 	}
-	if w.Shard < table.RosterShards {
-		next = w.cursor(asked)
+	if !w.Ended() {
+		next = census.Cursor(asked, w.state)
 	}
-	return w.Result, Done{Shards: w.Shard, Of: table.RosterShards}, next, nil
-}
-
-// Done is how far a walk is.
-type Done struct {
-	Shards int `json:"shards" doc:"parts of the list of all members that were looked at whole"`
-	Of     int `json:"of"`
+	return w.Result, w.Place.Done(), next, nil
 }
 
 // walk is one run.
@@ -128,36 +122,27 @@ type walk struct {
 // page looks at members of the shard until the page or the reads are at their
 // end, at least at a part of one.
 func (w *walk) page(ctx context.Context) error {
-	members, more, err := w.store.RosterAfter(ctx, w.Shard, w.After, "", rosterPage)
-	w.left--
+	accounts, next, err := census.Step(ctx, w.store, w.Place, table.Eventual, census.MaxStep)
+	w.left -= 2
 	if err != nil {
 		return err
 	}
-	if len(members) > 0 {
-		accounts, err := w.store.Accounts(ctx, table.Eventual, members...)
-		w.left--
-		if err != nil {
-			return err
+	for i, account := range accounts {
+		if i > 0 && w.left <= 0 {
+			return nil
 		}
-		for i, account := range accounts {
-			if i > 0 && w.left <= 0 {
-				return nil
+		// Most members of most brands bought nothing; that costs no look at
+		// their history.
+		if account.Orders > 0 {
+			whole, err := w.member(ctx, account)
+			if err != nil || !whole {
+				return err
 			}
-			// Most members of most brands bought nothing; that costs no look
-			// at their history.
-			if account != nil && account.Orders > 0 {
-				whole, err := w.member(ctx, *account)
-				if err != nil || !whole {
-					return err
-				}
-			}
-			w.Members.Looked++
-			w.After = members[i]
 		}
+		w.Members.Looked++
+		w.After = account.Member
 	}
-	if !more {
-		w.Shard, w.After = w.Shard+1, ""
-	}
+	w.Place = next
 	return nil
 }
 

@@ -22,6 +22,7 @@ type Account struct {
 	JoinedAt time.Time
 	Profile  Profile
 	Balance  points.Balance
+	Turnover points.Turnover               // of all his entries
 	Lots     []points.Lot                  // earliest end first
 	LotsSeen int64                         // how often a lot was changed
 	Consents map[loyalty.Consent]time.Time // when each was given
@@ -82,6 +83,9 @@ const (
 	accountAvailable = "available"
 	accountPending   = "pending"
 	accountDebt      = "debt"
+	accountIssued    = "issued"
+	accountSpent     = "spent"
+	accountClawed    = "clawed"
 	accountLots      = "lots" // counts the changes of the two below
 	accountLeft      = "x:"   // of the lot that ends then
 	accountExpired   = "e:"
@@ -178,6 +182,7 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 	a := Account{
 		Member:   member,
 		Balance:  points.Balance{Available: loyalty.Points(item.Int(accountAvailable)), Pending: loyalty.Points(item.Int(accountPending)), Debt: loyalty.Points(item.Int(accountDebt))},
+		Turnover: points.Turnover{Issued: loyalty.Points(item.Int(accountIssued)), Spent: loyalty.Points(item.Int(accountSpent)), Clawed: loyalty.Points(item.Int(accountClawed))},
 		Home:     loyalty.Channel(item.Text(accountHome)),
 		Tier:     tiers.State{Level: item.Text(accountTier)},
 		Growth:   map[string]loyalty.Points{},
@@ -408,10 +413,11 @@ func Earliest(a, b time.Time) time.Time {
 // credit also tells when the first of the lots ends that it fills.
 func credit(entries []points.Entry, account Account) ([]table.Change, []table.Condition, time.Time) {
 	var sum points.Balance
+	var turnover points.Turnover
 	taken, split, chosen := false, false, false
 	var after points.Account
 	for _, entry := range entries {
-		sum, after = sum.Plus(entry), after.Plus(entry)
+		sum, after, turnover = sum.Plus(entry), after.Plus(entry), turnover.Plus(entry.Turnover())
 		taken = taken || entry.Available < 0
 		split = split || entry.Debt != 0 || entry.Available > 0
 		for _, share := range entry.Lots {
@@ -422,7 +428,14 @@ func credit(entries []points.Entry, account Account) ([]table.Change, []table.Co
 	for _, counter := range []struct {
 		name  string
 		delta loyalty.Points
-	}{{accountAvailable, sum.Available}, {accountPending, sum.Pending}, {accountDebt, sum.Debt}} {
+	}{
+		{accountAvailable, sum.Available},
+		{accountPending, sum.Pending},
+		{accountDebt, sum.Debt},
+		{accountIssued, turnover.Issued},
+		{accountSpent, turnover.Spent},
+		{accountClawed, turnover.Clawed},
+	} {
 		if counter.delta != 0 {
 			changes = append(changes, table.Add(counter.name, int64(counter.delta)))
 		}

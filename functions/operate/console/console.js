@@ -88,6 +88,37 @@ const words = {
   ruleCapText: ["每人每 {0} 天最多 {1} 条", "at most {1} messages in {0} days for each member"],
   ruleZone: ["时区与币种", "Zone and currency"],
 
+  liability: ["积分负债", "Points owed"],
+  liabilityLead: ["品牌欠会员的积分，逐个会员汇总。会员多时需要一些时间。", "What the brand owes its members in points, summed over every member. With many members it takes a while."],
+  liabilityRun: ["计算", "Add up"],
+  liabilityAgain: ["重新计算", "Add up again"],
+  liabilityBusy: ["正在汇总会员：{0}/{1}", "Going over members: {0}/{1}"],
+  liabilityRead: ["{0} 位会员，{1} 至 {2} 读取；读取期间的变动可能未计入。", "{0} members, read from {1} to {2}; what happened meanwhile may be missing."],
+  liability_liability: ["预计需兑付", "Expected to be spent"],
+  liability_liability_is: ["未兑积分 − 已到期待清零 − 预计过期", "outstanding − ended − expected to lapse"],
+  liability_money: ["预计需兑付金额", "In money"],
+  liability_money_is: ["按每 {0} 积分值 {1} 计，合计后向上取整到分；若无过期为 {2}", "{0} points are worth {1}; rounded up once to a whole fen; {2} if nothing lapsed"],
+  liability_outstanding: ["未兑积分", "Outstanding"],
+  liability_outstanding_is: ["可用 + 待入账 − 欠扣", "available + pending − debt"],
+  liability_available: ["可用", "Available"],
+  liability_available_is: ["可以花的积分，含已到期待清零的", "may be spent, and those of ended"],
+  liability_pending: ["待入账", "Pending"],
+  liability_pending_is: ["退货期结束后转为可用", "available when return windows close"],
+  liability_debt: ["欠扣", "Debt"],
+  liability_debt_is: ["退款多扣的积分，后续入账先抵", "taken back beyond what was there; later credits pay it first"],
+  liability_ended: ["已到期待清零", "Ended, not written off"],
+  liability_ended_is: ["已过有效期、定时任务尚未清零，不能再花", "their time is over, the schedule has not come yet; nobody can spend them"],
+  liability_breakage: ["预计过期", "Expected to lapse"],
+  liability_breakage_is: ["有到期日的可用积分 × 历史过期率 {0}%（过期 ÷（过期 + 已用），偏低估计）", "of the points that have an end, at {0} %: expired ÷ (expired + spent), a low estimate"],
+  liability_breakage_none: ["历史还不够：有积分过期的月份不足 3 个，不做估计", "not enough history yet: points have expired in fewer than 3 months"],
+  liability_difference: ["复式核对差额", "Double entry"],
+  liability_difference_is: ["发放 {0} −（可用 + 待入账 + 已用 {1} + 过期 {2} + 扣回 {3} − 欠扣），应为 0", "issued {0} − (available + pending + spent {1} + expired {2} + clawed back {3} − debt); 0 when the books are right"],
+  liabilityEnding: ["可用积分按到期月份", "Available points by the month they end in"],
+  liabilityEndingIs: ["在该月月底前有效的可用积分", "good to the end of that month"],
+  liabilityNever: ["永久有效", "no end"],
+  liabilityNone: ["没有可用积分。", "No points are available."],
+  liabilityCSV: ["下载 CSV", "Download CSV"],
+
   members: ["会员", "Members"],
   memberID: ["会员编号", "Member id"],
   memberHint: ["以 m 开头，例如提醒列表中的编号。目前只能按会员编号查询。", "Begins with m, as in the list of reminders. For now members are found by id alone."],
@@ -542,6 +573,7 @@ async function act(button, place, work) {
 // ---- 今日 ----------------------------------------------------------------
 
 const isAdmin = () => session.role === "admin";
+const mayReport = () => session.role !== "integration";
 const mayRun = () => session.role === "operator" || isAdmin();
 
 function batchState(b) {
@@ -592,7 +624,78 @@ function today() {
   return [
     heading(say("today"), el("button", { id: "refresh", class: "plain", type: "button", onclick: () => route() }, say("refresh"))),
     el("p", { class: "lead" }, new Intl.DateTimeFormat(languageTag, { timeZone: zone(), dateStyle: "full" }).format(new Date())),
-    place, rules,
+    place, rules, mayReport() ? liability() : "",
+  ];
+}
+
+// bar is how much of the most a figure is.
+function bar(figure, most) {
+  const drawing = ["svg", "rect"].map((name) => document.createElementNS("http://www.w3.org/2000/svg", name));
+  drawing[0].setAttribute("class", "bar-of");
+  drawing[0].setAttribute("aria-hidden", "true");
+  drawing[1].setAttribute("width", 100 * Math.max(0, figure) / Math.max(1, most) + "%");
+  drawing[1].setAttribute("height", "100%");
+  drawing[0].append(drawing[1]);
+  return drawing[0];
+}
+
+// liability is added up when it is asked for: it reads every member.
+function liability() {
+  const place = el("div", {}), troubles = el("div", {});
+  const button = el("button", { id: "liability-run", class: "plain", type: "button", onclick: () => act(button, troubles, run) }, say("liabilityRun"));
+  async function run() {
+    const mine = visit;
+    const progress = el("progress", { id: "liability-progress", "aria-label": say("liability") });
+    place.replaceChildren(progress);
+    for (let cursor = ""; ;) {
+      const query = "?cursor=" + encodeURIComponent(cursor);
+      let report;
+      try {
+        report = await get("/v1/reports/liability" + query);
+      } catch (error) {
+        place.replaceChildren();
+        throw error;
+      }
+      if (mine !== visit) return;
+      progress.max = report.done.of;
+      progress.value = report.done.shards;
+      announce(say("liabilityBusy", report.done.shards, report.done.of));
+      if (!(cursor = report.next_cursor)) {
+        place.replaceChildren(...liabilityFigures(report, query));
+        button.textContent = say("liabilityAgain");
+        announce(say("liability") + " " + say("unit_points", number(report.liability)));
+        return;
+      }
+    }
+  }
+  return sheet("liability", say("liability"), el("p", { class: "hint" }, say("liabilityLead")), button, troubles, place);
+}
+
+function liabilityFigures(r, query) {
+  const figure = (name, value, ...told) => tile("liability-" + name, say("liability_" + name), value, say("liability_" + name + "_is", ...told));
+  const of = (n) => say("unit_points", number(n));
+  const estimated = r.breakage.state === "estimated";
+  const rows = [...r.ending, ...(r.never_ending ? [{ month: say("liabilityNever"), points: r.never_ending }] : [])];
+  const most = Math.max(...rows.map((row) => row.points));
+  const troubles = el("div", {});
+  const csv = el("button", { id: "liability-csv", class: "plain", type: "button", onclick: () => act(csv, troubles, async () =>
+    save("liability-" + isoDay(new Date(r.as_of)) + ".csv", await (await request("GET", "/v1/reports/liability.csv" + query)).blob())) }, say("liabilityCSV"));
+  return [
+    el("div", { class: "figures", role: "group", "aria-label": say("liability") },
+      figure("liability", of(r.liability)),
+      r.money ? figure("money", money(r.money.liability), number(r.money.value.per_points), yuan(r.money.value.fen), money(r.money.outstanding)) : "",
+      figure("outstanding", of(r.outstanding)), figure("available", of(r.available)), figure("pending", of(r.pending)), figure("debt", of(r.debt)),
+      figure("ended", of(r.ended)),
+      tile("liability-breakage", say("liability_breakage"), estimated ? of(r.breakage.expected) : "—", estimated ? say("liability_breakage_is", (r.breakage.basis_points / 100).toFixed(2)) : say("liability_breakage_none")),
+      figure("difference", of(r.difference), number(r.issued), number(r.spent), number(r.expired), number(r.clawed_back))),
+    el("h3", {}, say("liabilityEnding"), " ", el("small", {}, say("liabilityEndingIs"))),
+    rows.length ? table("liability-ending", say("liabilityEnding"), [
+      { name: say("expires"), cell: (row) => row.month },
+      { name: say("points"), number: true, cell: (row) => of(row.points) },
+      { name: "", cell: (row) => bar(row.points, most) },
+    ], rows).node : el("p", { class: "empty" }, say("liabilityNone")),
+    el("p", { class: "hint", id: "liability-read" }, say("liabilityRead", number(r.members), when(r.as_of), when(r.read_until))),
+    csv, troubles,
   ];
 }
 
