@@ -38,9 +38,9 @@ var now = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 // that delivers at once.
 type brand struct {
 	*httptest.Server
-	t    *testing.T
-	lock sync.Mutex
-	seen []*http.Request
+	t      *testing.T
+	lock   sync.Mutex
+	seen   []*http.Request
 	before func(w http.ResponseWriter, r *http.Request) bool // see first
 	dead   []queue.DeadMessage
 }

@@ -21,7 +21,7 @@ const (
 	MaxSK         = 1024
 	MaxName       = 255
 	MaxChanges    = 100
-	MaxConditions = 20
+	MaxConditions = 60
 )
 
 // Validate refuses, with a KindInvalid error, what DynamoDB would refuse

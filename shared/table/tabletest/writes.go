@@ -335,9 +335,9 @@ func (s *suite) limits() {
 	for i := range 101 {
 		changes101 = append(changes101, table.Set(fmt.Sprint("a", i), table.Number(1)))
 	}
-	var conditions21 []table.Condition
-	for range 21 {
-		conditions21 = append(conditions21, table.Absent())
+	var conditions61 []table.Condition
+	for range 61 {
+		conditions61 = append(conditions61, table.Absent())
 	}
 	s.group("limits", func() {
 		for _, test := range []struct {
@@ -372,7 +372,7 @@ func (s *suite) limits() {
 			{"an attribute changed twice", update(table.Add("a", 1), table.Remove("a")), "attribute_twice"},
 			{"an update without a change", update(), "invalid_action"},
 			{"101 changes", update(changes101...), "too_many_changes"},
-			{"21 conditions", check(conditions21...), "too_many_conditions"},
+			{"61 conditions", check(conditions61...), "too_many_conditions"},
 			{"a check without a condition", check(), "invalid_action"},
 			{"an unknown operation", []table.Action{{Op: 9, Item: item(at(1), nil)}}, "invalid_action"},
 			{"an unknown change", update(table.Change{Op: 9, Name: "a"}), "invalid_change"},
@@ -398,10 +398,10 @@ func (s *suite) limits() {
 				c.is(at(1), nil)
 			})
 		}
-		s.check("limit: 100 changes and 20 conditions are taken", func(c *c) {
+		s.check("limit: 100 changes and 60 conditions are taken", func(c *c) {
 			key := c.key("a")
 			conditions := []table.Condition{}
-			for i := range 20 {
+			for i := range 60 {
 				conditions = append(conditions, table.MissingOrAtMost(fmt.Sprint("a", i), table.Number(1)))
 			}
 			changes := changes101[:100:100]
