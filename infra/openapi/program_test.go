@@ -2,6 +2,7 @@ package openapi_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -173,7 +174,12 @@ func leaves(t *testing.T, definitions map[string]any, at map[string]any, pointer
 // text is so many characters that may stand at a pointer.
 func text(pointer string, characters int) string {
 	switch pointer {
-	case "/brand/friend_link":
+	case "/brand/logo":
+		const begin, svg = "data:image/svg+xml;base64,", `<svg xmlns="http://www.w3.org/2000/svg"/>`
+		letters := max(0, characters-len(begin))
+		image := base64.StdEncoding.EncodeToString([]byte(svg + strings.Repeat(" ", letters/4*3-len(svg))))
+		return begin + image + strings.Repeat("x", letters-len(image))
+	case "/brand/friend_link", "/brand/claim_link":
 		const begin = "https://work.weixin.qq.com/ca/"
 		return begin + strings.Repeat("x", characters-len(begin))
 	case "/brand/welcome": // WeCom counts bytes
@@ -210,7 +216,8 @@ func TestTheSchemaAndValidateHaveTheSameBounds(t *testing.T) {
 				"campaigns": [{"name": "双11", "from": "2026-11-11T00:00:00+08:00", "to": "2026-11-12T00:00:00+08:00", "percent": 100, "categories": ["x"], "channels": ["y"]}]}`,
 			"/tiers": `{"growth": {"points": 1, "per_fen": 100}, "window": {"kind": "rolling", "months": 12}, "demotion": "at_once",
 				"levels": [{"id": "gold", "name": "金卡", "growth": 1000}]}`,
-			"/brand/links": `{"milk-powder": "https://shop.example.com/"}`,
+			"/brand/card_texts": `{"zh-CN": {"headline": "谢谢"}, "en": {"headline": "Thank you"}}`,
+			"/brand/links":      `{"milk-powder": "https://shop.example.com/"}`,
 			// So long a cycle leaves room for the longest lead.
 			"/repurchase/categories/milk-powder/cycle_days": `730`,
 		} {

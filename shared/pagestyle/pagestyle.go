@@ -23,8 +23,10 @@ func IsColour(text string) bool {
 }
 
 // Palette is a rule of CSS with the custom properties --brand (the colour as it
-// is, for areas), --ink-on-brand (black or white, whichever can be read on it)
-// and --accent (the colour darkened until it can be read itself on white).
+// is, for areas), --ink-on-brand (black or white, whichever can be read on it),
+// --veil (the other of the two as "r,g,b": whatever is laid over the colour is of
+// it, so that it adds to the ink's contrast) and --accent (the colour darkened
+// until it can be read itself on white).
 func Palette(colour string) string {
 	if !IsColour(colour) {
 		colour = fallback
@@ -33,14 +35,14 @@ func Palette(colour string) string {
 	if _, err := fmt.Sscanf(colour, "#%02x%02x%02x", &r, &g, &b); err != nil {
 		return ""
 	}
-	ink := "#ffffff"
+	ink, veil := "#ffffff", "0,0,0"
 	if contrastWithWhite(r, g, b) < readable {
-		ink = "#000000" // at least 4.5 wherever white is less
+		ink, veil = "#000000", "255,255,255" // at least 4.5 wherever white is less
 	}
 	for contrastWithWhite(r, g, b) < readable {
 		r, g, b = r*15/16, g*15/16, b*15/16
 	}
-	return fmt.Sprintf(":root{--brand:%s;--ink-on-brand:%s;--accent:#%02x%02x%02x}\n", colour, ink, r, g, b)
+	return fmt.Sprintf(":root{--brand:%s;--ink-on-brand:%s;--accent:#%02x%02x%02x;--veil:%s}\n", colour, ink, r, g, b, veil)
 }
 
 // contrastWithWhite is the WCAG 2.2 contrast ratio, 1 to 21, of a colour.

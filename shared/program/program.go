@@ -53,6 +53,12 @@ type Brand struct {
 	Welcome string `json:"welcome,omitempty" maxLength:"4000" doc:"what a new WeCom friend is greeted with (欢迎语); empty leaves it to the staff"`
 	// FriendLink is a WeCom acquisition link (获客链接).
 	FriendLink string `json:"friend_link,omitempty" maxLength:"200" doc:"the WeCom acquisition link (获客链接) on a card's page, https://work.weixin.qq.com/ca/…"`
+	// ClaimLink is where a member claims an order by its number.
+	ClaimLink string `json:"claim_link,omitempty" maxLength:"200" doc:"where members claim orders by their numbers (凭单号认领): the brand's member centre, https://…"`
+	// Logo is an image in itself, see ValidateLogo.
+	Logo string `json:"logo,omitempty" maxLength:"12002" doc:"the logo on a card's page: data:image/png;base64,… or data:image/svg+xml;base64,…, on the brand's colour; the name is shown where it is absent"`
+	// CardTexts are the brand's own words on a card's page, by language.
+	CardTexts *CardTexts `json:"card_texts,omitempty" doc:"the brand's words on a card's page, by language"`
 }
 
 // FriendURL is the FriendLink with the State that its friends will come with;
@@ -130,6 +136,9 @@ func (d Document) Validate() error {
 	}
 	if link, err := url.Parse(d.Brand.FriendLink); err != nil || d.Brand.FriendLink != "" && (link.Scheme != "https" || link.Host == "") {
 		return loyalty.Invalid("/brand/friend_link", "malformed", "an acquisition link begins with https://work.weixin.qq.com/ca/")
+	}
+	if err := d.Brand.validatePage("/brand"); err != nil {
+		return err
 	}
 	if len(d.Brand.Welcome) > maxWelcome {
 		return loyalty.Invalid("/brand/welcome", "out_of_range", "a greeting has 4000 bytes at most, which is some 1300 Chinese characters")
