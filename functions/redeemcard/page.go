@@ -33,10 +33,15 @@ var (
 // page is what page.html shows. The prize is in it only after it was drawn,
 // and the code never.
 type page struct {
-	Text   text
-	Other  string // the language one click away
-	Brand  program.Brand
-	Name   string // of the brand, in the page's language
+	Text  text
+	Other string // the language one click away
+	Brand program.Brand
+	Name  string       // of the brand, in the page's language
+	Logo  template.URL // "" for the name
+
+	// The brand's words, or ours.
+	Headline, Lead, Thanks string
+
 	Style  template.CSS
 	Script template.JS
 
@@ -47,6 +52,7 @@ type page struct {
 	Batch       cards.Batch
 	RulesURL    string
 	From, Until string // days of the window
+	Pool        []poolRow
 
 	Phone        string // as it was typed, when it has to be corrected
 	PhoneError   bool
@@ -55,8 +61,9 @@ type page struct {
 
 	Prize    prizeView
 	Reserved bool
-	Friend   string // the card's reference
-	AddURL   string // where the customer adds the brand on WeCom, "" for nowhere
+	Friend   string       // the card's reference
+	AddURL   string       // where the customer adds the brand on WeCom, "" for nowhere
+	FriendQR template.URL // the same, for a long press and for another phone
 	Last4    string
 	Repeat   bool
 	Date     string
@@ -254,6 +261,8 @@ func yuan(fen int64) string {
 
 func (f *Function) render(w http.ResponseWriter, r *http.Request, status int, p page, rules program.Program) {
 	p.Brand, p.Name = rules.Brand, rules.Brand.Name
+	p.Logo = template.URL(rules.Brand.Logo) // #nosec G203 -- program.ValidateLogo took it
+	p.speak(rules.Brand.CardTexts.In(p.Text.Lang))
 	p.Other = "en"
 	if p.Text.Lang == "en" {
 		p.Other = "zh-CN"
@@ -265,9 +274,11 @@ func (f *Function) render(w http.ResponseWriter, r *http.Request, status int, p 
 		p.RulesURL = "/v1/card-batches/" + p.Batch.ID() + "/rules"
 		p.From = p.Batch.ValidFrom.In(rules.Zone()).Format(time.DateOnly)
 		p.Until = p.Batch.ValidTo.Add(-time.Second).In(rules.Zone()).Format(time.DateOnly)
+		p.Pool = f.pool(r, p.Text, p.Batch)
 	}
 	if p.Friend != "" {
 		p.AddURL = rules.Brand.FriendURL(p.Friend)
+		p.FriendQR = f.symbol(r, p.AddURL)
 	}
 	p.Title = p.Text.title(p)
 	style := pagestyle.Palette(rules.Brand.Colour) + pageStyle

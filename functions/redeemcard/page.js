@@ -145,6 +145,8 @@
       pen.lineTo(now.x, now.y + 0.01);
       pen.stroke();
       last = now;
+      // Old X5 kernels of WeChat show what was erased at the next layout only.
+      canvas.style.opacity = moves % 2 ? '1' : '0.999';
       if (++moves % 8 === 0 && cleared() > 0.45) finish();
     }
     function up() { last = null; if (!done && cleared() > 0.45) finish(); }
@@ -158,6 +160,7 @@
     function finish() {
       if (done) return;
       done = true;
+      canvas.style.opacity = '';
       canvas.classList.add('gone');
       opened(stage);
     }

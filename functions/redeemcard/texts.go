@@ -28,13 +28,18 @@ type text struct {
 	Gift, GiftNote, Coupon, Off             string
 	NoPrize, NoPrizeNote                    string
 	Reserved, ReservedHow, Credited         string
-	AddFriend                               string
+	FriendTitle, AddFriend                  string
+	FriendQR, FriendScan                    string
+	ClaimTitle, ClaimHow, Claim             string
 
 	Taken, TakenOn, NotYou, WasYou, ShowMine string
 	Missing, MissingWhy, Mistyped            string
 	Trouble, TroubleWhy                      string
 
-	Rules, RulesLink, Window, Contact string
+	Rules, RulesLink, Window, Contact     string
+	Pool, PoolPrize, PoolCount, PoolShare string // what the batch holds
+	PoolDrawn, FewerThan                  string
+	OptOut, OptOutHow                     string
 }
 
 func (t text) title(p page) string {
@@ -51,7 +56,7 @@ func (t text) title(p page) string {
 		}
 		return t.Won
 	}
-	return t.Headline[p.Form]
+	return p.Headline
 }
 
 var texts = map[string]text{
@@ -90,15 +95,21 @@ var texts = map[string]text{
 		Gift: "随单赠礼", GiftNote: "随您的下一笔订单寄出", Coupon: "优惠券", Off: "满 ¥%s 减 ¥%s",
 		NoPrize: "这次擦肩而过", NoPrizeNote: "好运在路上，期待下次相见",
 		Reserved:    "已为尾号 %s 的手机保留",
-		ReservedHow: "认领订单或添加品牌企业微信，核实手机号后奖品即归入您的会员账户。再次打开本卡，填写同一手机号即可查看。",
+		ReservedHow: "在会员中心或通过企业微信核实手机号后，奖品归入您的会员账户。再次打开本卡，填写同一手机号即可查看。",
 		Credited:    "已放入您的会员账户。",
-		AddFriend:   "添加企业微信，找我们聊聊",
-		Taken:       "这张卡已经兑换过了", TakenOn: "兑换日期：%s", NotYou: "如果不是您本人操作，请联系品牌，我们会为您核实。",
+		FriendTitle: "添加我们的企业微信", AddFriend: "立即添加",
+		FriendQR: "企业微信二维码，识别后添加我们", FriendScan: "长按识别二维码，或用另一部手机的微信扫一扫",
+		ClaimTitle: "这个包裹的订单也能换积分", ClaimHow: "在会员中心填写订单号与收货手机号后四位，核对无误后积分自动入账。", Claim: "凭订单号认领积分",
+		Taken: "这张卡已经兑换过了", TakenOn: "兑换日期：%s", NotYou: "如果不是您本人操作，请联系品牌，我们会为您核实。",
 		WasYou: "是我兑换的，查看我的奖品", ShowMine: "查看我的奖品",
 		Missing: "暂时无法兑换这张卡", MissingWhy: "卡码可能输入有误，或活动尚未开始、已经结束。请核对卡面上的卡码；如有疑问，请联系品牌。",
 		Mistyped: "卡码里似乎有一位不对，请再核对一遍字母与数字。",
 		Trouble:  "页面开了小差", TroubleWhy: "请稍后再试一次，您的奖品不会丢失。",
 		Rules: "活动规则", RulesLink: "查看奖品数量与完整规则", Window: "活动时间：%s 至 %s", Contact: "联系品牌",
+		Pool: "本批次共 %d 张卡", PoolPrize: "奖品", PoolCount: "张数", PoolShare: "占比", FewerThan: "不足 ",
+		PoolDrawn: "每张卡的结果在生成时已随机确定，与领取先后、购买金额无关。",
+		OptOut:    "撤回同意、退订与删除资料",
+		OptOutHow: "两项可选同意不影响领奖；手机号核实之前，我们不会向它发送任何消息。您可以随时撤回任何一项同意、退订通知或要求删除资料：在会员中心直接关闭，或通过下面的方式告诉我们，无需说明理由。",
 	},
 	"en": {
 		Lang: "en", OtherName: "中文",
@@ -135,14 +146,20 @@ var texts = map[string]text{
 		Gift: "gift", GiftNote: "comes with your next order", Coupon: "coupon", Off: "¥%[2]s off from ¥%[1]s",
 		NoPrize: "Not this time", NoPrizeNote: "Better luck with your next card",
 		Reserved:    "Kept for the phone ending in %s",
-		ReservedHow: "Claim your order or add the brand on WeCom; once your number is confirmed, the prize is in your account. Open this card again with the same number to see it.",
+		ReservedHow: "Once your number is confirmed, in the member centre or on WeCom, the prize is in your account. Open this card again with the same number to see it.",
 		Credited:    "It is in your member account.",
-		AddFriend:   "Add us on WeCom",
-		Taken:       "This card was redeemed already", TakenOn: "Redeemed on %s", NotYou: "If it was not you, please contact the brand and we will look into it.",
+		FriendTitle: "Add us on WeCom", AddFriend: "Add us now",
+		FriendQR: "QR code that adds us on WeCom", FriendScan: "Press and hold the code, or scan it with WeChat on another phone",
+		ClaimTitle: "Your order earns points, too", ClaimHow: "Enter the order number and the last four digits of the delivery phone in the member centre; the points come once they agree.", Claim: "Claim the order by its number",
+		Taken: "This card was redeemed already", TakenOn: "Redeemed on %s", NotYou: "If it was not you, please contact the brand and we will look into it.",
 		WasYou: "It was me: show my prize", ShowMine: "Show my prize",
 		Missing: "This card cannot be redeemed now", MissingWhy: "The code may be mistyped, or the offer has not begun or is over. Please compare it with your card, or contact the brand.",
 		Mistyped: "One letter of the code seems to be wrong. Please compare it with your card.",
 		Trouble:  "Something went wrong", TroubleWhy: "Please try again in a moment. Your prize is safe.",
 		Rules: "Rules", RulesLink: "Prizes, quantities and the full rules", Window: "From %s to %s", Contact: "Contact",
+		Pool: "%d cards in this batch", PoolPrize: "Prize", PoolCount: "Cards", PoolShare: "Share", FewerThan: "under ",
+		PoolDrawn: "What a card gives was drawn when the batch was made; neither time nor amount of a purchase changes it.",
+		OptOut:    "Withdraw consent, unsubscribe, erase",
+		OptOutHow: "The optional consents have no influence on your prize, and until your number is confirmed nothing is sent to it. At any time you can withdraw a consent, unsubscribe or have your data erased: in the member centre, or by telling us here. No reason is needed.",
 	},
 }

@@ -56,7 +56,7 @@ type Brand struct {
 	// ClaimLink is where a member claims an order by its number.
 	ClaimLink string `json:"claim_link,omitempty" maxLength:"200" doc:"where members claim orders by their numbers (凭单号认领): the brand's member centre, https://…"`
 	// Logo is an image in itself, see ValidateLogo.
-	Logo string `json:"logo,omitempty" maxLength:"12002" doc:"the logo on a card's page: data:image/png;base64,… or data:image/svg+xml;base64,…, on the brand's colour; the name is shown where it is absent"`
+	Logo string `json:"logo,omitempty" maxLength:"12002" doc:"the logo on a card's page, shown on white: data:image/png;base64,… or data:image/svg+xml;base64,…; the name is shown where it is absent"`
 	// CardTexts are the brand's own words on a card's page, by language.
 	CardTexts *CardTexts `json:"card_texts,omitempty" doc:"the brand's words on a card's page, by language"`
 }

@@ -1,0 +1,188 @@
+package redeemcard_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"html"
+	"image/png"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/makiuchi-d/gozxing"
+	"github.com/makiuchi-d/gozxing/qrcode"
+
+	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/store"
+)
+
+// style puts a program in force that changes what ships with huitou.
+func (b *brand) style(change func(*program.Brand)) {
+	b.t.Helper()
+	rules := program.Default()
+	rules.Version, rules.EffectiveAt = 1, opened.AddDate(0, 0, -1)
+	change(&rules.Brand)
+	if err := rules.Validate(); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.engine.Write(b.t.Context(), store.PutProgram(rules)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// mixed is a batch of two arms whose ten cards give four different prizes.
+func (b *brand) mixed() cards.Batch {
+	b.template()
+	return b.batch(1, cards.FormScratch, prizes[cards.PrizePoints], func(batch *cards.Batch) {
+		batch.Arms = []cards.Arm{
+			{Name: "a", Form: cards.FormScratch, Weight: 1, Prizes: []cards.Prize{
+				{Award: prizes[cards.PrizePoints], Quantity: 2}, {Award: prizes[cards.PrizeCoupon], Quantity: 1},
+			}},
+			{Name: "b", Form: cards.FormScratch, Weight: 1, Prizes: []cards.Prize{
+				{Award: prizes[cards.PrizePoints], Quantity: 1}, {Award: prizes[cards.PrizeGift], Quantity: 3},
+			}},
+		}
+	})
+}
+
+// Whoever reads the page of a card learns what the batch holds and nothing of
+// this card: every card of a form has the same page, to the letter.
+func TestEveryCardHasTheSamePageUntilTheDraw(t *testing.T) {
+	b := open(t)
+	batch := b.mixed()
+	first := b.page(b.code(batch, 0))
+	won := map[string]int{}
+	for card := range batch.Count {
+		code := b.code(batch, card)
+		if got := b.page(code); got.StatusCode != 200 || got.Body != first.Body {
+			t.Fatalf("card %d: %d, or its page differs from the first card's", card, got.StatusCode)
+		}
+		after := b.form(code, url.Values{"phone": {"13800000000"}, "consent": consents}).Body
+		figure := regexp.MustCompile(`<p class="figure[^>]*>([^<]*)`).FindStringSubmatch(after)
+		if figure == nil {
+			t.Fatalf("card %d: no prize after the draw", card)
+		}
+		won[html.UnescapeString(figure[1])]++
+	}
+	if len(won) != 4 {
+		t.Errorf("the cards gave %v: the test wants four different prizes", won)
+	}
+}
+
+func TestThePageShowsPrizesAndQuantities(t *testing.T) {
+	b := open(t)
+	batch := b.mixed()
+	for language, want := range map[string][]string{
+		"zh-CN": {"8613 积分|3|30%", "满 ¥199 减 ¥20 优惠券 老友回头券|1|10%", "试用装一份 随单赠礼 随您的下一笔订单寄出|3|30%", "这次擦肩而过|3|30%"},
+		"en":    {"8613 points|3|30%", "¥20 off from ¥199 coupon 老友回头券|1|10%", "试用装一份 gift comes with your next order|3|30%", "Not this time|3|30%"},
+	} {
+		page := b.send(t.Context(), "GET", "/c/"+b.code(batch, 0)+"?lang="+language, nil, "").Body
+		var got []string
+		for _, row := range regexp.MustCompile(`<tr><th scope="row">(.*?)</th><td class="number">(.*?)</td><td class="number">(.*?)</td></tr>`).FindAllStringSubmatch(page, -1) {
+			name := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(row[1], "")
+			got = append(got, html.UnescapeString(name)+"|"+row[2]+"|"+row[3])
+		}
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("%s: the page lists\n%s\nwant\n%s", language, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
+func TestThePageIsTheBrands(t *testing.T) {
+	logo := "data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString([]byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0h9v9z"/></svg>`))
+	b := open(t)
+	b.style(func(own *program.Brand) {
+		own.Name, own.NameEN, own.Colour, own.Logo, own.ClaimLink = `山姆"<b>`, "Sam", "#FFCC00", logo, "https://m.example.com/orders?a=1&b=2"
+		own.CardTexts = &program.CardTexts{Chinese: &program.CardText{Headline: "开箱<有>礼", Lead: "老朋友，好久不见。", Thanks: "谢谢您一直在。"}}
+	})
+	code := b.code(b.batch(1, cards.FormReveal, prizes[cards.PrizePoints]), 0)
+	page := b.page(code).Body
+	for _, part := range []string{
+		`<img class="logo" src="` + logo + `" alt="山姆&#34;&lt;b&gt;">`, "--brand:#FFCC00;--ink-on-brand:#000000", "开箱&lt;有&gt;礼</h1>", "老朋友，好久不见。", `id="optout"`,
+	} {
+		if !strings.Contains(strings.ReplaceAll(page, "&#43;", "+"), part) {
+			t.Errorf("the page lacks %s", part)
+		}
+	}
+	if strings.Contains(page, "谢谢您一直在。") || strings.Contains(page, `id="claim"`) {
+		t.Error("what follows the prize is on the page before")
+	}
+	won := b.form(code, url.Values{"phone": {"13800000000"}, "consent": consents}).Body
+	for _, part := range []string{"谢谢您一直在。", `<a id="claim" class="second" href="https://m.example.com/orders?a=1&amp;b=2">`, `data-headline="开箱&lt;有&gt;礼"`} {
+		if !strings.Contains(won, part) {
+			t.Errorf("with the prize: the page lacks %s", part)
+		}
+	}
+	english := b.send(t.Context(), "GET", "/c/"+b.code(b.batch(2, cards.FormReveal, prizes[cards.PrizePoints]), 0)+"?lang=en", nil, "").Body
+	if !strings.Contains(english, "Every card wins</h1>") || !strings.Contains(english, `alt="Sam"`) {
+		t.Error("what the brand does not say itself is not said in our words")
+	}
+}
+
+// The symbol beside the link is an image, for a long press, and leads where
+// the link leads.
+func TestTheFriendSymbolIsTheLink(t *testing.T) {
+	b := open(t)
+	b.connect("https://work.weixin.qq.com/ca/cawcde0123456789abcdef")
+	b.at(noon.Add(time.Minute))
+	batch := b.batch(1, cards.FormPlain, prizes[cards.PrizePoints])
+	reference, err := b.f.Keys.Reference(batch.Code(4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := html.UnescapeString(b.form(b.code(batch, 4), url.Values{"phone": {"13800000000"}, "consent": consents}).Body)
+	found := regexp.MustCompile(`<img id="friend-qr" src="data:image/png;base64,([^"]+)"[^>]* alt="[^"]+">`).FindStringSubmatch(body)
+	if found == nil {
+		t.Fatal("there is no symbol")
+	}
+	raw, err := base64.StdEncoding.DecodeString(found[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture, err := png.Decode(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "https://work.weixin.qq.com/ca/cawcde0123456789abcdef?customer_channel=" + reference; read.GetText() != want {
+		t.Errorf("the symbol reads %s, want %s", read.GetText(), want)
+	}
+	t.Logf("a symbol of %d bytes", len(raw))
+}
+
+// With the largest logo, the longest texts and everything that can follow a
+// prize, each page stays under the bound.
+func TestTheFullestPageIsUnder60kB(t *testing.T) {
+	const head, tail = `<svg xmlns="http://www.w3.org/2000/svg"><path d="`, `"/></svg>`
+	path := strings.Repeat("M0 0h9v9z", (8982-len(head)-len(tail))/9)
+	logo := "data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString([]byte(head+path+tail))
+	b := open(t)
+	b.style(func(own *program.Brand) {
+		own.Logo, own.FriendLink, own.ClaimLink = logo, "https://work.weixin.qq.com/ca/"+strings.Repeat("x", 170), "https://m.example.com/"+strings.Repeat("x", 178)
+		own.Contact = strings.Repeat("字", 200)
+		long := &program.CardText{Headline: strings.Repeat("字", 40), Lead: strings.Repeat("字", 120), Thanks: strings.Repeat("字", 120)}
+		own.CardTexts = &program.CardTexts{Chinese: long, English: long}
+	})
+	batch := b.batch(1, cards.FormScratch, prizes[cards.PrizePoints])
+	code := b.code(batch, 0)
+	for name, body := range map[string]string{
+		"form":  b.page(code).Body,
+		"prize": b.form(code, url.Values{"phone": {"13800000000"}, "consent": consents}).Body,
+		"taken": b.page(code).Body,
+	} {
+		t.Logf("%s: %d bytes with a logo of %d characters", name, len(body), len(logo))
+		if len(body) > 60_000 {
+			t.Errorf("%s: %d bytes", name, len(body))
+		}
+	}
+}
