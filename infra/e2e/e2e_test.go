@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -34,10 +33,6 @@ const (
 	patience = 90 * time.Second
 	stepTime = 20 * time.Second // for a few actions; what takes longer will not come
 )
-
-// largestPage bounds what a card's page costs a customer, in bytes over the
-// network with headers and everything that it loads.
-const largestPage = 60_000
 
 // brand is the local process with its demo brand.
 type brand struct{ address, token string }
@@ -106,18 +101,23 @@ func open(t *testing.T) brand {
 	}
 }
 
-// call is one call of the API by a token, "" for nobody's.
+// call reads, or with a document posts, by a token, "" for nobody's.
 func (b brand) call(t *testing.T, token, path string, document any) []byte {
 	t.Helper()
-	method, body := http.MethodGet, io.Reader(nil)
-	if document != nil {
-		raw, err := json.Marshal(document)
-		if err != nil {
-			t.Fatal(err)
-		}
-		method, body = http.MethodPost, bytes.NewReader(raw)
+	if document == nil {
+		return b.send(t, http.MethodGet, token, path, nil)
 	}
-	request, err := http.NewRequest(method, b.address+path, body)
+	raw, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.send(t, http.MethodPost, token, path, raw)
+}
+
+// send is one call of the API, which must be answered well.
+func (b brand) send(t *testing.T, method, token, path string, body []byte) []byte {
+	t.Helper()
+	request, err := http.NewRequest(method, b.address+path, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,17 +136,6 @@ func (b brand) call(t *testing.T, token, path string, document any) []byte {
 		t.Fatalf("%s: %d %s %v", path, response.StatusCode, raw, err)
 	}
 	return raw
-}
-
-// cards makes a batch of one form, in which every card wins so many points,
-// and gives the addresses behind its QR codes.
-func (b brand) cards(t *testing.T, form string, count, points int) (addresses []string) {
-	t.Helper()
-	_, addresses = b.batch(t, "e2e."+form+"."+rand.Text()[:6], map[string]any{
-		"count": count,
-		"arms":  []map[string]any{{"name": form, "form": form, "weight": 1, "prizes": []map[string]any{{"kind": "points", "value": points, "quantity": count}}}},
-	})
-	return addresses
 }
 
 // batch makes a batch that is open now, of the name and with what else it has.
@@ -305,31 +294,6 @@ func (b *tab) fits(t *testing.T, where string) {
 	}
 }
 
-// opened demands that the prize is told to eyes and ears.
-func (b *tab) opened(t *testing.T, points int) {
-	t.Helper()
-	b.do(t, "waiting for the prize", chromedp.WaitVisible("#after"), chromedp.WaitVisible("#prize"))
-	if text := ask(t, b, chromedp.Text("#prize")); !strings.Contains(text, fmt.Sprint(points)) {
-		t.Errorf("the prize says %q", text)
-	}
-	if hidden := ask(t, b, chromedp.Evaluate[bool](`document.getElementById('prize').hasAttribute('aria-hidden')`)); hidden {
-		t.Error("a screen reader is not told the prize")
-	}
-}
-
-const typedPhone = "13800138000"
-
-const points = 777
-
-// scan opens a card's page, which knows no prize.
-func (b *tab) scan(t *testing.T, address string) {
-	t.Helper()
-	b.do(t, "scanning", chromedp.Navigate(address), chromedp.WaitVisible("#phone"))
-	if page := ask(t, b, chromedp.OuterHTML("html")); strings.Contains(page, fmt.Sprint(points)) {
-		t.Error("the page holds the prize before it is drawn")
-	}
-}
-
 func touch(kind input.DispatchTouchEventType, at ...*input.TouchPoint) chromedp.Action[chromedp.Void] {
 	if at == nil {
 		at = []*input.TouchPoint{}
@@ -352,41 +316,6 @@ func (b *tab) rub(t *testing.T) {
 	b.do(t, "scratching", append(steps, touch(input.DispatchTouchEventTypeTouchEnd))...)
 }
 
-func TestScanToPrizeByTouch(t *testing.T) {
-	shop := open(t)
-	for _, form := range []string{"scratch", "reveal", "plain"} {
-		t.Run(form, func(t *testing.T) {
-			b := newTab(t, true)
-			b.scan(t, shop.cards(t, form, 1, points)[0])
-			b.fits(t, "the form")
-			b.shoot(t, form+"-form")
-			b.do(t, "filling in",
-				chromedp.Tap("#phone"), chromedp.KeyEvent(typedPhone), chromedp.Tap("#consent-membership"),
-				chromedp.ScrollIntoView("#submit"), chromedp.Tap("#submit"), chromedp.WaitVisible("#stage"))
-			b.shoot(t, form+"-closed")
-			switch form {
-			case "scratch":
-				if ask(t, b, chromedp.Evaluate[bool](`document.getElementById('prize').getAttribute('aria-hidden') !== 'true'`)) {
-					t.Error("the prize is told before it is scratched")
-				}
-				b.rub(t)
-			case "reveal":
-				b.do(t, "opening", chromedp.Tap("#lid"))
-			}
-			b.opened(t, points)
-			b.fits(t, "the prize")
-			b.shoot(t, form+"-prize")
-			b.stayed(t, shop.address)
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			t.Logf("%s: form and prize weigh %.0f bytes in %d requests", form, b.weight, len(b.requests))
-			if b.weight == 0 || b.weight > largestPage {
-				t.Errorf("the pages weigh %.0f bytes, at most %d are allowed", b.weight, largestPage)
-			}
-		})
-	}
-}
-
 // tabTo presses the Tab key until the element has the focus.
 func (b *tab) tabTo(t *testing.T, id string) {
 	t.Helper()
@@ -397,46 +326,6 @@ func (b *tab) tabTo(t *testing.T, id string) {
 		}
 	}
 	t.Fatalf("the Tab key does not reach %s", id)
-}
-
-func TestScanToPrizeByKeyboard(t *testing.T) {
-	shop := open(t)
-	for form, opener := range map[string]string{"scratch": "show", "reveal": "lid", "plain": ""} {
-		t.Run(form, func(t *testing.T) {
-			b := newTab(t, false)
-			b.scan(t, shop.cards(t, form, 1, points)[0])
-			b.tabTo(t, "phone")
-			b.do(t, "typing", chromedp.KeyEvent(typedPhone))
-			b.tabTo(t, "consent-membership")
-			b.do(t, "agreeing", chromedp.KeyEvent(" "))
-			b.tabTo(t, "submit")
-			b.do(t, "sending", chromedp.KeyEvent("\r"), chromedp.WaitVisible("#stage"))
-			if opener != "" {
-				b.tabTo(t, opener)
-				b.do(t, "opening", chromedp.KeyEvent("\r"))
-			}
-			b.opened(t, points)
-			b.stayed(t, shop.address)
-		})
-	}
-}
-
-func TestScanToPrizeWithoutJavaScript(t *testing.T) {
-	shop := open(t)
-	for _, form := range []string{"scratch", "reveal", "plain"} {
-		t.Run(form, func(t *testing.T) {
-			b := newTab(t, true)
-			b.do(t, "switching scripts off", command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
-			b.scan(t, shop.cards(t, form, 1, points)[0])
-			b.do(t, "sending nothing", chromedp.ScrollIntoView("#submit"), chromedp.Tap("#submit"), chromedp.WaitVisible("#phone-error"), chromedp.WaitVisible("#consent-error"))
-			b.fits(t, "the form with what is wrong")
-			b.do(t, "filling in", chromedp.Tap("#phone"), chromedp.KeyEvent(typedPhone), chromedp.Tap("#consent-membership"),
-				chromedp.ScrollIntoView("#submit"), chromedp.Tap("#submit"), chromedp.WaitVisible("#stage"))
-			b.opened(t, points)
-			b.shoot(t, form+"-without-javascript")
-			b.stayedButForStatus(t, shop.address)
-		})
-	}
 }
 
 // stayedButForStatus is stayed where the page was answered 400 on purpose,
