@@ -79,6 +79,8 @@ const (
 	viewTaken   view = "taken"
 	viewMissing view = "missing"
 	viewTrouble view = "trouble"
+
+	viewWithdrawn view = "withdrawn"
 )
 
 // prizeView is a prize as it is shown: "50" "积分", "满 ¥199 减 ¥20" "优惠券".
@@ -100,7 +102,11 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 	case http.MethodGet, http.MethodHead:
 		err = f.show(r, code, &p)
 	case http.MethodPost:
-		err = f.submit(r, code, &p)
+		if r.URL.Query().Has("withdraw") {
+			err = f.withdraw(r, code, &p)
+		} else {
+			err = f.submit(r, code, &p)
+		}
 	default:
 		w.Header().Set("Allow", "GET, HEAD, POST")
 		problem.Write(w, r, loyalty.Refuse(loyalty.KindNotAllowed, "method_not_allowed", "a card's page is read with GET and answered with POST"))

@@ -7,14 +7,17 @@ import (
 	"image/png"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/makiuchi-d/gozxing"
 	"github.com/makiuchi-d/gozxing/qrcode"
 
 	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 )
@@ -184,5 +187,60 @@ func TestTheFullestPageIsUnder60kB(t *testing.T) {
 		if len(body) > 60_000 {
 			t.Errorf("%s: %d bytes", name, len(body))
 		}
+	}
+}
+
+func (b *brand) withdraw(code, phone string) events.APIGatewayV2HTTPResponse {
+	b.t.Helper()
+	return b.send(b.t.Context(), "POST", "/c/"+code+"?withdraw=1", map[string]string{"content-type": "application/x-www-form-urlencoded"}, url.Values{"phone": {phone}}.Encode())
+}
+
+// Who redeemed a card takes the optional consents back with it; everybody gets
+// the same answer, and nothing follows for the card, the prize or a member.
+func TestTheOptionalConsentsAreWithdrawnOnThePage(t *testing.T) {
+	b := open(t)
+	batch := b.batch(1, cards.FormPlain, prizes[cards.PrizePoints])
+	mine, free, theirs := b.code(batch, 0), b.code(batch, 1), b.code(batch, 2)
+	all := url.Values{"phone": {"13800000000"}, "consent": {"membership", "marketing", "personalisation"}}
+	if won := b.form(mine, all); won.StatusCode != 200 || !strings.Contains(won.Body, `id="withdraw"`) {
+		t.Fatalf("%d, or the page has no way out", won.StatusCode)
+	}
+	if won := b.redeem(theirs, nil, openid("somebody")); won.StatusCode != 200 {
+		t.Fatal(won.StatusCode)
+	}
+	before := b.snapshot()
+	var answers []string
+	for name, response := range map[string]events.APIGatewayV2HTTPResponse{
+		"another phone": b.withdraw(mine, "13900000000"), "a card nobody redeemed": b.withdraw(free, "13800000000"), "a member's card": b.withdraw(theirs, "13800000000"),
+	} {
+		if response.StatusCode != 200 {
+			t.Errorf("%s: %d", name, response.StatusCode)
+		}
+		answers = append(answers, response.Body)
+	}
+	if wrong := b.withdraw(mine, "<b>12"); wrong.StatusCode != 400 || !strings.Contains(wrong.Body, `id="withdraw-error"`) || strings.Contains(wrong.Body, "<b>12") {
+		t.Errorf("no phone: %d", wrong.StatusCode)
+	}
+	if unknown := b.withdraw("0000000000000000", "13800000000"); unknown.StatusCode != 404 {
+		t.Errorf("no code: %d", unknown.StatusCode)
+	}
+	b.unchanged(before, "a withdrawal by another")
+	for range 2 {
+		answers = append(answers, b.withdraw(mine, "138 0000 0000").Body)
+	}
+	for _, answer := range answers {
+		if answer != answers[0] {
+			t.Error("the answers differ")
+		}
+	}
+	look, err := b.f.Store.LookAtCard(t.Context(), batch.Code(0), loyalty.Identity{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := look.Redemption.Consents; !slices.Equal(got, []loyalty.Consent{loyalty.ConsentMembership}) {
+		t.Errorf("the consents are %v", got)
+	}
+	if again := b.form(mine, url.Values{"phone": {"13800000000"}, "consent": consents}); again.StatusCode != 200 || !strings.Contains(again.Body, `id="prize"`) {
+		t.Errorf("the prize afterwards: %d", again.StatusCode)
 	}
 }

@@ -40,6 +40,8 @@ type text struct {
 	Pool, PoolPrize, PoolCount, PoolShare string // what the batch holds
 	PoolDrawn, FewerThan                  string
 	OptOut, OptOutHow                     string
+	WithdrawPhone, Withdraw               string
+	Withdrawn, WithdrawnWhat              string
 }
 
 func (t text) title(p page) string {
@@ -48,6 +50,11 @@ func (t text) title(p page) string {
 		return t.Taken
 	case viewMissing:
 		return t.Missing
+	case viewWithdrawn:
+		if p.PhoneError {
+			return t.OptOut
+		}
+		return t.Withdrawn
 	case viewTrouble:
 		return t.Trouble
 	case viewPrize:
@@ -107,9 +114,11 @@ var texts = map[string]text{
 		Trouble:  "页面开了小差", TroubleWhy: "请稍后再试一次，您的奖品不会丢失。",
 		Rules: "活动规则", RulesLink: "查看奖品数量与完整规则", Window: "活动时间：%s 至 %s", Contact: "联系品牌",
 		Pool: "本批次共 %d 张卡", PoolPrize: "奖品", PoolCount: "张数", PoolShare: "占比", FewerThan: "不足 ",
-		PoolDrawn: "每张卡的结果在生成时已随机确定，与领取先后、购买金额无关。",
-		OptOut:    "撤回同意、退订与删除资料",
-		OptOutHow: "两项可选同意不影响领奖；手机号核实之前，我们不会向它发送任何消息。您可以随时撤回任何一项同意、退订通知或要求删除资料：通过下面的方式告诉我们即可，无需说明理由；设有会员中心的，也可在其中直接关闭。",
+		PoolDrawn:     "每张卡的结果在生成时已随机确定，与领取先后、购买金额无关。",
+		OptOut:        "撤回同意、退订与删除资料",
+		OptOutHow:     "两项可选同意不影响领奖；手机号核实之前，我们不会向它发送任何消息。您可以随时撤回任何一项同意、退订通知或要求删除资料：通过下面的方式告诉我们即可，无需说明理由；设有会员中心的，也可在其中直接关闭。",
+		WithdrawPhone: "兑换本卡的手机号", Withdraw: "撤回可选同意",
+		Withdrawn: "已按您的要求处理", WithdrawnWhat: "如果这个手机号兑换过本卡，随卡给出的两项可选同意已经撤回；奖品不受影响。要退出会员或删除资料，请联系品牌。",
 	},
 	"en": {
 		Lang: "en", OtherName: "中文",
@@ -158,8 +167,10 @@ var texts = map[string]text{
 		Trouble:  "Something went wrong", TroubleWhy: "Please try again in a moment. Your prize is safe.",
 		Rules: "Rules", RulesLink: "Prizes, quantities and the full rules", Window: "From %s to %s", Contact: "Contact",
 		Pool: "%d cards in this batch", PoolPrize: "Prize", PoolCount: "Cards", PoolShare: "Share", FewerThan: "under ",
-		PoolDrawn: "What a card gives was drawn when the batch was made; neither time nor amount of a purchase changes it.",
-		OptOut:    "Withdraw consent, unsubscribe, erase",
-		OptOutHow: "The optional consents have no influence on your prize, and until your number is confirmed nothing is sent to it. At any time you can withdraw a consent, unsubscribe or have your data erased: tell us here, no reason is needed, or switch it off in the member centre where there is one.",
+		PoolDrawn:     "What a card gives was drawn when the batch was made; neither time nor amount of a purchase changes it.",
+		OptOut:        "Withdraw consent, unsubscribe, erase",
+		OptOutHow:     "The optional consents have no influence on your prize, and until your number is confirmed nothing is sent to it. At any time you can withdraw a consent, unsubscribe or have your data erased: tell us here, no reason is needed, or switch it off in the member centre where there is one.",
+		WithdrawPhone: "The phone that redeemed this card", Withdraw: "Withdraw the optional consents",
+		Withdrawn: "Done as you asked", WithdrawnWhat: "If this phone redeemed the card, both optional consents given with it are withdrawn; the prize stays. To leave the membership or have your data erased, please contact the brand.",
 	},
 }

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -328,18 +329,14 @@ func (b *tab) tabTo(t *testing.T, id string) {
 	t.Fatalf("the Tab key does not reach %s", id)
 }
 
-// stayedButForStatus is stayed where the page was answered 400 on purpose,
-// which the browser tells as an error.
-func (b *tab) stayedButForStatus(t *testing.T, origin string) {
+// stayedButFor is stayed where pages were answered with these statuses on
+// purpose, which the browser tells as errors.
+func (b *tab) stayedButFor(t *testing.T, origin string, statuses ...string) {
 	t.Helper()
 	b.mu.Lock()
-	kept := b.troubles[:0]
-	for _, trouble := range b.troubles {
-		if !strings.Contains(trouble, "400") {
-			kept = append(kept, trouble)
-		}
-	}
-	b.troubles = kept
+	b.troubles = slices.DeleteFunc(b.troubles, func(trouble string) bool {
+		return slices.ContainsFunc(statuses, func(status string) bool { return strings.Contains(trouble, status) })
+	})
 	b.mu.Unlock()
 	b.stayed(t, origin)
 }

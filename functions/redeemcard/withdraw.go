@@ -1,0 +1,59 @@
+package redeemcard
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/store"
+)
+
+// withdraw takes back (撤回同意) the optional consents that were given with a
+// card, for who types the phone that redeemed it. The answer is the same
+// whether it was that phone or not, and no member's own consents follow from
+// what anybody may type: those are withdrawn by his token.
+func (f *Function) withdraw(r *http.Request, raw string, p *page) error {
+	who, wrong, typed, err := f.claimantFromForm(r)
+	if err != nil {
+		return err
+	}
+	code, err := f.Keys.Codec().Parse(raw)
+	if err != nil {
+		return err
+	}
+	batch, err := f.batch(r.Context(), code)
+	if err != nil {
+		return err
+	}
+	if err := batch.Opened(code.Card, f.Clock().UTC().Truncate(time.Second)); err != nil {
+		return err
+	}
+	p.View = viewWithdrawn
+	if slices.Contains(wrong, "phone") {
+		p.Phone, p.PhoneError = typed, true
+		return &loyalty.Error{Kind: loyalty.KindInvalid, Code: "form_incomplete"}
+	}
+	for range attempts {
+		found, err := f.look(r.Context(), code, who)
+		if err != nil {
+			return err
+		}
+		if found.Redemption == nil || !wonBy(*found.Redemption, who, "") {
+			return nil
+		}
+		card := *found.Redemption
+		card.Consents = slices.DeleteFunc(slices.Clone(card.Consents), func(c loyalty.Consent) bool { return c != loyalty.ConsentMembership })
+		if len(card.Consents) == len(found.Redemption.Consents) {
+			return nil
+		}
+		err = f.Store.Table.Write(r.Context(), store.ChangeRedemption(code, *found.Redemption, card))
+		if err == nil {
+			f.Log.InfoContext(r.Context(), "consents withdrawn", "batch", batch.ID())
+		}
+		if !store.Refused(err) {
+			return err
+		}
+	}
+	return loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others wrote at the same time; try again")
+}
