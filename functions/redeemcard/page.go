@@ -79,8 +79,6 @@ const (
 	viewTaken   view = "taken"
 	viewMissing view = "missing"
 	viewTrouble view = "trouble"
-
-	viewWithdrawn view = "withdrawn"
 )
 
 // prizeView is a prize as it is shown: "50" "积分", "满 ¥199 减 ¥20" "优惠券".

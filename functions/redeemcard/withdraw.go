@@ -9,6 +9,9 @@ import (
 	"github.com/huitou/huitou/shared/store"
 )
 
+// viewWithdrawn answers a withdrawal.
+const viewWithdrawn view = "withdrawn"
+
 // withdraw takes back (撤回同意) the optional consents that were given with a
 // card, for who types the phone that redeemed it. The answer is the same
 // whether it was that phone or not, and no member's own consents follow from
