@@ -297,14 +297,17 @@ func (p *process) greetedCard(t *testing.T) string {
 	return address
 }
 
-// The demo's card is printed for everybody: its page shows no prize before the
-// draw.
+// The demo's card is printed for everybody: its page lists all prizes of the
+// batch and shows none before the draw.
 func TestTheGreetedCardCanBeRedeemed(t *testing.T) {
 	p := shared(t)
 	address := p.greetedCard(t)
 	page := p.do(t, http.MethodGet, address, nil, nil)
 	page.read(t, http.StatusOK, nil)
-	for _, told := range []string{"888", "welcome-20", address[strings.LastIndex(address, "/")+1:]} {
+	if !strings.Contains(string(page.body), "888 积分") {
+		t.Error("the page does not list the batch's prizes")
+	}
+	for _, told := range []string{`id="prize"`, "welcome-20", address[strings.LastIndex(address, "/")+1:]} {
 		if strings.Contains(string(page.body), told) {
 			t.Errorf("the page tells %q before the draw", told)
 		}

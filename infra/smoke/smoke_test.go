@@ -372,7 +372,7 @@ func (b *brand) redeem(member loyalty.MemberID) (state string) {
 	b.must(err)
 
 	page := b.ask("RedeemCard", http.StatusOK, b.request("GET", "/C/"+code, "", nil))
-	if !strings.Contains(page.Body, "<html") || strings.Contains(page.Body, "888") {
+	if !strings.Contains(page.Body, "<html") || strings.Contains(page.Body, `id="prize"`) {
 		b.Errorf("RedeemCard: the page is no page, or shows the prize")
 	}
 	claim := func(buyer string) events.APIGatewayV2HTTPRequest {
