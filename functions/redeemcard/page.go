@@ -131,6 +131,9 @@ func (f *Function) show(r *http.Request, raw string, p *page) error {
 	if err != nil {
 		return err
 	}
+	if found.Closed {
+		return cards.ErrNotFound
+	}
 	draws, err := f.Keys.Draws(batch)
 	if err != nil {
 		return err

@@ -595,7 +595,7 @@ func TestEveryCodeThatCannotBeRedeemedGetsOneAnswer(t *testing.T) {
 	add("frozen before it opened", b.code(b.batch(4, cards.FormPlain, award, unopened(cards.StateFrozen)), 0), noon, one)
 	add("expired before it opened", b.code(b.batch(2, cards.FormPlain, award, unopened(cards.StateCreated)), 1), closed, one)
 	addOver("frozen", b.code(b.batch(5, cards.FormPlain, award, func(b *cards.Batch) { b.State = cards.StateFrozen }), 0), noon)
-	addOver("expired", code, closed)
+	addOver("expired", code, closed.Add(cards.SettlingTime))
 	known := b.enrol(loyalty.Identity{Kind: loyalty.IdentityOpenID, Channel: "wechat", Value: "o-2"})
 	before := b.snapshot()
 
