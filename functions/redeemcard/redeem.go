@@ -39,9 +39,10 @@ type draw struct {
 
 // redeem gives a card's prize to the claimant, once: the card's item is put
 // under the condition that there is none, in one write with what the prize
-// does. A code that does not verify costs no read, one that has not opened one.
+// does. A code that does not verify costs no read, one that has not opened one;
+// what a typed code costs beside that, parse tells.
 func (f *Function) redeem(ctx context.Context, raw string, who claimant) (draw, error) {
-	code, err := f.Keys.Codec().Parse(raw)
+	code, err := f.parse(ctx, raw, who.member)
 	if err != nil {
 		return draw{}, err
 	}

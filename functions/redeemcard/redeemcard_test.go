@@ -50,6 +50,7 @@ type brand struct {
 	now    atomic.Pointer[time.Time]
 	orders *outbox
 	logged *strings.Builder
+	from   string // the peer's address
 }
 
 // outbox keeps what was sent and can refuse to.
@@ -194,6 +195,7 @@ func (b *brand) send(ctx context.Context, method, path string, header map[string
 	path, query, _ := strings.Cut(path, "?")
 	event := events.APIGatewayV2HTTPRequest{RawPath: path, RawQueryString: query, Headers: header, Body: body}
 	event.RequestContext.HTTP.Method = method
+	event.RequestContext.HTTP.SourceIP = b.from
 	event.RequestContext.RequestID = "request-1"
 	response, err := b.f.Handle(ctx, event)
 	if err != nil {

@@ -242,6 +242,10 @@ func CardKey(batch string, serial int64) Key {
 // IsCard tells the key of a redeemed card from every other.
 func IsCard(key Key) bool { return strings.HasPrefix(key.PK, "C#") }
 
+// GuessesKey counts the wrong codes of one caller in a window of time that
+// began then.
+func GuessesKey(caller string, from time.Time) Key { return Key{join("L", caller, Instant(from)), "A"} }
+
 // CardFriendKey is the friend whom a card brought.
 func CardFriendKey(batch string, serial int64) Key {
 	key := CardKey(batch, serial)
