@@ -15,6 +15,10 @@ import (
 // scans is how often the one card of a race is asked for.
 const scans = 64
 
+// raceFaults is how long faults go on after a race has begun: until late writes
+// have landed among the second tries of those who got no answer.
+const raceFaults = 15 * time.Second
+
 // Race is what came of one race for one card.
 type Race struct {
 	Result
@@ -70,7 +74,7 @@ func RunRace(seed uint64, trace io.Writer) Race {
 			s.freezeBatch()
 		})
 	}
-	s.in(p.asks[0].at.Sub(s.now())+10*time.Minute, func() { s.faults.off, s.calm = true, true })
+	s.at(p.asks[0].at.Add(raceFaults), func() { s.faults.off, s.calm = true, true })
 	s.drain()
 	if s.violation == nil {
 		s.finishCards(s.members(), map[loyalty.MemberID]loyalty.Points{})

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -134,6 +135,7 @@ func TestRaces(t *testing.T) {
 	if raceDetector {
 		many = min(many, racesUnderRace)
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // worlds of a few milliseconds
 	began := time.Now()
 	var next, inTime, won, calls, lost, refused, violations atomic.Uint64
 	var steps, faults atomic.Int64
