@@ -134,6 +134,7 @@ func TestRaces(t *testing.T) {
 	many := *races
 	if raceDetector {
 		many = min(many, racesUnderRace)
+		t.Logf("the race detector is on: %d of %d races; make sim runs all without it", many, *races)
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // worlds of a few milliseconds
 	began := time.Now()
