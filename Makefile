@@ -39,7 +39,8 @@ bench: ## prints units, round trips, cold starts, CPU and throughput; writes bui
 bench-check: ## compares counts and ratios with the committed bounds
 	$(GO) run ./infra/bench -check
 
-sim: ## 2,000 seeds of the simulator, then its mutants
+sim: ## 10,000 races for a card, 2,000 seeds of the simulator, then its mutants
+	$(GO) test -count=1 -v -run '^TestRaces$$' ./infra/sim -races 10000
 	$(GO) run ./infra/sim/run -seeds 2000 -mutants
 
 e2e: ## the pages in a real browser (chromium)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -68,6 +69,7 @@ type page struct {
 	Repeat   bool
 	Date     string
 	Mistyped bool
+	Wait     int // minutes until codes are read again
 }
 
 // view is which of the page's states is shown.
@@ -79,6 +81,8 @@ const (
 	viewTaken   view = "taken"
 	viewMissing view = "missing"
 	viewTrouble view = "trouble"
+	// viewThrottled asks to wait, or to scan.
+	viewThrottled view = "throttled"
 )
 
 // prizeView is a prize as it is shown: "50" "积分", "满 ¥199 减 ¥20" "优惠券".
@@ -115,6 +119,7 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 		f.report(r, err)
 		status = problem.Status(loyalty.KindOf(err))
 		p.refuse(err, code)
+		p.Wait = int(math.Ceil(retryAfter(w, err).Minutes()))
 	}
 	rules, err := f.rules(r.Context())
 	if err != nil {
@@ -127,7 +132,7 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 // show prepares the page of a card that can be redeemed. A card that was
 // redeemed says so, and lets the winner see his prize again.
 func (f *Function) show(r *http.Request, raw string, p *page) error {
-	code, err := f.Keys.Codec().Parse(raw)
+	code, err := f.parse(r.Context(), raw, "")
 	if err != nil {
 		return err
 	}
@@ -141,6 +146,9 @@ func (f *Function) show(r *http.Request, raw string, p *page) error {
 	found, err := f.look(r.Context(), code, claimant{})
 	if err != nil {
 		return err
+	}
+	if found.Closed {
+		return cards.ErrNotFound
 	}
 	draws, err := f.Keys.Draws(batch)
 	if err != nil {
@@ -204,6 +212,8 @@ func (p *page) refuse(err error, code string) {
 		p.View, p.Mistyped = viewMissing, cards.Mistyped(code)
 	case loyalty.KindConflict:
 		p.View = viewTaken
+	case loyalty.KindThrottled:
+		p.View = viewThrottled
 	case loyalty.KindInvalid:
 		if refusalCode(err) != "form_incomplete" {
 			p.View = viewTrouble

@@ -39,9 +39,10 @@ type draw struct {
 
 // redeem gives a card's prize to the claimant, once: the card's item is put
 // under the condition that there is none, in one write with what the prize
-// does. A code that does not verify costs no read, one that has not opened one.
+// does. A code that does not verify costs no read, one that has not opened one;
+// what a typed code costs beside that, parse tells.
 func (f *Function) redeem(ctx context.Context, raw string, who claimant) (draw, error) {
-	code, err := f.Keys.Codec().Parse(raw)
+	code, err := f.parse(ctx, raw, who.member)
 	if err != nil {
 		return draw{}, err
 	}
@@ -83,8 +84,11 @@ func (f *Function) try(ctx context.Context, code cards.Code, who claimant) (draw
 	if found.Redemption != nil {
 		return f.again(ctx, code, batch, found, who, now)
 	}
+	if found.Closed {
+		return draw{}, cards.ErrNotFound
+	}
 	if err := batch.Redeemable(code.Card, now); err != nil {
-		return draw{}, err
+		return draw{}, f.refuse(ctx, code, batch, err, now)
 	}
 	draws, err := f.Keys.Draws(batch)
 	if err != nil {
@@ -164,24 +168,8 @@ func (f *Function) again(ctx context.Context, code cards.Code, batch cards.Batch
 	if wonBy(card, who, found.Owner) {
 		return drawOf(card, batch, who, true), f.announce(ctx, card)
 	}
-	if card.Member == "" && who.member != "" && batch.State != cards.StateFrozen {
-		owners, err := f.Store.Owners(ctx, card.Identity)
-		if err != nil {
-			return draw{}, err
-		}
-		owner := owners[0]
-		if owner != "" && owner != who.member { // perhaps that of a member who was merged into him
-			account, err := f.Store.Account(ctx, who.member)
-			if err != nil {
-				return draw{}, err
-			}
-			if account.Includes(owner) {
-				owner = who.member
-			}
-		}
-		if owner == who.member {
-			return f.claim(ctx, code, card, batch, who, now)
-		}
+	if result, his, err := f.prove(ctx, code, card, batch, who, now); his || err != nil {
+		return result, err
 	}
 	if err := batch.Redeemable(code.Card, now); err != nil {
 		return draw{}, err

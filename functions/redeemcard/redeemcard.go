@@ -50,7 +50,9 @@ type Function struct {
 //
 // /C/ is the same as /c/. A code that cannot be redeemed now is 404
 // card_not_found whatever the reason; a card that somebody else redeemed is
-// 409 card_taken with the date. The pages answer with the same statuses.
+// 409 card_taken with the date. Who typed too many wrong codes gets 429
+// too_many_codes for every one that he types. The pages answer with the same
+// statuses.
 func (f *Function) Handle(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 	return gateway.Handle(http.HandlerFunc(f.route))(ctx, event)
 }
@@ -74,6 +76,7 @@ func (f *Function) serveRedemption(w http.ResponseWriter, r *http.Request, code 
 	draw, err := f.redeemFromJSON(r, code)
 	if err != nil {
 		f.report(r, err)
+		retryAfter(w, err)
 		problem.Write(w, r, err)
 		return
 	}

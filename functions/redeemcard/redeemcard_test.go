@@ -50,6 +50,7 @@ type brand struct {
 	now    atomic.Pointer[time.Time]
 	orders *outbox
 	logged *strings.Builder
+	from   string // the peer's address
 }
 
 // outbox keeps what was sent and can refuse to.
@@ -194,6 +195,7 @@ func (b *brand) send(ctx context.Context, method, path string, header map[string
 	path, query, _ := strings.Cut(path, "?")
 	event := events.APIGatewayV2HTTPRequest{RawPath: path, RawQueryString: query, Headers: header, Body: body}
 	event.RequestContext.HTTP.Method = method
+	event.RequestContext.HTTP.SourceIP = b.from
 	event.RequestContext.RequestID = "request-1"
 	response, err := b.f.Handle(ctx, event)
 	if err != nil {
@@ -595,7 +597,7 @@ func TestEveryCodeThatCannotBeRedeemedGetsOneAnswer(t *testing.T) {
 	add("frozen before it opened", b.code(b.batch(4, cards.FormPlain, award, unopened(cards.StateFrozen)), 0), noon, one)
 	add("expired before it opened", b.code(b.batch(2, cards.FormPlain, award, unopened(cards.StateCreated)), 1), closed, one)
 	addOver("frozen", b.code(b.batch(5, cards.FormPlain, award, func(b *cards.Batch) { b.State = cards.StateFrozen }), 0), noon)
-	addOver("expired", code, closed)
+	addOver("expired", code, closed.Add(cards.SettlingTime))
 	known := b.enrol(loyalty.Identity{Kind: loyalty.IdentityOpenID, Channel: "wechat", Value: "o-2"})
 	before := b.snapshot()
 

@@ -35,6 +35,7 @@ type text struct {
 	Taken, TakenOn, NotYou, WasYou, ShowMine string
 	Missing, MissingWhy, Mistyped            string
 	Trouble, TroubleWhy                      string
+	Throttled, ThrottledWhy                  string
 
 	Rules, RulesLink, Window, Contact     string
 	Pool, PoolPrize, PoolCount, PoolShare string // what the batch holds
@@ -57,6 +58,8 @@ func (t text) title(p page) string {
 		return t.Withdrawn
 	case viewTrouble:
 		return t.Trouble
+	case viewThrottled:
+		return t.Throttled
 	case viewPrize:
 		if p.Prize.Kind == cards.PrizeNone {
 			return t.Missed
@@ -112,6 +115,7 @@ var texts = map[string]text{
 		Missing: "暂时无法兑换这张卡", MissingWhy: "卡码可能输入有误，或活动尚未开始、已经结束。请核对卡面上的卡码；如有疑问，请联系品牌。",
 		Mistyped: "卡码里似乎有一位不对，请再核对一遍字母与数字。",
 		Trouble:  "页面开了小差", TroubleWhy: "请稍后再试一次，您的奖品不会丢失。",
+		Throttled: "卡码输错次数过多", ThrottledWhy: "请约 %d 分钟后再输入卡码。也可以直接扫描卡上的二维码，扫码不受此限制。",
 		Rules: "活动规则", RulesLink: "查看奖品数量与完整规则", Window: "活动时间：%s 至 %s", Contact: "联系品牌",
 		Pool: "本批次共 %d 张卡", PoolPrize: "奖品", PoolCount: "张数", PoolShare: "占比", FewerThan: "不足 ",
 		PoolDrawn:     "每张卡的结果在生成时已随机确定，与领取先后、购买金额无关。",
@@ -165,6 +169,7 @@ var texts = map[string]text{
 		Missing: "This card cannot be redeemed now", MissingWhy: "The code may be mistyped, or the offer has not begun or is over. Please compare it with your card, or contact the brand.",
 		Mistyped: "One letter of the code seems to be wrong. Please compare it with your card.",
 		Trouble:  "Something went wrong", TroubleWhy: "Please try again in a moment. Your prize is safe.",
+		Throttled: "Too many wrong codes", ThrottledWhy: "Please wait about %d min before you type a code again. You can also scan the QR on the card: a scan is never refused for this.",
 		Rules: "Rules", RulesLink: "Prizes, quantities and the full rules", Window: "From %s to %s", Contact: "Contact",
 		Pool: "%d cards in this batch", PoolPrize: "Prize", PoolCount: "Cards", PoolShare: "Share", FewerThan: "under ",
 		PoolDrawn:     "What a card gives was drawn when the batch was made; neither time nor amount of a purchase changes it.",

@@ -112,3 +112,29 @@ func BenchmarkWork(b *testing.B) {
 		})
 	}
 }
+
+// A genuine code that is refused makes as many round trips as every other one of
+// its group, whatever the reason; what they take is printed, and judged by no
+// test.
+func TestRefusalsOfAGroupMakeTheSameRoundTrips(t *testing.T) {
+	measured, err := measureRefusals(t.Context(), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range refusals {
+		if want := map[string]float64{"": 0, "not opened": 1, "opened": 2}[r.group]; measured[r.name].Trips != want {
+			t.Errorf("%s: %v round trips, want %v", r.name, measured[r.name].Trips, want)
+		}
+		t.Logf("%-34s %+v", r.name, measured[r.name])
+	}
+	apart := map[string]Refusal{"frozen": {2, 5, 4, 6}, "expired": {2, 5, 4, 6}, "taken": {2, 5, 4, 6}}
+	if !alike(apart, "opened") {
+		t.Error("equal ones are not alike")
+	}
+	for _, other := range []Refusal{{2, 5 + tellable, 4, 30}, {3, 5, 4, 6}} {
+		apart["taken"] = other
+		if alike(apart, "opened") {
+			t.Errorf("%+v is alike", other)
+		}
+	}
+}

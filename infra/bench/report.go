@@ -19,18 +19,19 @@ import (
 
 // Report is build/bench.json.
 type Report struct {
-	Machine string           `json:"machine"`
-	Go      string           `json:"go"`
-	Commit  string           `json:"commit"`
-	At      time.Time        `json:"at"`
-	Units   map[string]Units `json:"units"`
-	Growth  []Growth         `json:"growth"`
-	Work    map[string]Work  `json:"work"`
-	Engine  map[string]Rate  `json:"engine"`
-	Member  Contended        `json:"one_member"`
-	Orders  Orders           `json:"orders"`
-	Exports map[int]Export   `json:"exports"`
-	Starts  map[string]Start `json:"starts"`
+	Machine string             `json:"machine"`
+	Go      string             `json:"go"`
+	Commit  string             `json:"commit"`
+	At      time.Time          `json:"at"`
+	Units   map[string]Units   `json:"units"`
+	Growth  []Growth           `json:"growth"`
+	Work    map[string]Work    `json:"work"`
+	Engine  map[string]Rate    `json:"engine"`
+	Refused map[string]Refusal `json:"refusals"`
+	Member  Contended          `json:"one_member"`
+	Orders  Orders             `json:"orders"`
+	Exports map[int]Export     `json:"exports"`
+	Starts  map[string]Start   `json:"starts"`
 }
 
 // workLength is how long each benchmark runs.
@@ -51,6 +52,9 @@ func report(ctx context.Context, out io.Writer) error {
 		r.Growth = append(r.Growth, rows...)
 	}
 	if r.Work, err = measureWork(ctx, func(work) string { return workLength }); err != nil {
+		return err
+	}
+	if r.Refused, err = measureRefusals(ctx, refusalCalls); err != nil {
 		return err
 	}
 	if r.Engine, err = measureEngine(ctx); err != nil {
@@ -110,6 +114,14 @@ func (r Report) print(out io.Writer) error {
 	for _, one := range works {
 		m := r.Work[one.name]
 		row(one.name, number(m.Nanoseconds), number(m.Allocations), number(m.Bytes), fmt.Sprintf("%d ns", one.target.Nanoseconds()), verdict(m.Nanoseconds <= float64(one.target.Nanoseconds())))
+	}
+	row(fmt.Sprintf("\nREFUSED REDEMPTIONS, %d calls each", refusalCalls), "round trips", "median µs", "middle half µs", fmt.Sprintf("its group within %d µs", tellable))
+	for _, one := range refusals {
+		m, mark := r.Refused[one.name], "-"
+		if one.group != "" {
+			mark = verdict(alike(r.Refused, one.group))
+		}
+		row(one.name, number(m.Trips), number(m.Median), number(m.Low)+" to "+number(m.High), mark)
 	}
 	row("\nONE MACHINE, durable", "per second", "p50 ms", "p99 ms", "target", "")
 	for _, writers := range []string{"16 writers", "64 writers"} {

@@ -28,6 +28,7 @@ type checker struct {
 	facts    map[table.Key]string                // documents of facts and of redeemed cards
 	logs     map[loyalty.OrderKey]*logged
 	owners   map[table.Key]loyalty.MemberID
+	closed   map[table.Key]bool  // cards that nobody will redeem
 	given    map[cards.Award]int // prizes of cards
 	codes    map[string]bool     // of coupons
 	issued   int64               // coupons of the campaign
@@ -54,7 +55,7 @@ type bought struct {
 func newChecker(s *simulation) *checker {
 	return &checker{
 		s: s, balance: map[loyalty.MemberID]points.Balance{}, spent: map[loyalty.MemberID]loyalty.Points{}, entries: map[string]bool{}, facts: map[table.Key]string{},
-		logs: map[loyalty.OrderKey]*logged{}, owners: map[table.Key]loyalty.MemberID{}, given: map[cards.Award]int{},
+		logs: map[loyalty.OrderKey]*logged{}, owners: map[table.Key]loyalty.MemberID{}, closed: map[table.Key]bool{}, given: map[cards.Award]int{},
 		codes: map[string]bool{}, coupons: map[table.Key]bool{}, optedOut: map[loyalty.MemberID]int{},
 		bought: map[[2]string]bought{}, sent: map[string]int{}, sentAt: map[loyalty.MemberID][]time.Time{}, lastTry: map[string]time.Time{},
 		account: map[loyalty.MemberID]store.Account{}, days: map[loyalty.MemberID][]string{}, gifts: map[loyalty.MemberID]loyalty.Points{},
@@ -68,6 +69,15 @@ type redeemed struct {
 	Card     int              `json:"card"`
 	Award    cards.Award      `json:"award"`
 	Identity loyalty.Identity `json:"identity"`
+	Withheld bool             `json:"withheld"`
+}
+
+// redemption is the one on a card's item; false where nobody redeemed the card.
+func (s *simulation) redemption(item *table.Item) (redeemed, bool) {
+	if item == nil || item.Text("closed") != "" {
+		return redeemed{}, false
+	}
+	return document[redeemed](s, item), true
 }
 
 // commit is called after every write with what it left behind.
@@ -156,12 +166,19 @@ func (c *checker) fact(key table.Key, item *table.Item) {
 
 // card holds I9 (one redemption, one owner), I10 and I15 (prizes as drawn).
 func (c *checker) card(key table.Key, item *table.Item) {
-	if item == nil {
+	owner, known := c.owners[key]
+	card, is := c.s.redemption(item)
+	switch {
+	case !is && known:
 		c.s.violate("I9", "a redeemed card is gone")
+	case is && c.closed[key]:
+		c.s.violate("I13", "card %d is redeemed, and was closed", card.Card)
+	case !is:
+		c.closed[key] = true // for good, even if the item is cleaned up
+	}
+	if !is {
 		return
 	}
-	card := document[redeemed](c.s, item)
-	owner, known := c.owners[key]
 	if !known {
 		c.given[card.Award]++
 		if got, stock := c.given[card.Award], c.s.stock(card.Award); got > stock {
@@ -176,6 +193,9 @@ func (c *checker) card(key table.Key, item *table.Item) {
 	}
 	if known && owner != "" && owner != card.Member {
 		c.s.violate("I9", "card %d passes from %s to %s", card.Card, owner, card.Member)
+	}
+	if card.Withheld && card.Member == "" {
+		return // it is as it was
 	}
 	if known && c.facts[key] != "" && owner == card.Member && c.facts[key] != item.Text("doc") {
 		c.s.violate("I9", "card %d is redeemed again", card.Card)

@@ -121,6 +121,9 @@ func (s *simulation) redeem(a *ask) {
 	}
 	sentAt := s.now()
 	s.request(redeemCard, "/c/"+code+"/redemption", headers, body, func(status int, body string) {
+		if s.called != nil {
+			s.called(a, sentAt.UnixNano(), status, body)
+		}
 		final := status != 0 && status < 500
 		if final && a.attempts < 6 {
 			place := []uint64{number("ask"), uint64(a.number), uint64(a.attempts)}

@@ -93,7 +93,7 @@ var catalogue = [kinds]struct {
 	RepeatedByClient:    {6, "response lost, the client repeats the write itself", atCall},
 	MixedBurst:          {7, "requests and responses lost in a burst", atCall},
 	Zombie:              {8, "zombie write lands seconds later", atCall},
-	ZombieAfterExpiry:   {9, "zombie write lands after the card expired", atRare},
+	ZombieAfterExpiry:   {9, "zombie write lands after the batch ended", atRare},
 	StaleGet:            {10, "stale eventual get", atRare},
 	StaleIndex:          {11, "stale index", atCall},
 	IndexItemMissing:    {12, "item missing from an index page", atRare},

@@ -40,6 +40,13 @@ var timeouts = map[string]time.Duration{
 	issueCoupons: time.Minute, remindRepurchase: 5 * time.Minute, sendMessages: time.Minute, settlePoints: 5 * time.Minute, operate: 29 * time.Second,
 }
 
+// maxSkew is how far an instance's clock is off at the most, and maxFlight how
+// long a write whose caller is gone may still be on its way.
+const (
+	maxSkew   = time.Minute
+	maxFlight = 20 * time.Second
+)
+
 // handler is what a function is called with; one of the three.
 type handler struct {
 	batch func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
@@ -103,7 +110,7 @@ func (s *simulation) instanceOf(function string) *instance {
 	s.ordinals["instance"]++
 	i := &instance{simulation: s, name: function, idle: s.now()}
 	if draw, skewed := s.faults.strikes(ClockSkew, function, number(function), uint64(s.ordinals["instance"])); skewed {
-		i.skew = time.Duration(int64(draw%120_001)-60_000) * time.Millisecond
+		i.skew = time.Duration(draw%uint64(2*maxSkew/time.Millisecond+1))*time.Millisecond - maxSkew
 	}
 	s.wire(i)
 	s.pool[function] = append(s.pool[function], i)

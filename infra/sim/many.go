@@ -19,7 +19,6 @@ type Summary struct {
 	Faults  [kinds]int
 	Hash    uint64   // of all traces, in the order of the seeds
 	Failed  []Result // of seeds that violated an invariant, by seed
-	Late    int      // see Result.LateGifts
 	Took    time.Duration
 }
 
@@ -56,7 +55,6 @@ func Many(first, seeds uint64, stop bool) Summary {
 		summary.Steps += r.Steps
 		summary.Commits += r.Commits
 		summary.Days += r.Virtual.Hours() / 24
-		summary.Late += r.LateGifts
 		summary.Hash = mix(summary.Hash, r.Hash)
 		for k := range kinds {
 			summary.Faults[k] += r.Faults[k]
@@ -92,7 +90,6 @@ func (s Summary) Table(out io.Writer) {
 	for _, a := range Absent {
 		fmt.Fprintf(out, "  %2d %-55s %8s  %s\n", a.Number, a.Name, "-", a.Why)
 	}
-	fmt.Fprintf(out, "  known: %d cards went to somebody who had been told 404 at the window's end or a freeze (I13, not held yet)\n", s.Late)
 }
 
 // Report writes what a seed violated, and the fewest faults that still make it

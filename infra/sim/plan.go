@@ -42,6 +42,7 @@ type plan struct {
 	campaign campaign.Campaign
 	runs     []time.Time // the campaign's occurrences
 	poison   []poison
+	frozenAt time.Time // of a race's batch; zero: never
 }
 
 // person is somebody who buys, and may join.

@@ -221,7 +221,7 @@ func (v *invocation) before(what string) error {
 		return errCrashed
 	}
 	if draw, back := v.strikes(ClockBack); back {
-		v.skew -= time.Duration(1+draw%30) * time.Second
+		v.skew = max(v.skew-time.Duration(1+draw%30)*time.Second, -maxSkew)
 	}
 	if draw, freeze := v.strikes(Freeze); freeze {
 		v.frozen = time.Duration(5+draw%50) * time.Second

@@ -57,10 +57,11 @@ type simulation struct {
 	random                    io.Reader
 	throttledUntil, lostUntil int64
 	frozen                    bool              // the card batch
+	freezes                   time.Time         // when it will be; zero: never
 	reactions                 map[string]func() // to a body that is put on a queue
+	called                    func(a *ask, began int64, status int, body string)
 
 	violation *Violation
-	lateGifts int
 	hash      uint64
 	trace     io.Writer
 }
@@ -83,33 +84,33 @@ type Result struct {
 	Injected  []Injection
 	Hash      uint64 // of the trace
 	Violation *Violation
-	// LateGifts are cards that went to somebody who had been told that they
-	// cannot be redeemed (any more), by a late write of his or by an instance
-	// whose clock was behind: I13 at the end of a window and at a freeze, where
-	// the functions do not hold it yet.
-	LateGifts int
 }
 
 // Run simulates one seed. Of the faults only those whose ids are in only
 // happen, unless it is nil. A trace, if not nil, gets a line for each step.
 func Run(seed uint64, only map[uint64]bool, trace io.Writer) Result {
-	s := newSimulation(seed, only, trace)
+	s := simulate(seed, draw(seed), only, trace)
 	s.setUp()
 	s.schedule()
 	began := s.now()
 	s.drain()
 	s.settle()
 	s.finish()
+	return s.result(began)
+}
+
+func (s *simulation) result(began time.Time) Result {
 	return Result{
-		Seed: seed, Steps: s.steps, Commits: s.commits, Virtual: s.now().Sub(began), Faults: s.faults.counts,
-		Injected: s.faults.injected, Hash: s.hash, Violation: s.violation, LateGifts: s.lateGifts,
+		Seed: s.seed, Steps: s.steps, Commits: s.commits, Virtual: s.now().Sub(began), Faults: s.faults.counts,
+		Injected: s.faults.injected, Hash: s.hash, Violation: s.violation,
 	}
 }
 
-func newSimulation(seed uint64, only map[uint64]bool, trace io.Writer) *simulation {
+// simulate makes the world of a plan, before anything has happened in it.
+func simulate(seed uint64, p *plan, only map[uint64]bool, trace io.Writer) *simulation {
 	s := &simulation{
 		clockwork: &clockwork{rng: rand.New(rand.NewPCG(seed, 2))},
-		seed:      seed, plan: draw(seed), faults: newFaults(seed, only), ctx: context.Background(),
+		seed:      seed, plan: p, faults: newFaults(seed, only), ctx: context.Background(),
 		engine: embedded.Memory(), replica: replica{engine: embedded.Memory()},
 		writer: map[table.Key]written{}, pool: map[string][]*instance{}, ordinals: map[string]int{},
 		random:    rand.NewChaCha8([32]byte(bytes.Repeat([]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24)}, 8))),
@@ -314,6 +315,8 @@ func (s *simulation) meddle() {
 	frozenAt := day(r.IntN(3), 13*time.Hour).Add(time.Duration(r.IntN(1500)) * time.Millisecond)
 	if r.IntN(3) == 0 {
 		s.onlyIf(BatchFrozen, "batch", place, func() {
+			s.freezes = frozenAt
+			s.lateClaims(r)
 			s.at(frozenAt, func() {
 				s.frozen = true
 				s.freezeBatch()
@@ -358,6 +361,24 @@ func (s *simulation) meddle() {
 	redrive(RedriveLater, day(6+r.IntN(4), 12*time.Hour))
 	redrive(RedriveLater, day(31+r.IntN(4), 12*time.Hour))
 	s.at(day(31, 3*time.Hour), s.expire)
+}
+
+// lateClaims lets somebody whose prize is reserved for his phone prove it while
+// the batch is frozen, from two devices.
+func (s *simulation) lateClaims(r *rand.Rand) {
+	who := s.plan.people[r.IntN(len(s.plan.people))]
+	if who.stranger {
+		return
+	}
+	card := r.IntN(s.plan.batch.Count)
+	for _, claim := range []struct {
+		way  way
+		from time.Duration
+	}{{byPhone, -3 * time.Minute}, {byToken, -2 * time.Second}, {byToken, 0}} {
+		a := s.plan.ask(r, card, who, s.freezes.Add(claim.from+time.Duration(r.IntN(3000))*time.Millisecond))
+		a.way = claim.way
+		s.at(a.at, func() { s.redeem(a) })
+	}
 }
 
 // expire deletes items whose time to live is over, as DynamoDB does within

@@ -9,6 +9,7 @@ import (
 
 	"github.com/huitou/huitou"
 	"github.com/huitou/huitou/infra/stack/template"
+	"github.com/huitou/huitou/shared/cards"
 )
 
 var (
@@ -137,7 +138,7 @@ func TestSettings(t *testing.T) {
 		Type       string
 		Properties struct{ BatchSize template.Int }
 	}
-	s := newSimulation(1, nil, nil)
+	s := simulate(1, draw(1), nil, nil)
 	lines := map[string]*line{convertOrders: s.orders, issueCoupons: s.coupons, sendMessages: s.messages}
 	for name, timeout := range timeouts {
 		resource, ok := parsed.Resource(name)
@@ -164,6 +165,11 @@ func TestSettings(t *testing.T) {
 				t.Errorf("%s: batches of %d, simulated as %d", name, event.Properties.BatchSize, lines[name].batch)
 			}
 		}
+	}
+	// Nobody is told a last "no" before the latest write of a redemption that
+	// began before a freeze was written.
+	if late := 2*maxSkew + timeouts[operate] + timeouts[redeemCard] + 2*maxFlight; late >= cards.SettlingTime {
+		t.Errorf("a redemption lands up to %s after the end of its batch, which settles in %s", late, cards.SettlingTime)
 	}
 	for name, line := range map[string]*line{"OrdersQueue": s.orders, "CouponsQueue": s.coupons, "MessagesQueue": s.messages} {
 		resource, _ := parsed.Resource(name)

@@ -140,12 +140,12 @@ func (c client) Write(_ context.Context, actions ...table.Action) error {
 	}
 	if left := v.expiring(actions); left > 0 {
 		if draw, zombie := v.strikes(ZombieAfterExpiry); zombie {
-			v.later(left+time.Duration(1+draw%10)*time.Second, actions)
+			v.later(min(left+time.Duration(1+draw%10)*time.Second, maxFlight), actions)
 			return v.gaveUp()
 		}
 	}
 	if draw, zombie := v.strikes(Zombie); zombie {
-		v.later(time.Duration(1+draw%20)*time.Second, actions)
+		v.later(time.Duration(1+draw%uint64(maxFlight/time.Second))*time.Second, actions)
 		return v.gaveUp()
 	}
 	err := v.commit(v, actions)
@@ -178,13 +178,17 @@ func (v *invocation) gaveUp() error {
 }
 
 // expiring is how long a write of a card's redemption is still ahead of the end
-// of the card's window, when that is less than half a minute.
+// of its batch, when a late write can land beyond it.
 func (v *invocation) expiring(actions []table.Action) time.Duration {
 	if actions[0].Op != table.OpPut || kindOf(actions[0].Item.Key) != cardItem {
 		return 0
 	}
-	left := v.plan.batch.ValidTo.Sub(v.now())
-	if left > 30*time.Second {
+	end := v.plan.batch.ValidTo
+	if !v.freezes.IsZero() {
+		end = v.freezes.Add(time.Second)
+	}
+	left := end.Sub(v.now())
+	if left >= maxFlight {
 		return 0
 	}
 	return left

@@ -17,6 +17,7 @@ import (
 	// The brand's time zone must be known on machines without a zone database.
 	_ "time/tzdata"
 
+	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/pagestyle"
 	"github.com/huitou/huitou/shared/points"
@@ -38,6 +39,7 @@ type Document struct {
 	TimeZone   string           `json:"time_zone" minLength:"1" doc:"IANA name; days, quiet hours and schedules follow it"`
 	Points     points.Rules     `json:"points" doc:"what purchases earn (积分规则)"`
 	Repurchase repurchase.Rules `json:"repurchase" doc:"when customers need the goods again, and when they may be told (复购提醒)"`
+	Cards      *cards.Rules     `json:"cards,omitempty" doc:"package cards (包裹卡); absent: the defaults"`
 	Tiers      *tiers.Rules     `json:"tiers,omitempty" doc:"growth value and tiers (成长值, 会员等级); absent: there are none"`
 }
 
@@ -147,6 +149,9 @@ func (d Document) Validate() error {
 		return loyalty.Invalid("/time_zone", "unknown", `a time zone is an IANA name such as "Asia/Shanghai"`)
 	}
 	if err := d.Points.Validate("/points"); err != nil {
+		return err
+	}
+	if err := d.Cards.Validate("/cards"); err != nil {
 		return err
 	}
 	if d.Tiers != nil {

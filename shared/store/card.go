@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/loyalty"
@@ -24,6 +25,9 @@ type Redemption struct {
 	Consents    []loyalty.Consent `json:"consents,omitempty"`
 	Request     string            `json:"request,omitempty"` // fingerprint of the Idempotency-Key
 	Joined      bool              `json:"joined,omitempty"`  // the redemption made the member
+	// Withheld tells that the owner of the phone for which the prize is reserved
+	// was refused it, because the batch had been frozen.
+	Withheld bool `json:"withheld,omitempty"`
 }
 
 // Trigger names the card as a cause.
@@ -32,6 +36,7 @@ func (r Redemption) Trigger() string { return fmt.Sprintf("card:%s:%d", r.Batch,
 // CardLook is what one round trip tells about a card.
 type CardLook struct {
 	Redemption *Redemption      // nil while nobody has redeemed it
+	Closed     bool             // nobody will, see CloseCard
 	Owner      loyalty.MemberID // of the identity, "" for nobody's
 }
 
@@ -48,12 +53,8 @@ func (s Store) LookAtCard(ctx context.Context, code cards.Code, identity loyalty
 		return CardLook{}, err
 	}
 	var look CardLook
-	if items[0] != nil {
-		redemption, err := decode[Redemption](*items[0])
-		if err != nil {
-			return CardLook{}, err
-		}
-		look.Redemption = &redemption
+	if look.Redemption, look.Closed, err = readCard(items[0]); err != nil {
+		return CardLook{}, err
 	}
 	if len(items) > 1 {
 		look.Owner = owner(items[1])
@@ -63,7 +64,40 @@ func (s Store) LookAtCard(ctx context.Context, code cards.Code, identity loyalty
 
 func cardKey(code cards.Code) table.Key { return table.CardKey(code.BatchID(), int64(code.Card)) }
 
-// RedeemCard puts a card's redemption; its condition fails when there is one.
+// cardClosed is the attribute of a closed card: when it was closed.
+const cardClosed = "closed"
+
+// closedLife is how long a card stays closed. Its batch is over for good, so
+// that nothing has to fend for it once the batch has settled.
+const closedLife = 24 * time.Hour
+
+// readCard reads a card's item, nil where nobody has touched the card.
+func readCard(item *table.Item) (redemption *Redemption, closed bool, err error) {
+	if item == nil {
+		return nil, false, nil
+	}
+	if item.Text(cardClosed) != "" {
+		return nil, true, nil
+	}
+	read, err := decode[Redemption](*item)
+	if err != nil {
+		return nil, false, err
+	}
+	return &read, false, nil
+}
+
+// CloseCard takes a card that nobody has redeemed out of the world; its
+// condition fails when somebody has, or it is closed already. A redemption that
+// is still on its way then fails by its own.
+func CloseCard(code cards.Code, at time.Time) table.Action {
+	return table.Put(table.Item{Key: cardKey(code), Attributes: map[string]table.Value{
+		cardClosed:             table.String(table.Instant(at)),
+		table.ExpiresAttribute: table.Number(at.Add(closedLife).Unix()),
+	}}, table.Absent())
+}
+
+// RedeemCard puts a card's redemption; its condition fails when there is one, or
+// the card is closed.
 func RedeemCard(code cards.Code, redemption Redemption) table.Action {
 	return table.Put(cardItem(code, redemption), table.Absent())
 }
@@ -98,11 +132,13 @@ func (s Store) Redemptions(ctx context.Context, batch string, shard, limit int, 
 		if strings.Contains(item.Key.SK, "#") {
 			continue // beside a redemption, see table.CardKey
 		}
-		redemption, err := decode[Redemption](item)
+		redemption, closed, err := readCard(&item)
 		if err != nil {
 			return nil, "", err
 		}
-		redemptions = append(redemptions, redemption)
+		if !closed {
+			redemptions = append(redemptions, *redemption)
+		}
 	}
 	return redemptions, page.Next, nil
 }

@@ -3,8 +3,11 @@ package store_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/table/embedded"
@@ -54,5 +57,39 @@ func TestRedemptionsListEachCardOfTheBatchOnce(t *testing.T) {
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// A closed card counts for nothing, and nobody redeems it.
+func TestAClosedCardIsNoRedemption(t *testing.T) {
+	engine := embedded.Memory()
+	t.Cleanup(func() {
+		if err := engine.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := store.Store{Table: engine}
+	code := cards.Code{KeyID: 'K', Batch: 7, Card: 3}
+	at := time.Date(2026, 12, 11, 0, 0, 0, 0, time.UTC)
+	if err := engine.Write(t.Context(), store.CloseCard(code, at)); err != nil {
+		t.Fatal(err)
+	}
+	redemption := store.Redemption{Batch: code.BatchID(), Card: code.Card, Fact: points.Fact{Kind: points.FactPrize, Member: "m", At: at}}
+	for name, action := range map[string]table.Action{"redeemed": store.RedeemCard(code, redemption), "closed again": store.CloseCard(code, at)} {
+		if err := engine.Write(t.Context(), action); !store.Refused(err) {
+			t.Errorf("a closed card is %s: %v", name, err)
+		}
+	}
+	look, err := s.LookAtCard(t.Context(), code, loyalty.Identity{})
+	if err != nil || !look.Closed || look.Redemption != nil {
+		t.Errorf("look %+v, %v", look, err)
+	}
+	friend, err := s.LookAtCardFriend(t.Context(), code, "external")
+	if err != nil || friend.Redemption != nil {
+		t.Errorf("look for a friend %+v, %v", friend, err)
+	}
+	listed, _, err := s.Redemptions(t.Context(), code.BatchID(), code.Card, 10, "")
+	if err != nil || len(listed) != 0 {
+		t.Errorf("%d redemptions, %v", len(listed), err)
 	}
 }

@@ -96,12 +96,8 @@ func (s Store) LookAtCardFriend(ctx context.Context, code cards.Code, external s
 		return CardFriendLook{}, err
 	}
 	look := CardFriendLook{Owner: owner(items[2])}
-	if items[0] != nil {
-		redemption, err := decode[Redemption](*items[0])
-		if err != nil {
-			return CardFriendLook{}, err
-		}
-		look.Redemption = &redemption
+	if look.Redemption, _, err = readCard(items[0]); err != nil {
+		return CardFriendLook{}, err
 	}
 	if items[1] != nil {
 		look.Friend = items[1].Text(friendExternal)

@@ -231,8 +231,8 @@ func DocumentPK(kind string) string { return join("K", kind) }
 // shard (a partition takes 1,000 write units), and how many queries list it.
 const CardShards = 16
 
-// CardKey is a card that somebody has redeemed, one of its batch's in order of
-// the serial. A card that nobody touched has no item: its signature and its
+// CardKey is a card that somebody has redeemed, or that was closed when its
+// batch came to its end, one of its batch's in order of the serial. A card that nobody touched has no item: its signature and its
 // batch say all about it. A partition holds many cards, so whatever else is
 // kept of one has a sort key that begins with this one's and "#".
 func CardKey(batch string, serial int64) Key {
@@ -241,6 +241,10 @@ func CardKey(batch string, serial int64) Key {
 
 // IsCard tells the key of a redeemed card from every other.
 func IsCard(key Key) bool { return strings.HasPrefix(key.PK, "C#") }
+
+// GuessesKey counts the wrong codes of one caller in a window of time that
+// began then.
+func GuessesKey(caller string, from time.Time) Key { return Key{join("L", caller, Instant(from)), "A"} }
 
 // CardFriendKey is the friend whom a card brought.
 func CardFriendKey(batch string, serial int64) Key {

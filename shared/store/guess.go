@@ -1,0 +1,45 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/huitou/huitou/shared/table"
+)
+
+// Guesses counts the wrong codes of one caller in one window of time. The window
+// is in the key, so that a count that was not cleaned up means nothing later.
+type Guesses struct {
+	Caller string // nothing that names a person in the clear
+	From   time.Time
+	Window time.Duration
+}
+
+// Ends is when the caller begins anew.
+func (g Guesses) Ends() time.Time { return g.From.Add(g.Window) }
+
+func (g Guesses) key() table.Key { return table.GuessesKey(g.Caller, g.From) }
+
+// guessesCount is the attribute that counts.
+const guessesCount = "n"
+
+// guessesLife is how long a count is kept beyond its window.
+const guessesLife = time.Hour
+
+// Counted is how many guesses there were. It may lag behind by a moment, for
+// half the price of one that does not.
+func (s Store) Counted(ctx context.Context, guesses Guesses) (int64, error) {
+	items, err := s.Table.Get(ctx, table.Eventual, guesses.key())
+	if err != nil || items[0] == nil {
+		return 0, err
+	}
+	return items[0].Int(guessesCount), nil
+}
+
+// CountGuess adds one.
+func CountGuess(guesses Guesses) table.Action {
+	return table.Update(guesses.key(), []table.Change{
+		table.Add(guessesCount, 1),
+		table.Set(table.ExpiresAttribute, table.Number(guesses.Ends().Add(guessesLife).Unix())),
+	})
+}
