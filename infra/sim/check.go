@@ -149,7 +149,7 @@ func (c *checker) fact(by *invocation, key table.Key, item *table.Item) {
 	log.add(record.Fact)
 	if record.Kind == points.FactPaid {
 		maps.Copy(log.earns, c.s.plan.earnings(record.Order.Channel, record.Fact))
-		c.personal(record)
+		c.personal(record, log)
 	}
 	if record.Seq != log.facts {
 		c.s.violate("I2", "fact %d of %s is written as number %d", log.facts, record.Order.Order, record.Seq)
@@ -200,7 +200,7 @@ func (c *checker) covered(record store.Record, log *logged) {
 
 // personal holds what a payment earned by who paid it: the tier's bonus to a
 // tier that he had, that of the first order to one order, and a day's cap.
-func (c *checker) personal(record store.Record) {
+func (c *checker) personal(record store.Record, log *logged) {
 	rules := c.s.plan.at(record.At).Points
 	day := [2]string{string(record.Member), record.At.In(zone).Format(time.DateOnly)}
 	for _, line := range record.Lines {
@@ -218,11 +218,11 @@ func (c *checker) personal(record store.Record) {
 				c.first[record.Member] = record.Order
 			}
 		}
-		if record.Member != "" {
+		if record.Member != "" && !log.bound { // an operator may take it back
 			c.earned[day] += line.Granted()
 		}
 	}
-	if most := rules.CapPerDay; most > 0 && c.earned[day] > most && c.logs[record.Order].bindings == 0 {
+	if most := rules.CapPerDay; most > 0 && c.earned[day] > most {
 		c.s.violate("I4", "%s earns %d points with the orders of %s, and may earn %d", record.Member, c.earned[day], day[1], most)
 	}
 }

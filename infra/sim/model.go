@@ -18,6 +18,7 @@ type logged struct {
 	cancelled bool
 	settled   bool
 	bindings  int                  // by operators
+	bound     bool                 // the owner is one whom an operator gave
 	until     map[string]time.Time // the ends of the lots that the lines' points went into
 	earns     map[string]earning
 	held      loyalty.Points // sum of the entries
@@ -37,8 +38,12 @@ func (l *logged) add(fact points.Fact) {
 	case l.member == "":
 		l.member = fact.Member
 	}
-	if fact.Kind == points.FactBound {
+	switch fact.Kind {
+	case points.FactBound:
 		l.bindings++
+		l.bound = true
+	case points.FactUnbound:
+		l.bound = false
 	}
 	for _, line := range fact.Lines {
 		l.paid[line.ID] = line.Paid
