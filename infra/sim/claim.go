@@ -54,7 +54,7 @@ func (p *plan) drawClaims(r *rand.Rand) {
 		switch {
 		case !o.free():
 			if r.IntN(8) == 0 {
-				p.claims = append(p.claims, p.drawClaim(r, o, points.Proof{PhoneLast4: "0000"}))
+				p.addClaim(p.drawClaim(r, o, points.Proof{PhoneLast4: "0000"}))
 			}
 			continue
 		case o.buyer == nil:
@@ -72,7 +72,7 @@ func (p *plan) drawClaims(r *rand.Rand) {
 			}
 			c := p.drawClaim(r, o, proof)
 			c.right = right
-			p.claims = append(p.claims, c)
+			p.addClaim(c)
 		}
 		p.drawBindings(r, o)
 	}
@@ -101,6 +101,16 @@ func (p *plan) drawClaim(r *rand.Rand, o *order, proof points.Proof) *claiming {
 		told.Add(-2 * time.Hour), told.Add(time.Duration(r.IntN(800)-400) * time.Millisecond), told.Add(6 * time.Hour), burst(r, 1), day(8, 10*time.Hour+15*time.Minute),
 	}[r.IntN(5)]
 	return &claiming{by: p.people[r.IntN(len(p.people))], of: o, proof: proof, at: earlier(at, day(lastDay-1, 0)), cause: fmt.Sprint("claim-", len(p.claims))}
+}
+
+// addClaim leaves out a claim that comes so soon after another of the same person
+// that the retries of the two would take turns.
+func (p *plan) addClaim(c *claiming) {
+	if !slices.ContainsFunc(p.claims, func(other *claiming) bool {
+		return other.by == c.by && other.of == c.of && c.at.Sub(other.at).Abs() < 2*time.Hour
+	}) {
+		p.claims = append(p.claims, c)
+	}
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -40,6 +40,8 @@ type correction struct {
 	points    loyalty.Points
 	operator  string
 	approvals []approval
+	held      bool // until an order's news looks at the person, if that comes first
+	begun     bool
 	asked     bool // the approvals are
 	refused   bool
 }
@@ -59,7 +61,7 @@ var monthEnds = time.Date(2026, 3, 1, 0, 0, 0, 0, zone)
 func (p *plan) drawSpendings(r *rand.Rand) {
 	add := func(by *person, at time.Time) *spending {
 		sp := &spending{
-			by: by, at: at, id: fmt.Sprint("spending-", len(p.spendings)), percent: []loyalty.Points{90, 90, 100, 30}[r.IntN(4)],
+			by: by, at: at, id: fmt.Sprint("spending-", len(p.spendings)), percent: []loyalty.Points{90, 100, 100, 30}[r.IntN(4)],
 			over: at.Add(time.Duration(10+r.IntN(120)) * time.Minute), told: map[store.ReservationState]bool{},
 		}
 		p.spendings = append(p.spendings, sp)
@@ -111,6 +113,11 @@ func (p *plan) drawCorrections(r *rand.Rand) {
 		a := &correction{
 			of: p.people[r.IntN(len(p.people))], at: at, id: fmt.Sprint("correction-", n), operator: "a",
 			points: loyalty.Points([]int{40, 90, 300, -20, -50, -150}[r.IntN(6)]),
+		}
+		if r.IntN(2) == 0 { // he will have spent by then
+			a.held, a.at, a.points = true, day(35, 18*time.Hour), max(a.points, 40)
+			p.corrections = append(p.corrections, a)
+			continue
 		}
 		soon := time.Duration(2+r.IntN(20)) * time.Second
 		for _, operator := range []string{"a", "b", "c"} { // the first may not
@@ -179,6 +186,10 @@ func (s *simulation) end(sp *spending, member loyalty.MemberID, commits bool) {
 
 // correct proposes an adjustment; those who have to approve it do so soon.
 func (s *simulation) correct(a *correction) {
+	if a.begun {
+		return
+	}
+	a.begun = true
 	s.call("operator "+a.operator+" corrects "+a.of.name, func(ctx context.Context, data store.Store, i *instance) error {
 		owners, err := data.Owners(ctx, a.of.openID)
 		if err != nil || owners[0] == "" {
@@ -233,6 +244,17 @@ type reservation struct {
 	points loyalty.Points
 	over   time.Time
 	state  store.ReservationState
+	from   map[int64]loyalty.Points // by the ends of the lots
+}
+
+// ended tells whether any of the points ended that were set aside.
+func (r *reservation) ended(at time.Time) bool {
+	for end := range r.from {
+		if end <= at.Unix() {
+			return true
+		}
+	}
+	return false
 }
 
 // reserved holds a reservation to its one way: what it took stays, it leaves
@@ -245,7 +267,13 @@ func (c *checker) reserved(by *invocation, key table.Key, item *table.Item) {
 	state := store.ReservationState(item.Text("state"))
 	if fresh {
 		is := document[store.Reservation](c.s, item)
-		c.reservations[key] = &reservation{is.Member, is.Points, is.ExpiresAt, store.ReservationReserved}
+		of := &reservation{is.Member, is.Points, is.ExpiresAt, store.ReservationReserved, map[int64]loyalty.Points{}}
+		c.reservations[key] = of
+		for _, entry := range is.Entries {
+			for _, share := range entry.Lots {
+				of.from[share.Until.Unix()] -= share.Points
+			}
+		}
 		if len(is.Entries) != 1 || is.Entries[0].Available != -is.Points || is.Entries[0].Pending != 0 || is.Entries[0].Debt != 0 || is.Points <= 0 {
 			c.s.violate("I6", "%d points set aside by %+v", is.Points, is.Entries)
 		}
@@ -278,6 +306,13 @@ func (c *checker) givenBack(by *invocation, key table.Key, item *table.Item) {
 	var sum loyalty.Points
 	for _, entry := range record.Entries {
 		sum += entry.Available - entry.Debt
+		for _, share := range entry.Lots {
+			from := of.from[share.Until.Unix()]
+			grace := record.At.AddDate(0, 0, c.s.plan.rules.Points.ReturnGraceDays)
+			if late := share.Until.Sub(grace); share.Points > from && (late < 0 || late >= time.Minute || !of.ended(record.At)) {
+				c.s.violate("I8", "%s gets %d points back until %s, of which he had set aside %d", record.Member, share.Points, share.Until.In(zone), from)
+			}
+		}
 	}
 	if sum != of.points || record.Member != of.member {
 		c.s.violate("I7", "%s gets %d points back of %d", record.Member, sum, of.points)
