@@ -18,7 +18,6 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/orders"
 	"github.com/huitou/huitou/shared/store"
-	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/token"
 )
 
