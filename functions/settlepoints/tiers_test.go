@@ -128,3 +128,22 @@ func TestGrowthOfTwoOrdersInOneFiring(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// An order too small to count growth settles after the one that gave the tier:
+// the schedule still looks when the tier's month leaves the window.
+func TestASettlementThatCountsNothingKeepsTheTiersEndInMind(t *testing.T) {
+	b := tiered(t, tiers.DemoteAtOnce)
+	b.rules[0].Tiers.Growth.PerFen = 20_000
+	b.rules[0].Version++
+	b.must(b.store.Table.Write(t.Context(), store.PutProgram(b.rules[0])))
+	b.pay("m1", "1", 15_000, day(0, 10, 0)) // 150 growth
+	b.pay("m1", "2", 50, day(5, 10, 0))     // none
+	b.tick(day(30, 12, 0))
+	b.tier("silver", day(30, 12, 0))
+	b.tick(day(36, 12, 0))
+	if account := b.account("m1"); account.Balance.Pending != 0 || !account.SettleAt.Equal(month(14)) {
+		t.Errorf("%d points pending, looked at again on %s", account.Balance.Pending, account.SettleAt)
+	}
+	b.tick(month(14))
+	b.tier("", time.Time{})
+}

@@ -496,11 +496,18 @@ func ChangeTier(account Account, to tiers.State) ([]table.Change, []table.Condit
 	if !to.Until.IsZero() {
 		changes[2] = table.Set(accountTierUntil, table.String(table.Instant(to.Until)))
 	}
+	return changes, TierStands(account)
+}
+
+// TierStands holds that the tier, and the growth that counts, are as they were
+// read. Whoever changes what counts has to hold it also where the tier stays: two
+// that each leave it alone may change it together.
+func TierStands(account Account) []table.Condition {
 	held := table.Missing(accountTier)
 	if account.Tier.Level != "" {
 		held = table.Equals(accountTier, table.String(account.Tier.Level))
 	}
-	return changes, []table.Condition{held, counterStands(accountGrown, account.GrowthSeen)}
+	return []table.Condition{held, counterStands(accountGrown, account.GrowthSeen)}
 }
 
 // PutTier puts the fact that a member's tier changed; grown tells it from every
