@@ -47,6 +47,8 @@ type checker struct {
 	adjustments  map[table.Key]store.Adjustment
 	claims       map[table.Key]claimState
 	replaced     map[string]bool             // their causes
+	refusals     map[string]int64            // of these, by the member's partition
+	failures     map[table.Key]int64         // as they are counted
 	tiers        map[loyalty.MemberID]string // by the facts of their changes
 	held         map[[2]string]bool          // members' tiers, at any time
 	first        map[loyalty.MemberID]loyalty.OrderKey
@@ -69,7 +71,7 @@ func newChecker(s *simulation) *checker {
 		bought: map[[2]string]bought{}, sent: map[string]int{}, sentAt: map[loyalty.MemberID][]time.Time{}, lastTry: map[string]time.Time{},
 		account: map[loyalty.MemberID]store.Account{}, days: map[loyalty.MemberID][]string{}, gifts: map[loyalty.MemberID]loyalty.Points{},
 		reservations: map[table.Key]*reservation{}, returned: map[table.Key]bool{}, adjustments: map[table.Key]store.Adjustment{},
-		claims: map[table.Key]claimState{}, replaced: map[string]bool{}, tiers: map[loyalty.MemberID]string{}, held: map[[2]string]bool{},
+		claims: map[table.Key]claimState{}, replaced: map[string]bool{}, refusals: map[string]int64{}, failures: map[table.Key]int64{}, tiers: map[loyalty.MemberID]string{}, held: map[[2]string]bool{},
 		first: map[loyalty.MemberID]loyalty.OrderKey{}, earned: map[[2]string]loyalty.Points{},
 	}
 }
@@ -103,6 +105,8 @@ func (c *checker) commit(by *invocation, keys []table.Key, after []*table.Item) 
 			c.tier(key, after[i])
 		case claimItem:
 			c.claimed(key, after[i])
+		case failuresItem:
+			defer c.failed(key, after[i]) // once the claim is seen that it counts
 		case couponItem:
 			c.coupon(key, after[i])
 		case checkInItem:

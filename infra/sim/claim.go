@@ -219,7 +219,27 @@ func (c *checker) claimed(key table.Key, item *table.Item) {
 	if log := c.logs[is.Order]; state == points.ClaimCredited && was.state != state && (log == nil || log.member != is.Member) {
 		c.s.violate("I12", "the claim of %s by %s is credited, and the order is not his", is.Order.Order, is.Member)
 	}
+	if state == points.ClaimRefused && was != (claimState{is.Cause, state}) {
+		c.refusals[key.PK]++
+	}
 	c.claims[key] = claimState{is.Cause, state}
+}
+
+// failed holds that a refused claim is counted once.
+func (c *checker) failed(key table.Key, item *table.Item) {
+	if item == nil {
+		return // it is cleaned up in the end
+	}
+	c.failures[key] = max(c.failures[key], item.Int("n"))
+	counted := int64(0)
+	for of, n := range c.failures {
+		if of.PK == key.PK {
+			counted += n
+		}
+	}
+	if counted > c.refusals[key.PK] {
+		c.s.violate("I3", "%d refused claims are counted of %d", counted, c.refusals[key.PK])
+	}
 }
 
 // claimState is what the checker knows of a claim.

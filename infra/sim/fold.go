@@ -352,4 +352,4 @@ func (c *checker) rested() {
 	}
 }
 
-func rank(tier string) int { return slices.Index([]string{"", "silver", "gold"}, tier) }
+func rank(tier string) int { return slices.Index([]string{"", "silver", "gold", "black"}, tier) }

@@ -2,12 +2,14 @@ package sim
 
 import (
 	"cmp"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/orders"
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/tiers"
@@ -30,15 +32,19 @@ func (p *plan) drawProgram(r *rand.Rand) {
 	if r.IntN(3) == 0 { // so that points become available in the first month
 		p.early = true
 		rules.Window = points.Window{AfterCompletionDays: 1 + r.IntN(3), AfterPaymentDays: 3 + r.IntN(4)}
+		if rules.Expiry != nil {
+			p.drawEnded(r)
+		}
 	}
 	if r.IntN(3) > 0 {
 		p.rules.Tiers = &tiers.Rules{
 			Growth: tiers.Growth{Points: 1, PerFen: 100}, Window: tiers.Window{Kind: tiers.WindowRolling, Months: 1 + r.IntN(2)},
 			Demotion: []tiers.Demotion{tiers.DemoteAtOnce, tiers.DemoteOneLevel}[r.IntN(2)],
-			Levels: []tiers.Level{
-				{ID: "silver", Name: "silver", Growth: loyalty.Points(20 + r.IntN(60))},
-				{ID: "gold", Name: "gold", Growth: loyalty.Points(100 + r.IntN(200))},
-			},
+		}
+		growth := loyalty.Points(0)
+		for _, level := range []string{"silver", "gold", "black"}[:1+r.IntN(3)] {
+			growth += loyalty.Points(20 + r.IntN(80))
+			p.rules.Tiers.Levels = append(p.rules.Tiers.Levels, tiers.Level{ID: level, Name: level, Growth: growth})
 		}
 	}
 	p.drawBonuses(r)
@@ -54,6 +60,25 @@ func (p *plan) drawProgram(r *rand.Rand) {
 		later.Points.Bonuses = points.Bonuses{}
 	}
 	p.later = &later
+}
+
+// drawEnded adds an order whose points end, or are spent, before the goods are
+// given back.
+func (p *plan) drawEnded(r *rand.Rand) {
+	o := &order{key: loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: "ended"}, buyer: p.people[0]}
+	o.lines = []orders.Line{{LineID: "1", SKU: "SKU", Category: "toys", Quantity: 1, Paid: loyalty.Fen(5_000 + r.IntN(5_000))}}
+	paid := o.tell(orders.TypePaid, day(0, 8*time.Hour))
+	paid.Lines = o.lines
+	for _, event := range []orders.Event{paid, o.tell(orders.TypeCompleted, day(0, 20*time.Hour))} {
+		o.news = append(o.news, &news{of: o, event: event, arrives: event.OccurredAt})
+	}
+	for part := range loyalty.Fen(2) {
+		refund := o.tell(orders.TypeRefunded, day(9, 8*time.Hour))
+		refund.RefundID = fmt.Sprint("part-", part)
+		refund.Lines = []orders.Line{{LineID: "1", Refunded: o.lines[0].Paid / (part + 2)}}
+		o.news = append(o.news, &news{of: o, event: refund, arrives: burst(r, 35)})
+	}
+	p.orders = append(p.orders, o)
 }
 
 func (p *plan) drawBonuses(r *rand.Rand) {
@@ -188,7 +213,7 @@ func spread(most loyalty.Points, granted []loyalty.Points, total loyalty.Points)
 	return parts
 }
 
-// standing is the tier that so much growth gives, and must at least be kept.
+// reached is the tier that so much growth gives.
 func (p *plan) reached(growth map[string]loyalty.Points, now time.Time) string {
 	if p.rules.Tiers == nil {
 		return ""

@@ -305,6 +305,7 @@ const (
 	adjustmentItem
 	tierItem
 	claimItem
+	failuresItem
 	factItem
 	cardItem
 	budgetItem
@@ -336,6 +337,8 @@ func kindOf(key table.Key) itemKind {
 		return tierItem
 	case tag == "M#" && sort == table.ClaimPrefix:
 		return claimItem
+	case tag == "M#" && sort == "L#":
+		return failuresItem
 	case tag == "O#" && sort == table.FactPrefix:
 		return factItem
 	case tag == "C#" && !strings.Contains(key.SK, "#"):
