@@ -33,7 +33,7 @@ func (p *plan) drawProgram(r *rand.Rand) {
 		p.early = true
 		rules.Window = points.Window{AfterCompletionDays: 1 + r.IntN(3), AfterPaymentDays: 3 + r.IntN(4)}
 		if rules.Expiry != nil {
-			p.drawEnded(r)
+			p.drawPart(r, p.people[0], "ended")
 		}
 	}
 	if r.IntN(3) > 0 {
@@ -45,6 +45,15 @@ func (p *plan) drawProgram(r *rand.Rand) {
 		for _, level := range []string{"silver", "gold", "black"}[:1+r.IntN(3)] {
 			growth += loyalty.Points(20 + r.IntN(80))
 			p.rules.Tiers.Levels = append(p.rules.Tiers.Levels, tiers.Level{ID: level, Name: level, Growth: growth})
+		}
+	}
+	if p.rules.Tiers != nil && rules.Expiry == nil { // nothing else keeps the refunds apart
+		for _, who := range p.people {
+			if !who.stranger && who.joins.IsZero() && len(who.spends) == 0 {
+				p.drawPart(r, who, "sinking-1")
+				p.drawPart(r, who, "sinking-2")
+				break
+			}
 		}
 	}
 	p.drawBonuses(r)
@@ -62,10 +71,10 @@ func (p *plan) drawProgram(r *rand.Rand) {
 	p.later = &later
 }
 
-// drawEnded adds an order whose points end, or are spent, before the goods are
-// given back.
-func (p *plan) drawEnded(r *rand.Rand) {
-	o := &order{key: loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: "ended"}, buyer: p.people[0]}
+// drawPart adds an order of which parts are given back at the end, when its points
+// have long been settled and perhaps have ended.
+func (p *plan) drawPart(r *rand.Rand, buyer *person, name string) {
+	o := &order{key: loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: name}, buyer: buyer}
 	o.lines = []orders.Line{{LineID: "1", SKU: "SKU", Category: "toys", Quantity: 1, Paid: loyalty.Fen(5_000 + r.IntN(5_000))}}
 	paid := o.tell(orders.TypePaid, day(0, 8*time.Hour))
 	paid.Lines = o.lines
@@ -76,7 +85,7 @@ func (p *plan) drawEnded(r *rand.Rand) {
 		refund := o.tell(orders.TypeRefunded, day(9, 8*time.Hour))
 		refund.RefundID = fmt.Sprint("part-", part)
 		refund.Lines = []orders.Line{{LineID: "1", Refunded: o.lines[0].Paid / (part + 2)}}
-		o.news = append(o.news, &news{of: o, event: refund, arrives: burst(r, 35)})
+		o.news = append(o.news, &news{of: o, event: refund, arrives: day(35, 12*time.Hour).Add(time.Duration(r.IntN(60)) * time.Millisecond)})
 	}
 	p.orders = append(p.orders, o)
 }
