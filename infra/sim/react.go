@@ -52,7 +52,7 @@ func (s *simulation) looked(by *invocation, member loyalty.MemberID) {
 	case remindRepurchase, sendMessages:
 		due = account.RemindAt
 	case convertOrders:
-		if s.check.purse(member).spent > 0 && !s.calm {
+		if (s.check.purse(member).spent > 0 || account.Tier.Level != "") && !s.calm {
 			by.frozen = time.Duration(s.rng.IntN(600)) * time.Millisecond
 			s.forgiven(member)
 		}

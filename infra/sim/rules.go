@@ -33,12 +33,12 @@ func (p *plan) drawProgram(r *rand.Rand) {
 		p.early = true
 		rules.Window = points.Window{AfterCompletionDays: 1 + r.IntN(3), AfterPaymentDays: 3 + r.IntN(4)}
 		if rules.Expiry != nil {
-			p.drawPart(r, p.people[0], "ended")
+			p.drawPart(r, p.people[0], "ended", 35)
 		}
 	}
 	if r.IntN(3) > 0 {
 		p.rules.Tiers = &tiers.Rules{
-			Growth: tiers.Growth{Points: 1, PerFen: 100}, Window: tiers.Window{Kind: tiers.WindowRolling, Months: 1 + r.IntN(2)},
+			Growth: tiers.Growth{Points: 1, PerFen: 100}, Window: tiers.Window{Kind: tiers.WindowRolling, Months: []int{1, 2, 2}[r.IntN(3)]},
 			Demotion: []tiers.Demotion{tiers.DemoteAtOnce, tiers.DemoteOneLevel}[r.IntN(2)],
 		}
 		growth := loyalty.Points(0)
@@ -50,8 +50,8 @@ func (p *plan) drawProgram(r *rand.Rand) {
 	if p.rules.Tiers != nil && rules.Expiry == nil { // nothing else keeps the refunds apart
 		for _, who := range p.people {
 			if !who.stranger && who.joins.IsZero() && len(who.spends) == 0 {
-				p.drawPart(r, who, "sinking-1")
-				p.drawPart(r, who, "sinking-2")
+				p.drawPart(r, who, "sinking-1", 20)
+				p.drawPart(r, who, "sinking-2", 20)
 				break
 			}
 		}
@@ -71,9 +71,9 @@ func (p *plan) drawProgram(r *rand.Rand) {
 	p.later = &later
 }
 
-// drawPart adds an order of which parts are given back at the end, when its points
+// drawPart adds an order of which parts are given back at once, when its points
 // have long been settled and perhaps have ended.
-func (p *plan) drawPart(r *rand.Rand, buyer *person, name string) {
+func (p *plan) drawPart(r *rand.Rand, buyer *person, name string, onDay int) {
 	o := &order{key: loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: name}, buyer: buyer}
 	o.lines = []orders.Line{{LineID: "1", SKU: "SKU", Category: "toys", Quantity: 1, Paid: loyalty.Fen(5_000 + r.IntN(5_000))}}
 	paid := o.tell(orders.TypePaid, day(0, 8*time.Hour))
@@ -85,7 +85,7 @@ func (p *plan) drawPart(r *rand.Rand, buyer *person, name string) {
 		refund := o.tell(orders.TypeRefunded, day(9, 8*time.Hour))
 		refund.RefundID = fmt.Sprint("part-", part)
 		refund.Lines = []orders.Line{{LineID: "1", Refunded: o.lines[0].Paid / (part + 2)}}
-		o.news = append(o.news, &news{of: o, event: refund, arrives: day(35, 12*time.Hour).Add(time.Duration(r.IntN(60)) * time.Millisecond)})
+		o.news = append(o.news, &news{of: o, event: refund, arrives: day(onDay, 12*time.Hour).Add(time.Duration(r.IntN(60)) * time.Millisecond)})
 	}
 	p.orders = append(p.orders, o)
 }
