@@ -18,7 +18,8 @@ type purse struct {
 	growth  map[string]loyalty.Points // that counts, by month
 	growing loyalty.Points
 
-	// Double entry, by the kinds of the entries.
+	// Double entry, by the kinds of the entries: with what the balance has, these
+	// come to nothing.
 	issued, spent, clawed, expired loyalty.Points
 }
 
@@ -123,7 +124,13 @@ func (p *purse) add(entry points.Entry, commit int) {
 		p.growth[g.Month] += g.Counting
 	}
 	switch amount := entry.Available + entry.Pending - entry.Debt + entry.Expired(); entry.Kind {
-	case points.EntryEarn, points.EntryPrize, points.EntryCheckIn, points.EntryAdjust:
+	case points.EntryAdjust:
+		if amount < 0 {
+			p.clawed -= amount
+		} else {
+			p.issued += amount
+		}
+	case points.EntryEarn, points.EntryPrize, points.EntryCheckIn:
 		p.issued += amount
 	case points.EntrySpend, points.EntryReturn:
 		p.spent -= amount
@@ -244,6 +251,9 @@ func (c *checker) counted(account store.Account) {
 	p, member := c.purse(account.Member), account.Member
 	if account.Balance != p.Balance {
 		c.s.violate("I1", "%s has %+v, and his entries sum to %+v", member, account.Balance, p.Balance)
+	}
+	if is, want := account.Turnover, (points.Turnover{Issued: p.issued, Spent: p.spent, Clawed: p.clawed}); is != want {
+		c.s.violate("I7", "%s has the totals %+v, and his entries sum to %+v", member, is, want)
 	}
 	if b := account.Balance; b.Available < 0 || b.Pending < 0 || b.Debt < 0 {
 		c.s.violate("I1", "%s has a negative balance %+v", member, b)
