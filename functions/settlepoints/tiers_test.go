@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/program"
@@ -127,4 +128,48 @@ func TestGrowthOfTwoOrdersInOneFiring(t *testing.T) {
 	if diff := cmp.Diff(accounts[0], accounts[1]); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// An order too small to count growth settles after the one that gave the tier:
+// the schedule still looks when the tier's month leaves the window.
+func TestASettlementThatCountsNothingKeepsTheTiersEndInMind(t *testing.T) {
+	b := tiered(t, tiers.DemoteAtOnce)
+	b.rules[0].Tiers.Growth.PerFen = 20_000
+	b.rules[0].Version++
+	b.must(b.store.Table.Write(t.Context(), store.PutProgram(b.rules[0])))
+	b.pay("m1", "1", 15_000, day(0, 10, 0)) // 150 growth
+	b.pay("m1", "2", 50, day(5, 10, 0))     // none
+	b.tick(day(30, 12, 0))
+	b.tier("silver", day(30, 12, 0))
+	b.tick(day(36, 12, 0))
+	if account := b.account("m1"); account.Balance.Pending != 0 || !account.SettleAt.Equal(month(14)) {
+		t.Errorf("%d points pending, looked at again on %s", account.Balance.Pending, account.SettleAt)
+	}
+	b.tick(month(14))
+	b.tier("", time.Time{})
+}
+
+// Two refunds of two orders, decided on one look at the account: each leaves the
+// tier alone, and both together pass its level. The second is decided again.
+func TestTwoChangesOfGrowthAreJudgedTogether(t *testing.T) {
+	b := tiered(t, tiers.DemoteAtOnce)
+	b.pay("m1", "1", 60, day(0, 10, 0))
+	b.pay("m1", "2", 60, day(0, 10, 0)) // 240 growth together
+	b.tick(day(30, 12, 0))
+	b.tier("silver", day(30, 12, 0))
+	looked := b.account("m1")
+	refund := func(order string) ledger.News {
+		key := loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: order}
+		log, err := b.store.Log(t.Context(), key)
+		b.must(err)
+		return ledger.News{
+			Order: key, Seen: ledger.Seen{Log: log, Account: &looked},
+			Fact: points.Fact{Kind: points.FactRefunded, At: day(31, 0, 0), Refunds: []points.Refund{{ID: "r1", Line: "1", Amount: 4_000}}},
+		}
+	}
+	for _, order := range []string{"1", "2"} { // 160 growth is silver, 80 is none
+		_, err := ledger.Post(t.Context(), b.store, b.rules, refund(order), day(31, 0, 0))
+		b.must(err)
+	}
+	b.tier("", time.Time{})
 }

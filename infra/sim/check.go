@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/huitou/huitou/shared/campaign"
@@ -22,10 +23,9 @@ import (
 type checker struct {
 	s *simulation
 
-	balance  map[loyalty.MemberID]points.Balance // sums over all entries seen
-	spent    map[loyalty.MemberID]loyalty.Points // of these, by the simulation itself
-	entries  map[string]bool                     // their ids
-	facts    map[table.Key]string                // documents of facts and of redeemed cards
+	purses   map[loyalty.MemberID]*purse // the folds of all entries seen
+	entries  map[string]bool             // their ids
+	facts    map[table.Key]string        // documents of facts and of redeemed cards
 	logs     map[loyalty.OrderKey]*logged
 	owners   map[table.Key]loyalty.MemberID
 	closed   map[table.Key]bool  // cards that nobody will redeem
@@ -42,6 +42,18 @@ type checker struct {
 	account  map[loyalty.MemberID]store.Account
 	days     map[loyalty.MemberID][]string       // on which he checked in
 	gifts    map[loyalty.MemberID]loyalty.Points // for these
+
+	reservations map[table.Key]*reservation
+	returned     map[table.Key]bool // of these
+	adjustments  map[table.Key]store.Adjustment
+	claims       map[table.Key]claimState
+	replaced     map[string]bool             // their causes
+	refusals     map[string]int64            // of these, by the member's partition
+	failures     map[table.Key]int64         // as they are counted
+	tiers        map[loyalty.MemberID]string // by the facts of their changes
+	held         map[[2]string]bool          // members' tiers, at any time
+	first        map[loyalty.MemberID]loyalty.OrderKey
+	earned       map[[2]string]loyalty.Points // by member and day of payment
 }
 
 // bought is a member's last purchase of a category: when it was, and when the
@@ -54,11 +66,14 @@ type bought struct {
 
 func newChecker(s *simulation) *checker {
 	return &checker{
-		s: s, balance: map[loyalty.MemberID]points.Balance{}, spent: map[loyalty.MemberID]loyalty.Points{}, entries: map[string]bool{}, facts: map[table.Key]string{},
+		s: s, purses: map[loyalty.MemberID]*purse{}, entries: map[string]bool{}, facts: map[table.Key]string{},
 		logs: map[loyalty.OrderKey]*logged{}, owners: map[table.Key]loyalty.MemberID{}, closed: map[table.Key]bool{}, given: map[cards.Award]int{},
 		codes: map[string]bool{}, coupons: map[table.Key]bool{}, optedOut: map[loyalty.MemberID]int{},
 		bought: map[[2]string]bought{}, sent: map[string]int{}, sentAt: map[loyalty.MemberID][]time.Time{}, lastTry: map[string]time.Time{},
 		account: map[loyalty.MemberID]store.Account{}, days: map[loyalty.MemberID][]string{}, gifts: map[loyalty.MemberID]loyalty.Points{},
+		reservations: map[table.Key]*reservation{}, returned: map[table.Key]bool{}, adjustments: map[table.Key]store.Adjustment{},
+		claims: map[table.Key]claimState{}, replaced: map[string]bool{}, refusals: map[string]int64{}, failures: map[table.Key]int64{}, tiers: map[loyalty.MemberID]string{}, held: map[[2]string]bool{},
+		first: map[loyalty.MemberID]loyalty.OrderKey{}, earned: map[[2]string]loyalty.Points{},
 	}
 }
 
@@ -85,13 +100,27 @@ func (c *checker) commit(by *invocation, keys []table.Key, after []*table.Item) 
 	for i, key := range keys {
 		switch kindOf(key) {
 		case factItem:
-			c.fact(key, after[i])
+			c.fact(by, key, after[i])
 		case cardItem:
-			c.card(key, after[i])
+			c.card(by, key, after[i])
+		case reservationItem:
+			c.reserved(by, key, after[i])
+		case returnItem:
+			c.givenBack(by, key, after[i])
+		case endedItem:
+			c.ended(by, key, after[i])
+		case adjustmentItem:
+			c.adjusted(by, key, after[i])
+		case tierItem:
+			c.tier(key, after[i])
+		case claimItem:
+			c.claimed(key, after[i])
+		case failuresItem:
+			defer c.failed(key, after[i]) // once the claim is seen that it counts
 		case couponItem:
 			c.coupon(key, after[i])
 		case checkInItem:
-			c.checkedIn(key, after[i])
+			c.checkedIn(by, key, after[i])
 		case budgetItem:
 			if after[i] != nil {
 				c.budgeted(after[i])
@@ -117,55 +146,103 @@ func document[T any](s *simulation, item *table.Item) T {
 	return read
 }
 
-func (c *checker) credit(member loyalty.MemberID, entries []points.Entry) {
-	for _, entry := range entries {
-		if c.entries[entry.ID] {
-			c.s.violate("I3", "entry %s is written twice", entry.ID)
-		}
-		c.entries[entry.ID] = true
-		c.balance[member] = c.balance[member].Plus(entry)
-	}
-}
-
 // fact holds I2 (facts are only appended), I3 and I4 (an order's points are
-// those of what was paid and not refunded).
-func (c *checker) fact(key table.Key, item *table.Item) {
-	if item == nil {
-		c.s.violate("I2", "a fact is gone: %s %s", key.PK, key.SK)
+// those of what was paid and not refunded, at the rates that were in force when
+// it was paid), and to whom an order goes.
+func (c *checker) fact(by *invocation, key table.Key, item *table.Item) {
+	if !c.written(key, item) {
 		return
 	}
-	text := item.Text("doc")
-	if was, known := c.facts[key]; known {
-		if was != text {
-			c.s.violate("I2", "a fact has changed: %s %s", key.PK, key.SK)
-		}
-		return
-	}
-	c.facts[key] = text
 	record := document[store.Record](c.s, item)
-	c.credit(record.Member, record.Entries)
 	log := c.logs[record.Order]
 	if log == nil {
 		log = newLogged()
 		c.logs[record.Order] = log
 	}
+	was := log.member
 	log.add(record.Fact)
+	if record.Kind == points.FactPaid {
+		maps.Copy(log.earns, c.s.plan.earnings(record.Order.Channel, record.Fact))
+		c.personal(record, log)
+	}
 	if record.Seq != log.facts {
 		c.s.violate("I2", "fact %d of %s is written as number %d", log.facts, record.Order.Order, record.Seq)
 	}
-	if log.member == "" {
+	if was != log.member && log.member != "" && !c.entitled(log.member, record.Order, record.Kind) {
+		c.s.violate("I3", "%s gets %s, which is not his", log.member, record.Order.Order)
+	}
+	if record.Kind == points.FactUnbound && record.Member != was {
+		c.s.violate("I3", "%s is taken from %q, and belongs to %q", record.Order.Order, record.Member, was)
+	}
+	c.credit(by, record.Fact)
+	if log.member == "" && record.Kind != points.FactUnbound {
 		if len(record.Entries) > 0 {
 			c.s.violate("I3", "order %s of nobody is credited", record.Order.Order)
 		}
 		return
 	}
-	if want := log.points(c.s.plan.rules.Points.Rate); log.held != want {
+	if want := log.points(); log.held != want {
 		c.s.violate("I4", "order %s holds %d points, and %d are due", record.Order.Order, log.held, want)
+	}
+	if want := log.growth(); log.grown != want {
+		c.s.violate("I4", "order %s holds %d growth, and %d are due", record.Order.Order, log.grown, want)
+	}
+	c.covered(record, log)
+}
+
+// covered holds the rest of I6: what a refund takes is first what is left of the
+// lot that the line's points went into, then what expired of it, and only then
+// other points or debt.
+func (c *checker) covered(record store.Record, log *logged) {
+	for _, entry := range record.Entries {
+		until, has := log.until[entry.Line]
+		if entry.Kind != points.EntryClaw && entry.Kind != points.EntryUnbind || !has {
+			continue
+		}
+		l := c.purse(record.Member).lot(until)
+		beyond := entry.Debt
+		for _, share := range entry.Lots {
+			if !share.Until.Equal(until) {
+				beyond -= share.Points
+			}
+		}
+		if beyond > 0 && l.left+l.expired > 0 {
+			c.s.violate("I6", "%s takes %d points beyond those of its lot, of which %d are left and %d expired", entry.ID, beyond, l.left, l.expired)
+		}
+	}
+}
+
+// personal holds what a payment earned by who paid it: the tier's bonus to a
+// tier that he had, that of the first order to one order, and a day's cap.
+func (c *checker) personal(record store.Record, log *logged) {
+	rules := c.s.plan.at(record.At).Points
+	day := [2]string{string(record.Member), record.At.In(zone).Format(time.DateOnly)}
+	for _, line := range record.Lines {
+		for _, reason := range line.Because {
+			tier, is := strings.CutPrefix(string(reason), "tier:")
+			switch {
+			case is && !c.held[[2]string{string(record.Member), tier}]:
+				c.s.violate("I4", "%s earns as %s, which he never was", record.Member, tier)
+			case reason == points.ReasonFirstOrder && record.Member == "":
+				c.s.violate("I4", "%s of nobody is his first", record.Order.Order)
+			case reason == points.ReasonFirstOrder:
+				if first, known := c.first[record.Member]; known && first != record.Order {
+					c.s.violate("I4", "%s and %s are both the first order of %s", first.Order, record.Order.Order, record.Member)
+				}
+				c.first[record.Member] = record.Order
+			}
+		}
+		if record.Member != "" && !log.bound { // an operator may take it back
+			c.earned[day] += line.Granted()
+		}
+	}
+	if most := rules.CapPerDay; most > 0 && c.earned[day] > most {
+		c.s.violate("I4", "%s earns %d points with the orders of %s, and may earn %d", record.Member, c.earned[day], day[1], most)
 	}
 }
 
 // card holds I9 (one redemption, one owner), I10 and I15 (prizes as drawn).
-func (c *checker) card(key table.Key, item *table.Item) {
+func (c *checker) card(by *invocation, key table.Key, item *table.Item) {
 	owner, known := c.owners[key]
 	card, is := c.s.redemption(item)
 	switch {
@@ -202,7 +279,14 @@ func (c *checker) card(key table.Key, item *table.Item) {
 	}
 	c.facts[key], c.owners[key] = item.Text("doc"), card.Member
 	if owner == "" && card.Member != "" {
-		c.credit(card.Member, card.Entries)
+		var sum loyalty.Points
+		for _, entry := range card.Entries {
+			sum += entry.Available - entry.Debt
+		}
+		if card.Award.Kind == cards.PrizePoints && sum != loyalty.Points(card.Award.Amount) {
+			c.s.violate("I10", "card %d gives %d points of %d", card.Card, sum, card.Award.Amount)
+		}
+		c.credit(by, card.Fact)
 	}
 }
 
@@ -264,25 +348,7 @@ func (c *checker) member(member loyalty.MemberID, item *table.Item) {
 		c.s.violate("I1", "the account of %s does not decode: %v", member, err)
 		return
 	}
-	if is := loyalty.Points(item.Int(spent)); is != c.spent[member] {
-		sum := c.balance[member]
-		sum.Available -= is - c.spent[member]
-		c.balance[member], c.spent[member] = sum, is
-	}
-	if sum := c.balance[member]; account.Balance != sum {
-		c.s.violate("I1", "%s has %+v, and his entries sum to %+v", member, account.Balance, sum)
-	}
-	b, t := account.Balance, account.Turnover
-	left := t.Issued - (b.Available + b.Pending + t.Spent + c.spent[member] + t.Clawed - b.Debt)
-	for _, lot := range account.Lots {
-		left -= lot.Expired
-	}
-	if left != 0 {
-		c.s.violate("I7", "double entry leaves %d points of %s over: %+v, %+v", left, member, b, t)
-	}
-	if b.Available < 0 || b.Pending < 0 || b.Debt < 0 {
-		c.s.violate("I1", "%s has a negative balance %+v", member, b)
-	}
+	c.counted(account)
 	was := c.account[member]
 	if last := account.CheckIn; last.Day != was.CheckIn.Day && last.Request == was.CheckIn.Request {
 		c.s.violate("I3", "%s checks in on %s and %s by one request", member, was.CheckIn.Day, last.Day)

@@ -89,7 +89,7 @@ type checkedIn struct {
 
 // checkedIn holds I2 and I3 (a day counts once and stays as it is) and, by a
 // calendar of its own, what the day gives.
-func (c *checker) checkedIn(key table.Key, item *table.Item) {
+func (c *checker) checkedIn(by *invocation, key table.Key, item *table.Item) {
 	if item == nil {
 		c.s.violate("I2", "a check-in is gone: %s %s", key.PK, key.SK)
 		return
@@ -121,15 +121,14 @@ func (c *checker) checkedIn(key table.Key, item *table.Item) {
 		c.s.violate("I4", "day %s of %s is number %d in a row for %d points, and should be %d for %d", is.Day, is.Member, is.Streak, is.Points, streak, want)
 	}
 	var sum loyalty.Points
-	for i, entry := range is.Entries {
+	for _, entry := range is.Entries {
 		sum += entry.Available + entry.Pending - entry.Debt
-		is.Entries[i].ID = string(is.Member) + entry.ID // an id of his own ledger
 	}
 	if sum != want {
 		c.s.violate("I4", "day %s of %s gives %d points of %d", is.Day, is.Member, sum, want)
 	}
 	c.gifts[is.Member] += want
-	c.credit(is.Member, is.Entries)
+	c.credit(by, is.Fact)
 }
 
 // finishVisits holds I12 and I37: everybody was answered, with the check-in

@@ -18,7 +18,6 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/orders"
 	"github.com/huitou/huitou/shared/store"
-	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/token"
 )
 
@@ -258,33 +257,5 @@ func (s *simulation) freezeBatch() {
 			return err
 		}
 		return data.ChangeBatch(ctx, batch, batch.Freeze("operator", i.clock()))
-	})
-}
-
-// spent counts, on an account, the points that the simulation spent: a path
-// that is not built yet, without which no claw would ever exceed what is there.
-const spent = "spent_in_simulation"
-
-// spend takes nearly all that a person has available.
-func (s *simulation) spend(who *person) {
-	s.call(who.name+" spends", func(ctx context.Context, data store.Store, _ *instance) error {
-		owners, err := data.Owners(ctx, who.openID)
-		if err != nil || owners[0] == "" {
-			return err
-		}
-		account, err := data.Account(ctx, owners[0])
-		if err != nil || account.Balance.Available < 10 {
-			return err
-		}
-		points := int64(account.Balance.Available) * 9 / 10
-		err = data.Table.Write(ctx, store.UpdateAccount(owners[0],
-			[]table.Change{table.Add("available", -points), table.Add(spent, points)}, table.AtLeast("available", points)))
-		if store.Refused(err) {
-			return nil // he had less by then
-		}
-		if err == nil {
-			s.returned(who)
-		}
-		return err
 	})
 }

@@ -29,26 +29,32 @@ func (s *simulation) finish() {
 		s.finishOrder(o, members, totals)
 	}
 	s.finishCards(members, totals)
+	s.finishSpendings(members, totals)
 	for _, member := range slices.Sorted(maps.Keys(s.check.account)) {
 		account := s.check.account[member]
 		b := account.Balance
 		totals[member] += s.check.gifts[member]
-		if got := b.Available + b.Pending - b.Debt + s.check.spent[member]; got != totals[member] {
+		if got := b.Available + b.Pending - b.Debt + s.check.purse(member).expired; got != totals[member] {
 			s.violate("I7", "%s ends with %d points, and %d are due", member, got, totals[member])
 		}
-		if b.Pending != 0 {
-			s.violate("I37", "%d points of %s stay pending", b.Pending, member)
+		if b.Pending != 0 || account.GrowthPending != 0 {
+			s.violate("I37", "%d points of %s stay pending, and %d growth", b.Pending, member, account.GrowthPending)
+		}
+		for _, l := range s.check.purse(member).ends() {
+			if l.left > 0 {
+				s.violate("I37", "%d points of %s end at %s, and no schedule is asked for", l.left, member, l.until.In(zone))
+			}
 		}
 		s.finishReminders(account)
 	}
 	s.finishCampaign(members)
 	s.finishVisits(members)
+	s.finishClaims(members)
 }
 
 // finishOrder holds I3, I5 and I26: all news of the order is applied, or
 // refused for good and among the dead letters.
 func (s *simulation) finishOrder(o *order, members map[*person]loyalty.MemberID, totals map[loyalty.MemberID]loyalty.Points) {
-	rate := s.plan.rules.Points.Rate
 	log := s.check.logs[o.key]
 	if log == nil {
 		s.violate("I26", "nothing is known of %s", o.key.Order)
@@ -72,18 +78,21 @@ func (s *simulation) finishOrder(o *order, members map[*person]loyalty.MemberID,
 			owner = "" // he joined by another identity, if at all
 		}
 	}
+	if o.free() {
+		owner = log.member // see finishClaims, and entitled
+	}
 	if log.member != owner {
 		s.violate("I3", "%s belongs to %q, and should to %q", o.key.Order, log.member, owner)
 	}
 	if owner == "" {
 		return
 	}
-	want, exact := o.expected()
-	if exact && log.held != want.points(rate) {
-		s.violate("I4", "%s ends with %d points, and %d are due", o.key.Order, log.held, want.points(rate))
+	want, exact := o.expected(log)
+	if exact && log.held != want.points() {
+		s.violate("I4", "%s ends with %d points, and %d are due", o.key.Order, log.held, want.points())
 	}
-	if log.held != log.points(rate) {
-		s.violate("I4", "%s ends with %d points of %d", o.key.Order, log.held, log.points(rate))
+	if log.held != log.points() {
+		s.violate("I4", "%s ends with %d points of %d", o.key.Order, log.held, log.points())
 	}
 	totals[owner] += log.held
 }

@@ -17,17 +17,33 @@ type logged struct {
 	completed bool
 	cancelled bool
 	settled   bool
+	bindings  int                  // by operators
+	bound     bool                 // the owner is one whom an operator gave
+	until     map[string]time.Time // the ends of the lots that the lines' points went into
+	earns     map[string]earning
 	held      loyalty.Points // sum of the entries
+	grown     loyalty.Points // likewise, growth
 }
 
 func newLogged() *logged {
-	return &logged{paid: map[string]loyalty.Fen{}, refunds: map[[2]string]loyalty.Fen{}, totals: map[string]loyalty.Fen{}}
+	return &logged{paid: map[string]loyalty.Fen{}, refunds: map[[2]string]loyalty.Fen{}, totals: map[string]loyalty.Fen{}, until: map[string]time.Time{}, earns: map[string]earning{}}
 }
 
 func (l *logged) add(fact points.Fact) {
 	l.facts++
-	if l.member == "" {
+	switch {
+	case fact.Kind == points.FactUnbound:
+		l.member = ""
+		clear(l.until)
+	case l.member == "":
 		l.member = fact.Member
+	}
+	switch fact.Kind {
+	case points.FactBound:
+		l.bindings++
+		l.bound = true
+	case points.FactUnbound:
+		l.bound = false
 	}
 	for _, line := range fact.Lines {
 		l.paid[line.ID] = line.Paid
@@ -43,7 +59,13 @@ func (l *logged) add(fact points.Fact) {
 	l.cancelled = l.cancelled || fact.Kind == points.FactCancelled
 	l.settled = l.settled || fact.Kind == points.FactSettled
 	for _, entry := range fact.Entries {
-		l.held += entry.Available + entry.Pending - entry.Debt
+		l.held += entry.Available + entry.Pending - entry.Debt + entry.Expired()
+		if entry.Growth != nil {
+			l.grown += entry.Growth.Pending + entry.Growth.Counting
+		}
+		if into := entry.Kind == points.EntrySettle || entry.Kind == points.EntryEarn && l.settled; into && fact.Until != nil {
+			l.until[entry.Line] = *fact.Until
+		}
 	}
 }
 
@@ -58,12 +80,18 @@ func (l *logged) back(line string) loyalty.Fen {
 	return max(sum, l.totals[line])
 }
 
-// points is what the order is worth: floor(rate × (paid − refunded)) a line.
-func (l *logged) points(rate points.Rate) loyalty.Points {
+// points is what the order is worth to its owner: floor(rate × (paid − refunded))
+// a line.
+func (l *logged) points() loyalty.Points { return l.worth(earning.on) }
+
+// growth is likewise what it counts.
+func (l *logged) growth() loyalty.Points { return l.worth(earning.growing) }
+
+func (l *logged) worth(of func(earning, loyalty.Fen) loyalty.Points) loyalty.Points {
 	var sum loyalty.Points
 	for line, paid := range l.paid {
-		if left := paid - l.back(line); left > 0 && !l.cancelled {
-			sum += loyalty.Points(int64(rate.Points) * int64(left) / int64(rate.PerFen))
+		if left := paid - l.back(line); left > 0 && !l.cancelled && l.member != "" {
+			sum += of(l.earns[line], left)
 		}
 	}
 	return sum
@@ -71,9 +99,11 @@ func (l *logged) points(rate points.Rate) loyalty.Points {
 
 // expected is how the order must end, by its plan alone: all news but refunds
 // over what was paid, which of them depends on their order of arrival. exact is
-// false where there are such.
-func (o *order) expected() (log *logged, exact bool) {
+// false where there are such. The owner and the rates are those of the log, which
+// were held to the plan when they came.
+func (o *order) expected(is *logged) (log *logged, exact bool) {
 	log, exact = newLogged(), true
+	log.member, log.earns = is.member, is.earns
 	for _, n := range o.news {
 		log.add(factOf(n))
 	}

@@ -19,8 +19,9 @@ import (
 // zone is the brand's.
 var zone = time.FixedZone("Asia/Shanghai", 8*60*60)
 
-// dawn is the midnight with which every world begins.
-var dawn = time.Date(2026, 3, 2, 0, 0, 0, 0, zone)
+// dawn is the midnight with which every world begins: late in a month, so that
+// what becomes available in it ends, a month later, while faults happen.
+var dawn = time.Date(2026, 1, 26, 0, 0, 0, 0, zone)
 
 func day(n int, clock time.Duration) time.Time { return dawn.AddDate(0, 0, n).Add(clock) }
 
@@ -30,13 +31,21 @@ const lastDay = 36
 // plan is all that happens to a world from outside: it is drawn before the
 // world begins, and the model of how it must end is computed from it alone.
 type plan struct {
-	rules    program.Program
-	people   []*person
-	crowded  bool // the members fall into one shard of a campaign
-	orders   []*order
-	batch    cards.Batch
-	asks     []*ask
-	visits   []*visit
+	rules   program.Program
+	later   *program.Program // takes their place; nil in some worlds
+	early   bool             // points become available within days
+	people  []*person
+	crowded bool // the members fall into one shard of a campaign
+	orders  []*order
+	batch   cards.Batch
+	asks    []*ask
+	visits  []*visit
+
+	spendings   []*spending
+	corrections []*correction
+	claims      []*claiming
+	bindings    []*binding
+
 	template coupons.Template
 	audience string
 	campaign campaign.Campaign
@@ -168,12 +177,27 @@ func draw(seed uint64) *plan {
 	p.drawCards(r)
 	p.drawCampaign(r)
 	p.visits = drawVisits(seed, p.people)
+	p.drawLedger(seed)
 	for range r.IntN(3) {
 		p.poison = append(p.poison, poison{burst(r, r.IntN(3)), r.IntN(3), []string{
 			`{"type":"order.paid"}`, `not JSON`, ``, `{"kind":"repurchase.reminder","member":"nobody"}`, `{"campaign":"none","template":"none","occurrence":"once","shard":3}`,
 		}[r.IntN(5)]})
 	}
 	return p
+}
+
+// drawLedger draws the program and what people and operators do to points
+// beside buying; some worlds have none of it.
+func (p *plan) drawLedger(seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 6))
+	p.drawProgram(r)
+	p.drawSpendings(r)
+	if r.IntN(2) == 0 {
+		p.drawCorrections(r)
+	}
+	if r.IntN(2) == 0 {
+		p.drawClaims(r)
+	}
 }
 
 func (p *plan) drawRules(r *rand.Rand) {

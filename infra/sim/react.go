@@ -52,8 +52,9 @@ func (s *simulation) looked(by *invocation, member loyalty.MemberID) {
 	case remindRepurchase, sendMessages:
 		due = account.RemindAt
 	case convertOrders:
-		if s.check.spent[member] > 0 && !s.calm {
+		if (s.check.purse(member).spent > 0 || account.Tier.Level != "") && !s.calm {
 			by.frozen = time.Duration(s.rng.IntN(600)) * time.Millisecond
+			s.forgiven(member)
 		}
 	}
 	if due.IsZero() || due.After(s.now()) || s.calm {
@@ -101,6 +102,16 @@ func (s *simulation) returned(who *person) {
 				n.held = false
 				s.in(time.Duration(s.rng.IntN(60))*time.Millisecond, func() { s.push(n, 0) })
 			}
+		}
+	}
+}
+
+// forgiven lets an operator give a person points while news of an order takes
+// some back.
+func (s *simulation) forgiven(member loyalty.MemberID) {
+	for _, a := range s.plan.corrections {
+		if a.held && !a.begun && s.memberOf(a.of) == member {
+			s.in(time.Duration(s.rng.IntN(40))*time.Millisecond, func() { s.correct(a) })
 		}
 	}
 }

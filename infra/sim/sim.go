@@ -160,8 +160,12 @@ func (s *simulation) setUp() {
 	p := s.plan
 	welcome := coupons.Template{ID: "welcome", Name: "welcome", Kind: coupons.KindOwn, Discount: 500, Validity: coupons.Validity{Months: 1}}
 	actions := []table.Action{
-		store.PutProgram(p.rules), store.PutTemplate(p.template, 0), store.PutTemplate(welcome, 0),
+		store.PutTemplate(p.template, 0), store.PutTemplate(welcome, 0),
 		store.PutAudience(audience.Definition{ID: "audience", Rule: p.audience}, 0), store.PutCampaign(p.campaign, 0),
+	}
+	for _, version := range p.programs() {
+		s.must(version.Validate())
+		actions = append(actions, store.PutProgram(version))
 	}
 	for _, action := range actions {
 		s.must(s.commit(nil, []table.Action{action}))
@@ -244,9 +248,18 @@ func (s *simulation) schedule() {
 		if !who.optsOut.IsZero() {
 			s.at(who.optsOut, func() { s.optOut(who) })
 		}
-		for _, at := range who.spends { // once his points are settled
-			s.at(at, func() { s.spend(who) })
-		}
+	}
+	for _, sp := range p.spendings {
+		s.at(sp.at, func() { s.spend(sp) })
+	}
+	for _, a := range p.corrections {
+		s.at(a.at, func() { s.correct(a) })
+	}
+	for _, c := range p.claims {
+		s.at(c.at, func() { s.claimOrder(c) })
+	}
+	for _, b := range p.bindings {
+		s.at(b.at, func() { s.bind(b) })
 	}
 	for _, a := range p.asks {
 		s.at(a.at, func() { s.redeem(a) })
@@ -260,11 +273,14 @@ func (s *simulation) schedule() {
 			s.tick(runCampaigns, at.Add(time.Duration(minute)*time.Minute))
 		}
 	}
-	for onDay := 7; onDay < lastDay; onDay++ {
-		if onDay%2 == 0 {
+	for onDay := 2; onDay < lastDay; onDay++ {
+		if onDay%2 == 0 && (onDay > 6 || p.early) {
 			s.tick(settlePoints, day(onDay, 10*time.Hour+15*time.Minute))
 		}
 		for _, hour := range []time.Duration{9, 14, 20} {
+			if onDay < 7 {
+				break
+			}
 			if hour == 9 || s.rng.IntN(3) == 0 {
 				s.tick(remindRepurchase, day(onDay, hour*time.Hour+5*time.Minute))
 			}
@@ -422,7 +438,7 @@ func (s *simulation) settle() {
 		}
 		s.drain()
 	}
-	for range 80 {
+	for range 120 {
 		at, wakes := s.wakes()
 		if !wakes || s.violation != nil {
 			return
@@ -438,6 +454,7 @@ func (s *simulation) settle() {
 				s.violate("I37", "queue %s is not empty at rest", l.name)
 			}
 		}
+		s.check.rested()
 	}
 	s.violate("I37", "the schedules find no rest")
 }
@@ -449,6 +466,11 @@ func (s *simulation) wakes() (first time.Time, any bool) {
 			if !at.IsZero() && (!any || at.Before(first)) {
 				first, any = at, true
 			}
+		}
+	}
+	for _, open := range s.check.reservations {
+		if open.state == store.ReservationReserved && (!any || open.over.Before(first)) {
+			first, any = open.over, true
 		}
 	}
 	if any && first.Before(s.now()) {

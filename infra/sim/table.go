@@ -303,6 +303,13 @@ const (
 	accountItem
 	couponItem
 	checkInItem
+	reservationItem
+	returnItem
+	endedItem
+	adjustmentItem
+	tierItem
+	claimItem
+	failuresItem
 	factItem
 	cardItem
 	budgetItem
@@ -322,6 +329,20 @@ func kindOf(key table.Key) itemKind {
 		return couponItem
 	case tag == "M#" && sort == table.CheckInPrefix:
 		return checkInItem
+	case tag == "M#" && sort == "V#" && strings.HasSuffix(key.SK, "#R"):
+		return returnItem
+	case tag == "M#" && sort == "V#":
+		return reservationItem
+	case tag == "M#" && sort == "E#":
+		return endedItem
+	case tag == "M#" && sort == "J#":
+		return adjustmentItem
+	case tag == "M#" && sort == "T#":
+		return tierItem
+	case tag == "M#" && sort == table.ClaimPrefix:
+		return claimItem
+	case tag == "M#" && sort == "L#":
+		return failuresItem
 	case tag == "O#" && sort == table.FactPrefix:
 		return factItem
 	case tag == "C#" && !strings.Contains(key.SK, "#"):

@@ -15,25 +15,34 @@ import (
 	"github.com/huitou/huitou/shared/store"
 )
 
+// attempts bounds how often a claim is looked at again that another of the same
+// member and order, or the decision about it, overtook.
+const attempts = 4
+
 // Take keeps a member's claim and returns it as it stands; cause is the same
 // for every repeat of one request and for nothing else. Who claims again with
 // the same proof what still waits keeps his place. It fails with
 // KindThrottled code "too_many_refusals" once ledger.MaxFailures of his claims
-// were refused in this hour.
+// were refused in this hour, and with KindUnavailable when it lost every race.
 func Take(ctx context.Context, s store.Store, member loyalty.MemberID, order loyalty.OrderKey, proof points.Proof, cause string, now time.Time) (store.Claim, error) {
 	claim := store.Claim{Member: member, Order: order, Proof: proof, Cause: cause, At: now.UTC().Truncate(time.Second)}
-	known, failures, err := s.ClaimAndFailures(ctx, member, order, claim.At)
-	switch {
-	case err != nil:
-		return store.Claim{}, err
-	case known != nil && known.Cause == cause:
-		return *known, nil // taken before; only its answer was lost
-	case known != nil && known.State == points.ClaimWaiting && known.Proof == proof && now.Sub(known.At) < points.ClaimLife:
-		return *known, nil
-	case failures >= ledger.MaxFailures:
-		return store.Claim{}, loyalty.Refuse(loyalty.KindThrottled, "too_many_refusals", "too many of your claims were refused; try again in an hour")
+	for range attempts {
+		known, failures, err := s.ClaimAndFailures(ctx, member, order, claim.At)
+		switch {
+		case err != nil:
+			return store.Claim{}, err
+		case known != nil && known.Cause == cause:
+			return *known, nil // taken before; only its answer was lost
+		case known != nil && known.State == points.ClaimWaiting && known.Proof == proof && now.Sub(known.At) < points.ClaimLife:
+			return *known, nil
+		case failures >= ledger.MaxFailures:
+			return store.Claim{}, loyalty.Refuse(loyalty.KindThrottled, "too_many_refusals", "too many of your claims were refused; try again in an hour")
+		}
+		if err := s.Table.Write(ctx, store.PutClaim(claim, known)); !store.Refused(err) {
+			return claim, err
+		}
 	}
-	return claim, s.Table.Write(ctx, store.PutClaim(claim))
+	return store.Claim{}, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others of your claims of this order came at the same time")
 }
 
 // claimedType tells the message from an order event on the same queue.

@@ -171,7 +171,11 @@ func TestCountersFollowTheLogsWhoeverOwnsTheOrders(t *testing.T) {
 			case "claim", "wrong":
 				b.claims++
 				claim := store.Claim{Member: member, Order: key, Cause: fmt.Sprint(b.claims), At: day0.Add(time.Duration(step) * time.Second), Proof: points.Proof{PhoneLast4: map[string]string{"claim": "6065", "wrong": "0000"}[kind]}}
-				if err := engine.Write(t.Context(), store.PutClaim(claim)); err != nil {
+				known, _, err := b.store.ClaimAndFailures(t.Context(), member, key, claim.At)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := engine.Write(t.Context(), store.PutClaim(claim, known)); err != nil {
 					t.Fatal(err)
 				}
 				b.claim(claim, day0)

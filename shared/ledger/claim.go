@@ -60,7 +60,9 @@ func (p *posting) claim(ctx context.Context, claim store.Claim) ([]table.Action,
 	case order.Member == claim.Member:
 		return []table.Action{store.DecideClaim(claim, verdict)}, nil
 	}
-	fact, _, err := order.Decide(p.news.Fact, p.points())
+	news := p.news.Fact
+	p.freeze(order, &news)
+	fact, _, err := order.Decide(news, p.points())
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/table/embedded"
@@ -67,7 +68,11 @@ func (b *book) take(member loyalty.MemberID, last4 string, at time.Time) store.C
 	b.t.Helper()
 	b.claims++
 	claim := store.Claim{Member: member, Order: order, Cause: fmt.Sprint(b.claims), At: at, Proof: points.Proof{PhoneLast4: last4}}
-	if err := b.store.Table.Write(b.t.Context(), store.PutClaim(claim)); err != nil {
+	known, _, err := b.store.ClaimAndFailures(b.t.Context(), member, order, at)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.store.Table.Write(b.t.Context(), store.PutClaim(claim, known)); err != nil {
 		b.t.Fatal(err)
 	}
 	return claim
@@ -329,5 +334,62 @@ func TestTheLogHoldsAHundredClaimsAndFiveOfOneMember(t *testing.T) {
 	}
 	if got := b.order().Facts; got != 100 {
 		t.Errorf("%d facts, want 100", got)
+	}
+}
+
+// A claim that was written twice, the second time late, does not forget what was
+// decided, nor take the place of a newer one.
+func TestAClaimThatLandsLateUndoesNothing(t *testing.T) {
+	b := open(t)
+	member := b.member("a")
+	b.post(paid("6065"), day0)
+	first := b.take(member, "0000", day0)
+	late := store.PutClaim(first, nil)
+	land := func(state points.Claim, cause string) {
+		t.Helper()
+		if err := b.store.Table.Write(t.Context(), late); !store.Refused(err) {
+			t.Errorf("the late write is answered with %v", err)
+		}
+		known, _, err := b.store.ClaimAndFailures(t.Context(), member, order, day0)
+		if err != nil || known.State != state || known.Cause != cause {
+			t.Errorf("the claim is %+v, %v", known, err)
+		}
+	}
+	b.claim(first, day0)
+	land(points.ClaimRefused, first.Cause)
+	second := b.take(member, "6065", day0)
+	land(points.ClaimWaiting, second.Cause)
+	b.claim(second, day0)
+	land(points.ClaimCredited, second.Cause)
+	if b.order().Member != member {
+		t.Error("the second claim was forgotten")
+	}
+}
+
+// An order that was settled for an owner whom an operator gave, and claimed by
+// its buyer after that was undone: his points end as all others do, by rules that
+// the fact names.
+func TestAClaimOfASettledOrderGivesPointsThatEnd(t *testing.T) {
+	b := open(t)
+	wrong, buyer := b.member("a"), b.member("b")
+	rules := program.Program{Version: 3, EffectiveAt: day0.AddDate(-1, 0, 0), Document: program.Default().Document}
+	rules.Points.Expiry = &points.Expiry{Months: 1, EndOf: "month"}
+	versions := []program.Program{rules}
+	now := day0.AddDate(0, 0, 40)
+	for _, fact := range []points.Fact{paid("6065"), bound(points.FactBound, wrong), {Kind: points.FactSettled, At: now}, bound(points.FactUnbound, wrong)} {
+		if _, err := ledger.Post(t.Context(), b.store, versions, ledger.News{Order: order, Fact: fact}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ledger.Claim(t.Context(), b.store, versions, b.take(buyer, "6065", now), now); err != nil {
+		t.Fatal(err)
+	}
+	want := []points.Lot{{Until: *rules.Points.Expiry.Until(now, rules.Zone()), Left: 100}}
+	if diff := cmp.Diff(want, b.account(buyer).Lots); diff != "" {
+		t.Error(diff)
+	}
+	log, err := b.store.Log(t.Context(), order)
+	if err != nil || log[len(log)-1].Kind != points.FactClaimed || log[len(log)-1].Program != 3 {
+		t.Errorf("%+v, %v", log[len(log)-1], err)
 	}
 }

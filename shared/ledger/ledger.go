@@ -363,11 +363,14 @@ func (p *posting) credit(entries []points.Entry, look time.Time) ([]table.Change
 	return changes, append(conditions, store.WakeSettle.Unasked(rest.Looked), store.PendingStands(rest.Pending))
 }
 
-// judge is what entries that count growth do to the member's tier. An account
-// was read before anything is done to an order that is settled.
+// judge is what entries that count growth do to the member's tier. Where the
+// schedule's call is answered it is judged in any case: the answer must not
+// forget when time may change it. An account was read before anything is done to
+// an order that is settled.
 func (p *posting) judge(entries []points.Entry) tierChange {
 	counts := slices.ContainsFunc(entries, func(e points.Entry) bool { return e.Growth != nil && e.Growth.Counting != 0 })
-	if !counts || p.account == nil {
+	answers := p.news.Rest != nil && p.news.Rest.Last
+	if !counts && !answers || p.account == nil {
 		return tierChange{}
 	}
 	return judge(program.At(p.versions, p.now), *p.account, entries, p.now)

@@ -337,3 +337,25 @@ func TestUnitsOfASpend(t *testing.T) {
 		}
 	}
 }
+
+// A debt is what available points did not cover: where points came since that was
+// decided, it is decided again, or a member would owe and have at once.
+func TestADebtIsDecidedAgainWherePointsCameMeanwhile(t *testing.T) {
+	for name, came := range map[string]loyalty.Points{"nothing came": 0, "points came": 20} {
+		p := openPurse(t, t.Context(), points.Balance{})
+		account, err := p.store.Account(t.Context(), "m")
+		if err != nil {
+			t.Fatal(err)
+		}
+		changes, conditions := store.Credit([]points.Entry{{ID: "claw", Kind: points.EntryClaw, Debt: 30}}, account)
+		p.give(points.Balance{Available: came})
+		err = p.store.Table.Write(t.Context(), store.UpdateAccount("m", changes, conditions...))
+		want := points.Balance{Available: came}
+		if came == 0 {
+			want.Debt = 30
+		}
+		if store.Refused(err) != (came > 0) || p.balance() != want {
+			t.Errorf("%s: %v, %+v", name, err, p.balance())
+		}
+	}
+}

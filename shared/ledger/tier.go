@@ -34,16 +34,20 @@ func judgeSince(rules program.Program, account store.Account, since tiers.State,
 	if rules.Tiers == nil {
 		return tierChange{}
 	}
-	growth := maps.Clone(account.Growth)
+	growth, counts := maps.Clone(account.Growth), false
 	for _, entry := range entries {
 		if entry.Growth != nil {
 			growth[entry.Growth.Month] += entry.Growth.Counting
+			counts = counts || entry.Growth.Counting != 0
 		}
 	}
 	zone := rules.Zone()
 	state, next := rules.Tiers.Judge(since, growth, now, zone)
 	change := tierChange{next: next}
 	if state == account.Tier {
+		if counts {
+			change.conditions = store.TierStands(account)
+		}
 		return change
 	}
 	change.to = &state

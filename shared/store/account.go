@@ -414,12 +414,13 @@ func Earliest(a, b time.Time) time.Time {
 func credit(entries []points.Entry, account Account) ([]table.Change, []table.Condition, time.Time) {
 	var sum points.Balance
 	var turnover points.Turnover
-	taken, split, chosen := false, false, false
+	taken, split, owes, chosen := false, false, false, false
 	var after points.Account
 	for _, entry := range entries {
 		sum, after, turnover = sum.Plus(entry), after.Plus(entry), turnover.Plus(entry.Turnover())
 		taken = taken || entry.Available < 0
 		split = split || entry.Debt != 0 || entry.Available > 0
+		owes = owes || entry.Debt > 0
 		for _, share := range entry.Lots {
 			chosen = chosen || share.Points < 0 || share.Expired < 0
 		}
@@ -445,7 +446,7 @@ func credit(entries []points.Entry, account Account) ([]table.Change, []table.Co
 		conditions = append(conditions, counterStands(accountDebt, int64(account.Balance.Debt)))
 	}
 	switch {
-	case taken && split:
+	case split && (taken || owes): // debt is what available points did not cover
 		conditions = append(conditions, counterStands(accountAvailable, int64(account.Balance.Available)))
 	case taken:
 		conditions = append(conditions, table.AtLeast(accountAvailable, -int64(sum.Available)))
@@ -495,11 +496,18 @@ func ChangeTier(account Account, to tiers.State) ([]table.Change, []table.Condit
 	if !to.Until.IsZero() {
 		changes[2] = table.Set(accountTierUntil, table.String(table.Instant(to.Until)))
 	}
+	return changes, TierStands(account)
+}
+
+// TierStands holds that the tier, and the growth that counts, are as they were
+// read. Whoever changes what counts has to hold it also where the tier stays: two
+// that each leave it alone may change it together.
+func TierStands(account Account) []table.Condition {
 	held := table.Missing(accountTier)
 	if account.Tier.Level != "" {
 		held = table.Equals(accountTier, table.String(account.Tier.Level))
 	}
-	return changes, []table.Condition{held, counterStands(accountGrown, account.GrowthSeen)}
+	return []table.Condition{held, counterStands(accountGrown, account.GrowthSeen)}
 }
 
 // PutTier puts the fact that a member's tier changed; grown tells it from every

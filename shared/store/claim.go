@@ -32,13 +32,21 @@ const (
 // failuresLife is how long a counter is kept beyond its hour.
 const failuresLife = 2 * time.Hour
 
-// PutClaim keeps a new claim. It is cleaned up once it has long expired.
-func PutClaim(claim Claim) table.Action {
+// PutClaim keeps a new claim in the place of the one that was read before, nil
+// for none; its condition fails when that is another by now, or was decided: a
+// write that lands late must not undo what came after it. It is cleaned up once
+// it has long expired.
+func PutClaim(claim Claim, instead *Claim) table.Action {
 	item := documentItem(table.ClaimKey(claim.Member, claim.Order), claim)
 	item.Attributes[claimCause] = table.String(claim.Cause)
 	item.Attributes[claimState] = table.String(string(points.ClaimWaiting))
 	item.Attributes[table.ExpiresAttribute] = table.Number(claim.At.Add(2 * points.ClaimLife).Unix())
-	return table.Put(item)
+	if instead == nil {
+		return table.Put(item, table.Absent())
+	}
+	return table.Put(item,
+		table.Equals(claimCause, table.String(instead.Cause)),
+		table.Equals(claimState, table.String(string(instead.State))))
 }
 
 // DecideClaim records what became of a claim; its conditions fail when that is
