@@ -20,7 +20,8 @@ import (
 
 // parse reads a code as cards.Codec.Parse does, and bounds guesses (防刷). What
 // a QR holds, and what cannot be a code, costs nothing here. A typed code costs
-// half a read unit; one that is wrong is counted, for a write unit. Once there
+// half a read unit, and half of one for its batch, which refuses it then and
+// there while it is not open; one that is wrong is counted, for a write unit. Once there
 // were too many, right and wrong ones are refused alike, after the same read,
 // with KindThrottled code "too_many_codes".
 func (f *Function) parse(ctx context.Context, raw string, member loyalty.MemberID) (cards.Code, error) {
@@ -38,19 +39,31 @@ func (f *Function) parse(ctx context.Context, raw string, member loyalty.MemberI
 	if member != "" {
 		guesses, bound = store.Guesses{Caller: "member " + string(member), From: now.UTC().Truncate(time.Hour), Window: time.Hour}, most.PerMember
 	}
-	counted, err := f.Store.Counted(ctx, guesses)
+	named := ""
+	if wrong == nil {
+		named = code.BatchID()
+	}
+	counted, batch, err := f.Store.CountedOf(ctx, guesses, named)
 	if err != nil {
 		return cards.Code{}, err
 	}
 	if counted >= int64(bound) {
 		return cards.Code{}, &throttledError{guesses.Ends().Sub(now)}
 	}
-	if wrong != nil {
+	switch {
+	case wrong != nil:
 		if err := f.Store.Table.Write(ctx, store.CountGuess(guesses)); err != nil {
 			return cards.Code{}, err
 		}
+		return code, wrong
+	case batch == nil:
+		return code, cards.ErrNotFound
 	}
-	return code, wrong
+	// What this look cannot give, no better one is paid for.
+	if err := f.watchCanary(ctx, code, *batch); err != nil {
+		return code, err
+	}
+	return code, batch.Opened(code.Card, now.UTC().Truncate(time.Second))
 }
 
 // address names where a request comes from: the peer as the gateway saw it,
