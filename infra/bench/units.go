@@ -426,7 +426,7 @@ func (s *shop) redeemed(state cards.State, buyer, status int) (Units, error) {
 		return Units{}, err
 	}
 	f := &redeemcard.Function{
-		Store: s.store, Orders: s.queued, Keys: s.keys, PhoneKey: shopKey, TokenKey: shopKey, Clock: s.clock, Random: s.random, Log: quiet,
+		Store: s.store, Orders: s.queued, Payouts: s.queued, Keys: s.keys, PhoneKey: shopKey, TokenKey: shopKey, Clock: s.clock, Random: s.random, Log: quiet,
 	}
 	request := events.APIGatewayV2HTTPRequest{
 		RawPath: "/c/" + code + "/redemption", Headers: map[string]string{"content-type": "application/json"},

@@ -53,6 +53,7 @@ const (
 	couponsQueue  = "local:CouponsQueue"
 	messagesQueue = "local:MessagesQueue"
 	friendsQueue  = "local:FriendsQueue"
+	payoutsQueue  = "local:PayoutsQueue"
 )
 
 // invocationLimit is far above any function's timeout.
@@ -79,6 +80,7 @@ type inbox struct {
 	mu       sync.Mutex
 	requests []request
 	greeted  []string // bodies of send_welcome_msg
+	paid     []request
 }
 
 type request struct {
@@ -101,6 +103,10 @@ func (i *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/cgi-bin/externalcontact/send_welcome_msg":
 		i.greeted = append(i.greeted, r.URL.Query().Get("access_token")+" "+string(body))
 		_, _ = io.WriteString(w, `{"errcode":0}`)
+		return
+	case "/payouts":
+		i.paid = append(i.paid, request{r.Header, body})
+		_, _ = io.WriteString(w, `{"bill":"HTK000020000000","amount":188,"state":"paid","reference":"smoke-1"}`)
 		return
 	}
 	i.requests = append(i.requests, request{r.Header, body})
@@ -517,6 +523,7 @@ var notMissed = map[string]string{
 	"Operate COUPONS_QUEUE_URL":        "operators see the queues that are named",
 	"Operate MESSAGES_QUEUE_URL":       "operators see the queues that are named",
 	"Operate FRIENDS_QUEUE_URL":        "operators see the queues that are named",
+	"Operate PAYOUTS_QUEUE_URL":        "operators see the queues that are named",
 	"Operate PUBLIC_URL":               "empty until a first deployment has told the API's address; printing cards is refused until then",
 	"Operate SCHEDULES_DEAD_QUEUE_URL": "failed firings, which operators do not see yet",
 	"RedeemCard PUBLIC_URL":            "nothing on the page needs it yet",
