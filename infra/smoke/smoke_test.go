@@ -297,6 +297,7 @@ func TestEveryBinaryAnswers(t *testing.T) {
 	}
 
 	b.befriend(member, b.redeem(member))
+	b.pay(member)
 
 	// Members: the member sees what he has, nobody else anything.
 	bearer, _, err := token.NewMember(b.secrets.TokenKey, member, time.Now())
@@ -399,6 +400,38 @@ func (b *brand) redeem(member loyalty.MemberID) (state string) {
 		b.Errorf("RedeemCard: the balance is %+v, want %+v", got, want)
 	}
 	return won.State
+}
+
+// pay gives the member a red packet, which is paid once.
+func (b *brand) pay(member loyalty.MemberID) {
+	b.Helper()
+	batch := cards.Batch{
+		KeyID: string(b.secrets.Cards.ID), Number: 2, Name: "smoke", Count: 1, State: cards.StateActive,
+		ValidFrom: b.now.AddDate(0, 0, -1), ValidTo: b.now.AddDate(0, 0, 1),
+		Arms: []cards.Arm{{Name: "a", Form: cards.FormScratch, Weight: 1, Prizes: []cards.Prize{{
+			Award: cards.Award{Kind: cards.PrizeRedPacket, Amount: 188}, Quantity: 1,
+		}}}},
+	}
+	_, _, err := b.store.CreateBatch(b.Context(), batch, "smoke")
+	b.must(err)
+	ring, err := cards.NewKeyring(b.secrets.Cards)
+	b.must(err)
+	code, err := ring.Codec().Token(batch.Code(0))
+	b.must(err)
+	b.ask("RedeemCard", http.StatusOK, b.request("POST", "/c/"+code+"/redemption", "", map[string]any{
+		"identity": map[string]string{"kind": "buyer", "channel": "tmall", "value": "buyer-1"},
+	}))
+	b.deliver("PayPrizes", b.cloud.Take(payoutsQueue)...)
+	if len(b.sent.paid) != 1 || !strings.Contains(string(b.sent.paid[0].body), `"bill":"HTK000020000000","amount":188`) {
+		b.Fatalf("PayPrizes: the payer was asked %d times", len(b.sent.paid))
+	}
+	webhook, err := standardwebhooks.NewWebhook(b.secrets.Sender)
+	b.must(err)
+	b.must(webhook.Verify(b.sent.paid[0].body, b.sent.paid[0].header))
+	shown := b.ask("Operate", http.StatusOK, b.request("GET", "/v1/payouts/HTK000020000000", b.secrets.Admin, nil)).Body
+	if !strings.Contains(shown, `"state":"paid"`) || !strings.Contains(shown, string(member)) {
+		b.Errorf("Operate: the payout is %s", shown)
+	}
 }
 
 // befriend makes the winner of a card a WeCom friend, twice told.
