@@ -31,16 +31,16 @@ type payoutAnswer struct {
 }
 
 type giftAnswer struct {
-	ID        string            `json:"id"`
-	MemberID  loyalty.MemberID  `json:"member_id"`
-	Batch     string            `json:"batch"`
-	Card      int               `json:"card"`
-	Text      string            `json:"text" doc:"what it is"`
-	State     cards.GiftState   `json:"state" enum:"pending,shipped"`
-	WonAt     time.Time         `json:"won_at"`
-	Order     *loyalty.OrderKey `json:"order,omitempty" doc:"that it left with"`
-	ShippedAt time.Time         `json:"shipped_at,omitzero"`
-	ShippedBy string            `json:"shipped_by,omitempty"`
+	ID        string           `json:"id"`
+	MemberID  loyalty.MemberID `json:"member_id"`
+	Batch     string           `json:"batch"`
+	Card      int              `json:"card"`
+	Text      string           `json:"text" doc:"what it is"`
+	State     cards.GiftState  `json:"state" enum:"pending,shipped"`
+	WonAt     time.Time        `json:"won_at"`
+	Order     *shipmentBody    `json:"order,omitempty" doc:"that it left with"`
+	ShippedAt time.Time        `json:"shipped_at,omitzero"`
+	ShippedBy string           `json:"shipped_by,omitempty"`
 }
 
 // BillPath names a payout.
@@ -253,8 +253,12 @@ func shownPayout(p cards.Payout) payoutAnswer {
 }
 
 func shownGift(g cards.Gift) giftAnswer {
-	return giftAnswer{
+	shown := giftAnswer{
 		ID: g.ID, MemberID: g.Member, Batch: g.Batch, Card: g.Card + 1, Text: g.Text, State: g.State(), WonAt: g.WonAt,
-		Order: g.Order, ShippedAt: g.ShippedAt, ShippedBy: g.ShippedBy,
+		ShippedAt: g.ShippedAt, ShippedBy: g.ShippedBy,
 	}
+	if g.Order != nil {
+		shown.Order = &shipmentBody{g.Order.Channel, g.Order.Shop, g.Order.Order}
+	}
+	return shown
 }

@@ -119,6 +119,35 @@ func TestAGiftWaitsForTheNextOrder(t *testing.T) {
 	}
 }
 
+// A coupon is what the rules promised when they were published, whatever its
+// template has become; a batch from before that froze gives the template's.
+func TestACouponIsWhatWasPublished(t *testing.T) {
+	b := open(t)
+	b.template()
+	frozen := b.batch(1, cards.FormPlain, prizes[cards.PrizeCoupon], func(batch *cards.Batch) {
+		batch.Terms = []cards.Terms{{Template: "back-20", Name: "公示的券", Threshold: 9900, Discount: 5000, Days: 7}}
+	})
+	loose := b.batch(2, cards.FormPlain, prizes[cards.PrizeCoupon])
+	for batch, want := range map[*cards.Batch]string{&frozen: "公示的券 9900 5000 2026-11-18", &loose: "老友回头券 19900 2000 2027-02-11"} {
+		name := "o-" + batch.ID()
+		if got := b.redeem(b.code(*batch, 0), nil, openid(name)); got.StatusCode != 200 {
+			t.Fatalf("%d %s", got.StatusCode, got.Body)
+		}
+		owners, err := b.f.Store.Owners(t.Context(), loyalty.Identity{Kind: loyalty.IdentityOpenID, Channel: "wechat", Value: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		held, _, err := b.f.Store.Coupons(t.Context(), owners[0], 10, "")
+		if err != nil || len(held) != 1 {
+			t.Fatalf("%v, %v", held, err)
+		}
+		got := fmt.Sprint(held[0].Name, " ", held[0].Threshold, " ", held[0].Discount, " ", held[0].ExpiresAt.In(opened.Location()).Format(time.DateOnly))
+		if got != want {
+			t.Errorf("%s: %s, want %s", batch.ID(), got, want)
+		}
+	}
+}
+
 // pool is a batch of 10,000 cards with every kind of prize.
 func (b *brand) pool() cards.Batch {
 	prize := func(award cards.Award, quantity int) cards.Prize {

@@ -103,7 +103,7 @@ func (f *Function) try(ctx context.Context, code cards.Code, who claimant) (draw
 	if err := f.present(ctx, who, card.Award); err != nil {
 		return draw{}, err
 	}
-	actions, err := f.give(ctx, code, &card, who.known, now)
+	actions, err := f.give(ctx, code, batch, &card, who.known, now)
 	if err != nil {
 		return draw{}, err
 	}
@@ -202,7 +202,7 @@ func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Re
 	if err := f.present(ctx, who, card.Award); err != nil {
 		return draw{}, err
 	}
-	actions, err := f.give(ctx, code, &card, who.known, now)
+	actions, err := f.give(ctx, code, batch, &card, who.known, now)
 	if err != nil {
 		return draw{}, err
 	}
@@ -259,7 +259,7 @@ func refused(refusal *table.ConditionError) (store.Account, error) {
 // member who does not exist yet. A reserved prize does nothing. It completes
 // the card with the member and his ledger entry. known is his account where it
 // had to be looked at.
-func (f *Function) give(ctx context.Context, code cards.Code, card *store.Redemption, known store.Account, now time.Time) ([]table.Action, error) {
+func (f *Function) give(ctx context.Context, code cards.Code, batch cards.Batch, card *store.Redemption, known store.Account, now time.Time) ([]table.Action, error) {
 	if card.Member == "" && !card.Joined {
 		return nil, nil
 	}
@@ -301,7 +301,7 @@ func (f *Function) give(ctx context.Context, code cards.Code, card *store.Redemp
 	}
 	switch card.Award.Kind {
 	case cards.PrizeCoupon:
-		coupon, err := f.coupon(ctx, *card, now)
+		coupon, err := f.coupon(ctx, batch, *card, now)
 		if err != nil {
 			return nil, err
 		}
@@ -320,8 +320,10 @@ func (f *Function) give(ctx context.Context, code cards.Code, card *store.Redemp
 
 // coupon makes the coupon that a card gives. How many there can be was fixed
 // with the batch, so a template's budget for campaigns takes no part: a prize
-// that was promised on paper is not refused for want of budget.
-func (f *Function) coupon(ctx context.Context, card store.Redemption, now time.Time) (coupons.Coupon, error) {
+// that was promised on paper is not refused for want of budget. Its terms are
+// those that the batch's rules were published with, whatever the template has
+// become.
+func (f *Function) coupon(ctx context.Context, batch cards.Batch, card store.Redemption, now time.Time) (coupons.Coupon, error) {
 	template, _, err := f.Store.Template(ctx, card.Award.Text)
 	if err == nil {
 		err = template.Issuable()
@@ -333,6 +335,10 @@ func (f *Function) coupon(ctx context.Context, card store.Redemption, now time.T
 		// Whoever created the batch should have seen to it; the customer can do
 		// nothing about it.
 		return coupons.Coupon{}, &loyalty.Error{Kind: loyalty.KindInternal, Code: "prize_not_issuable", Cause: err}
+	}
+	if terms, frozen := batch.TermsOf(template.ID); frozen {
+		template.Name, template.Threshold, template.Discount, template.Link = terms.Name, terms.Threshold, terms.Discount, terms.Link
+		template.Validity = coupons.Validity{Days: terms.Days, Months: terms.Months}
 	}
 	rules, err := f.rules(ctx)
 	if err != nil {

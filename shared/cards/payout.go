@@ -124,7 +124,8 @@ type Payout struct {
 	Member loyalty.MemberID `json:"member_id"`
 	// Recipient is the openid that redeemed the card; its channel names the
 	// application that the openid is of. Empty for a member who came otherwise:
-	// the payer knows him by his id, and nobody guesses an openid for him.
+	// the payer knows him by his id, and nobody guesses an openid for him. It is
+	// personal data, and gone once the payout ended.
 	Recipient loyalty.Identity `json:"recipient,omitzero"`
 	Amount    Packet           `json:"amount"`
 	Steps     []PayoutStep     `json:"steps"` // only ever appended to; the last one is the state
@@ -193,8 +194,12 @@ func (p Payout) Ask(now time.Time) Payout {
 	return p
 }
 
+// step appends a step. Who needs to be paid no more is forgotten.
 func (p Payout) step(step PayoutStep) Payout {
 	p.Steps = append(slices.Clip(p.Steps), step)
+	if step.State.Final() {
+		p.Recipient = loyalty.Identity{}
+	}
 	return p
 }
 
