@@ -10,6 +10,7 @@ import (
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/rest"
+	"github.com/huitou/huitou/shared/statement"
 	"github.com/huitou/huitou/shared/token"
 )
 
@@ -32,7 +33,7 @@ type payoutAnswer struct {
 
 type giftAnswer struct {
 	ID        string           `json:"id"`
-	MemberID  loyalty.MemberID `json:"member_id"`
+	MemberID  loyalty.MemberID `json:"member_id" doc:"who won it; a member who was merged into another keeps it under his own id"`
 	Batch     string           `json:"batch"`
 	Card      int              `json:"card"`
 	Text      string           `json:"text" doc:"what it is"`
@@ -150,10 +151,11 @@ func (f Function) registerPrizes(api huma.API) {
 		rest.Paging
 	},
 	) (*rest.Body[rest.List[giftAnswer]], error) {
-		if _, err := f.Store.Account(ctx, in.member()); err != nil {
+		account, err := f.Store.Account(ctx, in.member())
+		if err != nil {
 			return nil, err
 		}
-		gifts, next, err := f.Store.GiftsOf(ctx, in.member(), in.Limit, in.Cursor)
+		gifts, next, err := statement.Gifts(ctx, f.Store, account, in.Limit, in.Cursor)
 		return shownPage(gifts, next, shownGift), err
 	})
 	rest.Register(api, f.Log, rest.Operation{
