@@ -351,6 +351,16 @@ func (f *Function) coupon(ctx context.Context, batch cards.Batch, card store.Red
 	return template.Issue(card.Member, card.Trigger(), code, now, rules.Zone()), nil
 }
 
+// promised is a coupon template with the terms that the batch's rules were
+// published with, which need no look at what it has become.
+func (f *Function) promised(ctx context.Context, batch cards.Batch, id string) (coupons.Template, error) {
+	if terms, frozen := batch.TermsOf(id); frozen {
+		return coupons.Template{ID: id, Name: terms.Name, Threshold: terms.Threshold, Discount: terms.Discount}, nil
+	}
+	template, _, err := f.Store.Template(ctx, id)
+	return template, err
+}
+
 // announce asks for the orders that waited for a new member's identity, and for
 // his red packet to be paid. It is repeated with the winner's repeat, so a
 // message that was lost is sent again; a payout that nobody asks for again is
