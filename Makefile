@@ -1,6 +1,6 @@
 # make run and make test need Go, git and make alone. Every other target says what it lacks.
 GO ?= go
-FUNCTIONS := receiveorders convertorders redeemcard members operate runcampaigns issuecoupons remindrepurchase settlepoints sendmessages welcomefriends
+FUNCTIONS := receiveorders convertorders redeemcard members operate runcampaigns issuecoupons remindrepurchase settlepoints sendmessages welcomefriends payprizes
 LDFLAGS := -s -w -buildid=
 # A C compiler is what the race detector needs beside Go.
 CC_FOUND := $(shell command -v $${CC:-cc} 2>/dev/null)
@@ -65,5 +65,5 @@ build/%/bootstrap: FORCE
 	@$(call artifact,$(notdir $(patsubst %/,%,$(dir $@))),$(word 2,$(subst /, ,$@)),$(patsubst %/,%,$(dir $@)))
 
 ARCHITECTURE ?= arm64
-build-ReceiveOrders build-ConvertOrders build-RedeemCard build-Members build-Operate build-RunCampaigns build-IssueCoupons build-RemindRepurchase build-SettlePoints build-SendMessages build-WelcomeFriends: build-%:
+build-ReceiveOrders build-ConvertOrders build-RedeemCard build-Members build-Operate build-RunCampaigns build-IssueCoupons build-RemindRepurchase build-SettlePoints build-SendMessages build-WelcomeFriends build-PayPrizes: build-%:
 	$(call artifact,$(shell echo $* | tr A-Z a-z),$(if $(filter x86_64,$(ARCHITECTURE)),amd64,$(ARCHITECTURE)),$(ARTIFACTS_DIR))

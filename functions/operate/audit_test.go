@@ -125,6 +125,23 @@ func (o *office) raw() string {
 	return text.String()
 }
 
+// prizes are two red packets that a payer was asked for, and a gift.
+func (o *office) prizes() {
+	o.t.Helper()
+	var actions []table.Action
+	for _, card := range []int{1, 2} {
+		payout, err := cards.RequestPayout(cards.Code{KeyID: 'K', Batch: 1, Card: card}, cards.Award{Kind: cards.PrizeRedPacket, Amount: 188}, "m-packet", loyalty.Identity{}, now)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		actions = append(actions, store.PutPayout(payout.Ask(now)))
+	}
+	gift := cards.WinGift(cards.Code{KeyID: 'K', Batch: 1, Card: 3}, cards.Award{Kind: cards.PrizeGift, Text: "gift-canary"}, "m-gift", now)
+	if err := o.engine.Write(o.t.Context(), append(actions, store.PutGift(gift))...); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
 type soundAct struct {
 	id, path, body string
 	second         bool      // by another operator than the rest
@@ -158,6 +175,10 @@ var acts = []soundAct{
 	{id: "commit-points", path: "/v1/members/{member}/points/reservations/{reservation}/commit"},
 	{id: "bind-order", path: bindingPath, body: `{"member_id":"{member}","reason":"screenshot"}`},
 	{id: "unbind-order", path: bindingPath + "?reason=wrong+member"},
+	{id: "report-payout", path: "/v1/payouts/HTK000010000001/result", body: `{"state":"paid","amount":188,"reference":"payer-canary"}`},
+	{id: "resolve-payout", path: "/v1/payouts/HTK000010000002/resolution", body: `{"state":"failed_final","reason":"closed account"}`},
+	{id: "withdraw-resolution", path: "/v1/payouts/HTK000010000002/resolution"},
+	{id: "ship-gift", path: "/v1/members/m-gift/gifts/K-00001-0000003/shipment", body: `{"order":{"channel":"tmall","shop":"flagship","order_id":"order-canary"}}`},
 	{id: "message-event", path: "/v1/messages/remind:{member}:x/events", body: `{"type":"delivered"}`},
 	{id: "redrive", path: "/v1/queues/orders/redrive"},
 	{id: "enrol", path: "/v1/members", body: `{"identities":[{"kind":"openid","channel":"wechat","value":"openid-canary"}]}`, learn: [2]string{"other", "member_id"}},
@@ -218,6 +239,7 @@ func TestEveryActLeavesOneRow(t *testing.T) {
 
 	o := openOffice(t)
 	o.unowned()
+	o.prizes()
 	_, answer := o.post("/v1/operators", "second", `{"name":"second","role":"admin"}`)
 	second := field(t, answer, "token")
 	known := []string{}
@@ -252,7 +274,7 @@ func TestEveryActLeavesOneRow(t *testing.T) {
 			want.Resource += "/li.na"
 		case "open-points":
 			want.Resource += "/oldcrm"
-		case "adjust-points", "bind-order", "reserve-points", "merge-members", "unmerge-members":
+		case "adjust-points", "bind-order", "reserve-points", "merge-members", "unmerge-members", "resolve-payout":
 			want.Reason = field(t, r.body, "reason")
 		case "unbind-order":
 			want.Reason = "wrong member"

@@ -7,11 +7,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/coupons"
 	"github.com/huitou/huitou/shared/friend"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/rest"
@@ -47,6 +49,7 @@ type prizeBody struct {
 type batchAnswer struct {
 	ID string `json:"id"`
 	batchBody
+	Notices   []notice         `json:"notices,omitempty" doc:"what the law asks of the brand: worth_undeclared, a prize whose worth nobody declared; announce_winners, one above 50000 fen, whose winners have to be announced"`
 	Friends   *friend.Funnel   `json:"friends,omitempty" doc:"WeCom friends (企业微信好友) whom its cards brought; on one batch alone"`
 	State     cards.State      `json:"state" enum:"created,printed,received,active,frozen,expired"`
 	PrintRun  int              `json:"print_run" doc:"codes in the printing house's file: count and canaries"`
@@ -56,6 +59,11 @@ type batchAnswer struct {
 	Approved  *cards.Signature `json:"approved,omitempty" doc:"the first of the two operators who activate"`
 	Activated *cards.Signature `json:"activated,omitempty"`
 	Frozen    *cards.Signature `json:"frozen,omitempty"`
+}
+
+type notice struct {
+	Pointer string `json:"pointer"`
+	Code    string `json:"code" enum:"worth_undeclared,announce_winners"`
 }
 
 // BatchPath names a batch.
@@ -191,7 +199,10 @@ func (f Function) checkTemplates(ctx context.Context, batch cards.Batch) error {
 				return missing(err, pointer, "there is no coupon template of this id")
 			}
 			if template.Issuable() != nil {
-				return loyalty.Invalid(pointer, "not_issuable", "coupons of this template cannot be given by huitou")
+				return loyalty.Invalid(pointer, "not_issuable", "a template of kind pool holds a platform's codes, which cards cannot give yet; use one of kind own or link")
+			}
+			if template.Discount > cards.TopPrize {
+				return loyalty.Invalid(pointer, "top_prize_too_high", "one prize may be worth 5000000 fen at most, and this coupon takes off more")
 			}
 		}
 	}
@@ -203,7 +214,14 @@ func (f Function) activate(ctx context.Context, in *BatchPath) (*struct {
 	Body   batchAnswer
 }, error,
 ) {
-	agreed, err := f.changeBatch(ctx, in.ID, cards.Batch.Activate)
+	agreed, err := f.changeBatch(ctx, in.ID, func(b cards.Batch, operator string, now time.Time) (cards.Batch, error) {
+		agreed, err := b.Activate(operator, now)
+		if err != nil || b.Approved != nil || agreed.Approved == nil {
+			return agreed, err
+		}
+		agreed.Terms, err = f.terms(ctx, b)
+		return agreed, err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -215,6 +233,40 @@ func (f Function) activate(ctx context.Context, in *BatchPath) (*struct {
 		answer.Status = http.StatusAccepted
 	}
 	return answer, nil
+}
+
+// terms are those of every coupon that the batch gives, as they are now; they
+// are refused with KindConflict code "prize_not_issuable" when one of them
+// cannot be given any more, for the batch would promise what nobody can keep.
+func (f Function) terms(ctx context.Context, batch cards.Batch) ([]cards.Terms, error) {
+	if err := f.checkTemplates(ctx, batch); err != nil {
+		if loyalty.KindOf(err) != loyalty.KindInvalid {
+			return nil, err
+		}
+		return nil, &loyalty.Error{Kind: loyalty.KindConflict, Code: "prize_not_issuable", Cause: err, Detail: "a coupon template of this batch cannot be given any more"}
+	}
+	var all []cards.Terms
+	for _, arm := range batch.Arms {
+		for _, prize := range arm.Prizes {
+			known := slices.ContainsFunc(all, func(t cards.Terms) bool { return t.Template == prize.Text })
+			if prize.Kind != cards.PrizeCoupon || known {
+				continue
+			}
+			template, _, err := f.Store.Template(ctx, prize.Text)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, termsOf(template))
+		}
+	}
+	return all, nil
+}
+
+func termsOf(template coupons.Template) cards.Terms {
+	return cards.Terms{
+		Template: template.ID, Name: template.Name, Threshold: template.Threshold, Discount: template.Discount,
+		Days: template.Validity.Days, Months: template.Validity.Months, Link: template.Link,
+	}
 }
 
 // readBatch takes the request's document through the rules' own reader.
@@ -239,8 +291,17 @@ func (f Function) shownBatch(batch cards.Batch) batchAnswer {
 			CardCost: batch.CardCost,
 		},
 	}
-	for _, arm := range batch.Arms {
+	for i, arm := range batch.Arms {
 		answer.Arms = append(answer.Arms, armBody{arm.Name, arm.Form, arm.Weight, shownPrizes(arm)})
+		for j, prize := range arm.Prizes {
+			pointer := fmt.Sprintf("/arms/%d/prizes/%d/worth", i, j)
+			if _, known := batch.WorthOf(prize); !known && prize.Kind != cards.PrizeCoupon {
+				answer.Notices = append(answer.Notices, notice{pointer, "worth_undeclared"})
+			}
+			if batch.Announced(prize) {
+				answer.Notices = append(answer.Notices, notice{pointer, "announce_winners"})
+			}
+		}
 	}
 	return answer
 }

@@ -113,6 +113,7 @@ func (f Function) Register(api huma.API) {
 	f.registerOperators(api)
 	f.registerProgram(api)
 	f.registerCards(api)
+	f.registerPrizes(api)
 	f.registerCampaigns(api)
 	f.registerSpending(api)
 	f.registerAdjustments(api)

@@ -3,7 +3,10 @@ package operate
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"mime"
@@ -32,12 +35,43 @@ type rulesAnswer struct {
 	ValidTo   time.Time `json:"valid_to"`
 	Arms      []rulesOf `json:"arms"`
 	Text      string    `json:"text,omitempty"`
+	Digest    string    `json:"digest" doc:"SHA-256 of this document without its digest; it never changes once the rules are published"`
 }
 
 type rulesOf struct {
-	Form   cards.Form  `json:"form"`
-	Cards  int         `json:"cards"`
-	Prizes []prizeBody `json:"prizes"`
+	Form   cards.Form       `json:"form"`
+	Cards  int              `json:"cards"`
+	Prizes []publishedPrize `json:"prizes"`
+}
+
+type publishedPrize struct {
+	prizeBody
+	Coupon   *cards.Terms `json:"coupon,omitempty" doc:"the coupon's terms, frozen when the rules were published"`
+	Announce bool         `json:"announce,omitempty" doc:"worth more than 50000 fen: its winners are announced"`
+}
+
+// publishedRules is what is published of a batch: a function of its document alone,
+// which no call changes after the rules are public.
+func publishedRules(batch cards.Batch) (rulesAnswer, error) {
+	answer := rulesAnswer{Name: batch.Name, Cards: batch.Count, ValidFrom: batch.ValidFrom, ValidTo: batch.ValidTo, Text: batch.RulesText, Arms: []rulesOf{}}
+	for i, arm := range batch.Arms {
+		published := rulesOf{arm.Form, batch.ArmSize(i), []publishedPrize{}}
+		for j, shown := range shownPrizes(arm) {
+			prize := publishedPrize{prizeBody: shown, Announce: batch.Announced(arm.Prizes[j])}
+			if terms, frozen := batch.TermsOf(arm.Prizes[j].Text); frozen && shown.Kind == cards.PrizeCoupon {
+				prize.Coupon = &terms
+			}
+			published.Prizes = append(published.Prizes, prize)
+		}
+		answer.Arms = append(answer.Arms, published)
+	}
+	raw, err := json.Marshal(answer)
+	if err != nil {
+		return answer, err
+	}
+	sum := sha256.Sum256(raw)
+	answer.Digest = hex.EncodeToString(sum[:])
+	return answer, nil
 }
 
 // published is the rules as JSON (rulesAnswer) or as a page ([]byte).
@@ -77,9 +111,9 @@ func (f Function) prizeRules(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	answer := rulesAnswer{Name: batch.Name, Cards: batch.Count, ValidFrom: batch.ValidFrom, ValidTo: batch.ValidTo, Text: batch.RulesText, Arms: []rulesOf{}}
-	for i, arm := range batch.Arms {
-		answer.Arms = append(answer.Arms, rulesOf{arm.Form, batch.ArmSize(i), shownPrizes(arm)})
+	answer, err := publishedRules(batch)
+	if err != nil {
+		return nil, err
 	}
 	return &published{Status: http.StatusOK, Vary: "Accept", ContentType: "application/json", Body: answer}, nil
 }
@@ -141,6 +175,7 @@ type rulesShown struct {
 	Cards       int
 	From, Until string
 	Published   string
+	Digest      string
 	Draw        bool // chance decides, in some arm
 	Arms        []armShown
 	TopWorth    string // of the dearest prize whose worth is declared
@@ -203,6 +238,11 @@ func (f Function) shownRules(ctx context.Context, batch cards.Batch, rules progr
 		// The last minute of the window: ValidTo is the first instant after it.
 		From: minute(batch.ValidFrom), Until: minute(batch.ValidTo.Add(-time.Second)),
 	}
+	document, err := publishedRules(batch)
+	if err != nil {
+		return rulesShown{}, err
+	}
+	shown.Digest = document.Digest[:16]
 	for _, signature := range []*cards.Signature{batch.Activated, batch.Approved} {
 		if signature != nil {
 			shown.Published = minute(signature.At)
@@ -232,16 +272,16 @@ func (f Function) shownRules(ctx context.Context, batch cards.Batch, rules progr
 				continue // counted with what is left
 			}
 			if prize.Kind == cards.PrizeCoupon {
-				if err := f.readTemplate(ctx, templates, prize.Text); err != nil {
+				if err := f.readTemplate(ctx, templates, batch, prize.Text); err != nil {
 					return rulesShown{}, err
 				}
 			}
-			worth := prize.Worth
-			if prize.Kind == cards.PrizeRedPacket {
-				worth = max(worth, loyalty.Fen(prize.Amount))
-			}
+			worth, _ := batch.WorthOf(prize)
 			top = max(top, worth)
 			p := describePrize(prize, templates[prize.Text])
+			if batch.Announced(prize) {
+				p.Note += "；单个价值超过 ¥500，中奖情况随时公示"
+			}
 			p.Quantity, p.Share = prize.Quantity, share(prize.Quantity, size)
 			a.Prizes = append(a.Prizes, p)
 			rest -= prize.Quantity
@@ -259,10 +299,18 @@ func (f Function) shownRules(ctx context.Context, batch cards.Batch, rules progr
 	return shown, nil
 }
 
-// readTemplate adds a coupon template to those that were read. One that is
-// gone leaves its id, which is all that is still known of it.
-func (f Function) readTemplate(ctx context.Context, known map[string]coupons.Template, id string) error {
+// readTemplate adds a coupon template to those that were read, with the terms
+// that the batch froze where it did. Else one that is gone leaves its id, which
+// is all that is still known of it.
+func (f Function) readTemplate(ctx context.Context, known map[string]coupons.Template, batch cards.Batch, id string) error {
 	if _, ok := known[id]; ok {
+		return nil
+	}
+	if terms, frozen := batch.TermsOf(id); frozen {
+		known[id] = coupons.Template{
+			ID: id, Name: terms.Name, Threshold: terms.Threshold, Discount: terms.Discount,
+			Validity: coupons.Validity{Days: terms.Days, Months: terms.Months},
+		}
 		return nil
 	}
 	found, _, err := f.Store.Template(ctx, id)

@@ -201,7 +201,7 @@ func (f *Function) submit(r *http.Request, code string, p *page) error {
 	p.View, p.Batch, p.Form = viewPrize, result.batch, result.arm.Form
 	p.Friend = result.friend
 	p.Reserved, p.Last4, p.Repeat = result.state == stateReserved, who.last4, result.repeat
-	p.Prize = f.describe(r, p.Text, result.award)
+	p.Prize = f.describe(r, p.Text, result.batch, result.award)
 	return nil
 }
 
@@ -234,7 +234,7 @@ func (f *Function) date(ctx context.Context, p *page, at time.Time) error {
 
 // describe says a prize in the page's language. A coupon whose template cannot
 // be read is still a coupon.
-func (f *Function) describe(r *http.Request, t text, award cards.Award) prizeView {
+func (f *Function) describe(r *http.Request, t text, batch cards.Batch, award cards.Award) prizeView {
 	p := prizeView{Kind: award.Kind}
 	switch award.Kind {
 	case cards.PrizePoints:
@@ -244,7 +244,7 @@ func (f *Function) describe(r *http.Request, t text, award cards.Award) prizeVie
 	case cards.PrizeGift:
 		p.Figure, p.Unit, p.Note = award.Text, t.Gift, t.GiftNote
 	case cards.PrizeCoupon:
-		template, _, err := f.Store.Template(r.Context(), award.Text)
+		template, err := f.promised(r.Context(), batch, award.Text)
 		if err != nil {
 			f.report(r, err)
 			p.Figure = t.Coupon

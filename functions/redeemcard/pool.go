@@ -42,7 +42,7 @@ func (f *Function) pool(r *http.Request, t text, batch cards.Batch) []poolRow {
 	}
 	rows := make([]poolRow, len(awards))
 	for i, award := range awards {
-		rows[i] = poolRow{f.describe(r, t, award), counts[award], share(t, counts[award], batch.Count)}
+		rows[i] = poolRow{f.describe(r, t, batch, award), counts[award], share(t, counts[award], batch.Count)}
 		if award.Kind == cards.PrizeNone {
 			rows[i].Note = ""
 		}

@@ -103,7 +103,7 @@ func (f *Function) try(ctx context.Context, code cards.Code, who claimant) (draw
 	if err := f.present(ctx, who, card.Award); err != nil {
 		return draw{}, err
 	}
-	actions, err := f.give(ctx, &card, who.known, now)
+	actions, err := f.give(ctx, code, batch, &card, who.known, now)
 	if err != nil {
 		return draw{}, err
 	}
@@ -111,7 +111,7 @@ func (f *Function) try(ctx context.Context, code cards.Code, who claimant) (draw
 	if err := f.write(ctx, actions, who.member != ""); err != nil {
 		return draw{}, err
 	}
-	return drawOf(card, batch, who, false), f.announce(ctx, card)
+	return drawOf(card, batch, who, false), f.announce(ctx, code, card)
 }
 
 // batch reads the batch of a code, ErrNotFound when there is none and for a
@@ -166,7 +166,7 @@ func (f *Function) present(ctx context.Context, who claimant, award cards.Award)
 func (f *Function) again(ctx context.Context, code cards.Code, batch cards.Batch, found store.CardLook, who claimant, now time.Time) (draw, error) {
 	card := *found.Redemption
 	if wonBy(card, who, found.Owner) {
-		return drawOf(card, batch, who, true), f.announce(ctx, card)
+		return drawOf(card, batch, who, true), f.announce(ctx, code, card)
 	}
 	if result, his, err := f.prove(ctx, code, card, batch, who, now); his || err != nil {
 		return result, err
@@ -202,7 +202,7 @@ func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Re
 	if err := f.present(ctx, who, card.Award); err != nil {
 		return draw{}, err
 	}
-	actions, err := f.give(ctx, &card, who.known, now)
+	actions, err := f.give(ctx, code, batch, &card, who.known, now)
 	if err != nil {
 		return draw{}, err
 	}
@@ -210,7 +210,7 @@ func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Re
 	if err := f.write(ctx, actions, true); err != nil {
 		return draw{}, err
 	}
-	return drawOf(card, batch, who, false), nil
+	return drawOf(card, batch, who, false), f.announce(ctx, code, card)
 }
 
 // write commits a redemption, whose first action is the card's. When only the
@@ -259,7 +259,7 @@ func refused(refusal *table.ConditionError) (store.Account, error) {
 // member who does not exist yet. A reserved prize does nothing. It completes
 // the card with the member and his ledger entry. known is his account where it
 // had to be looked at.
-func (f *Function) give(ctx context.Context, card *store.Redemption, known store.Account, now time.Time) ([]table.Action, error) {
+func (f *Function) give(ctx context.Context, code cards.Code, batch cards.Batch, card *store.Redemption, known store.Account, now time.Time) ([]table.Action, error) {
 	if card.Member == "" && !card.Joined {
 		return nil, nil
 	}
@@ -299,20 +299,31 @@ func (f *Function) give(ctx context.Context, card *store.Redemption, known store
 	case len(credit) > 0:
 		actions = append(actions, store.UpdateAccount(card.Member, credit, append(held, store.Alive())...))
 	}
-	if card.Award.Kind == cards.PrizeCoupon {
-		coupon, err := f.coupon(ctx, *card, now)
+	switch card.Award.Kind {
+	case cards.PrizeCoupon:
+		coupon, err := f.coupon(ctx, batch, *card, now)
 		if err != nil {
 			return nil, err
 		}
 		actions = append(actions, store.PutCoupon(coupon))
+	case cards.PrizeRedPacket:
+		payout, err := cards.RequestPayout(code, card.Award, card.Member, card.Identity, now)
+		if err != nil {
+			return nil, &loyalty.Error{Kind: loyalty.KindInternal, Code: "prize_not_payable", Cause: err}
+		}
+		actions = append(actions, store.PutPayout(payout))
+	case cards.PrizeGift:
+		actions = append(actions, store.PutGift(cards.WinGift(code, card.Award, card.Member, now)))
 	}
 	return actions, nil
 }
 
 // coupon makes the coupon that a card gives. How many there can be was fixed
 // with the batch, so a template's budget for campaigns takes no part: a prize
-// that was promised on paper is not refused for want of budget.
-func (f *Function) coupon(ctx context.Context, card store.Redemption, now time.Time) (coupons.Coupon, error) {
+// that was promised on paper is not refused for want of budget. Its terms are
+// those that the batch's rules were published with, whatever the template has
+// become.
+func (f *Function) coupon(ctx context.Context, batch cards.Batch, card store.Redemption, now time.Time) (coupons.Coupon, error) {
 	template, _, err := f.Store.Template(ctx, card.Award.Text)
 	if err == nil {
 		err = template.Issuable()
@@ -325,6 +336,10 @@ func (f *Function) coupon(ctx context.Context, card store.Redemption, now time.T
 		// nothing about it.
 		return coupons.Coupon{}, &loyalty.Error{Kind: loyalty.KindInternal, Code: "prize_not_issuable", Cause: err}
 	}
+	if terms, frozen := batch.TermsOf(template.ID); frozen {
+		template.Name, template.Threshold, template.Discount, template.Link = terms.Name, terms.Threshold, terms.Discount, terms.Link
+		template.Validity = coupons.Validity{Days: terms.Days, Months: terms.Months}
+	}
 	rules, err := f.rules(ctx)
 	if err != nil {
 		return coupons.Coupon{}, err
@@ -336,9 +351,26 @@ func (f *Function) coupon(ctx context.Context, card store.Redemption, now time.T
 	return template.Issue(card.Member, card.Trigger(), code, now, rules.Zone()), nil
 }
 
-// announce asks for the orders that waited for a new member's identity. It is
-// repeated with the winner's repeat, so a message that was lost is sent again.
-func (f *Function) announce(ctx context.Context, card store.Redemption) error {
+// promised is a coupon template with the terms that the batch's rules were
+// published with, which need no look at what it has become.
+func (f *Function) promised(ctx context.Context, batch cards.Batch, id string) (coupons.Template, error) {
+	if terms, frozen := batch.TermsOf(id); frozen {
+		return coupons.Template{ID: id, Name: terms.Name, Threshold: terms.Threshold, Discount: terms.Discount}, nil
+	}
+	template, _, err := f.Store.Template(ctx, id)
+	return template, err
+}
+
+// announce asks for the orders that waited for a new member's identity, and for
+// his red packet to be paid. It is repeated with the winner's repeat, so a
+// message that was lost is sent again; a payout that nobody asks for again is
+// found by settlepoints.
+func (f *Function) announce(ctx context.Context, code cards.Code, card store.Redemption) error {
+	if card.Award.Kind == cards.PrizeRedPacket && card.Member != "" {
+		if err := f.Payouts.Send(ctx, code.Bill().Message()); err != nil {
+			return err
+		}
+	}
 	if !card.Joined {
 		return nil
 	}

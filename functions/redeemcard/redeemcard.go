@@ -29,6 +29,7 @@ import (
 type Function struct {
 	Store    store.Store
 	Orders   queue.Sender // told when an identity got an owner, see enrolment.JoinedMessage
+	Payouts  queue.Sender // told when a red packet was won, see cards.Bill.Message
 	Keys     *cards.Keyring
 	PhoneKey []byte // see identity.Phone.Identity
 	TokenKey []byte // see token.VerifyMember

@@ -44,13 +44,14 @@ var (
 
 // brand is the function over an empty table, with what a test wants to move.
 type brand struct {
-	t      *testing.T
-	f      *redeemcard.Function
-	engine *embedded.Engine
-	now    atomic.Pointer[time.Time]
-	orders *outbox
-	logged *strings.Builder
-	from   string // the peer's address
+	t       *testing.T
+	f       *redeemcard.Function
+	engine  *embedded.Engine
+	now     atomic.Pointer[time.Time]
+	orders  *outbox
+	payouts *outbox
+	logged  *strings.Builder
+	from    string // the peer's address
 }
 
 // outbox keeps what was sent and can refuse to.
@@ -95,10 +96,10 @@ func open(t *testing.T) *brand {
 			t.Error(err)
 		}
 	})
-	b := &brand{t: t, engine: engine, orders: &outbox{}, logged: &strings.Builder{}}
+	b := &brand{t: t, engine: engine, orders: &outbox{}, payouts: &outbox{}, logged: &strings.Builder{}}
 	b.at(noon)
 	b.f = &redeemcard.Function{
-		Store: store.Store{Table: engine}, Orders: b.orders, Keys: keys(t, 7),
+		Store: store.Store{Table: engine}, Orders: b.orders, Payouts: b.payouts, Keys: keys(t, 7),
 		PhoneKey: []byte("phone-key-phone-key-phone-key-32"), TokenKey: tokenKey,
 		Clock:  func() time.Time { return *b.now.Load() },
 		Random: rand.Reader, Log: slog.New(slog.NewTextHandler(&lockedWriter{w: b.logged}, nil)),

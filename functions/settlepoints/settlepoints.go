@@ -10,10 +10,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/queue"
 	"github.com/huitou/huitou/shared/schedule"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
@@ -29,13 +31,15 @@ const historyPage = 25
 
 // Function is settlepoints and what it needs.
 type Function struct {
-	Store store.Store
-	Log   *slog.Logger
+	Store   store.Store
+	Payouts queue.Sender // asked to look at red packets whose payer is to be asked again
+	Log     *slog.Logger
 }
 
 // Handle settles every order whose return window is over at the tick's time,
 // each with one fact in its log, so that firing a tick twice settles nothing
-// twice. Its cost follows the members that are due.
+// twice, and asks for the red packets that are not settled with their payer.
+// Its cost follows the members and red packets that are due.
 //
 // It fails when it could not deal with some of the members; the others are
 // served, and the same tick may be fired again. A tick without a time is
@@ -49,9 +53,9 @@ func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
 		return err
 	}
 	run := run{Function: f, versions: versions, now: tick.Time}
-	err = f.Store.EachDue(ctx, store.WakeSettle, run.now, run.accounts, run.reservation)
+	err = errors.Join(f.Store.EachDue(ctx, store.WakeSettle, run.now, run.accounts, run.reservation), run.payouts(ctx))
 	f.Log.InfoContext(ctx, "points settled", slog.Int("looked_at", run.looked), slog.Int("orders", run.settled),
-		slog.Int("reservations", run.expired), slog.Int64("points_ended", run.ended), slog.Bool("failed", err != nil))
+		slog.Int("reservations", run.expired), slog.Int("payouts", run.asked), slog.Int64("points_ended", run.ended), slog.Bool("failed", err != nil))
 	return err
 }
 
@@ -61,8 +65,8 @@ type run struct {
 	versions []program.Program
 	now      time.Time
 
-	looked, settled, expired int
-	ended                    int64 // points
+	looked, settled, expired, asked int
+	ended                           int64 // points
 }
 
 // reservation gives back points that were set aside and not spent in time.
@@ -72,6 +76,39 @@ func (r *run) reservation(ctx context.Context, key table.Key) error {
 		r.expired++
 	}
 	return err
+}
+
+// payouts puts every red packet whose payer is to be asked back on the queue:
+// one whose message was lost after it was won, and one whose outcome the payer
+// left open. The queue's function looks at each again, strongly.
+func (r *run) payouts(ctx context.Context) error {
+	for _, state := range cards.PayoutStates {
+		if state.Final() {
+			continue
+		}
+		for cursor := ""; ; {
+			page, next, err := r.Store.DuePayouts(ctx, state, r.now, 100, cursor)
+			if err != nil {
+				return err
+			}
+			var due [][]byte
+			for _, payout := range page {
+				if payout.Due(r.now) {
+					due = append(due, payout.Bill.Message())
+				}
+			}
+			if len(due) > 0 {
+				if err := r.Payouts.Send(ctx, due...); err != nil {
+					return err
+				}
+				r.asked += len(due)
+			}
+			if cursor = next; cursor == "" {
+				break
+			}
+		}
+	}
+	return nil
 }
 
 // accounts deals with one page.

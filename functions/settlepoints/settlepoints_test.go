@@ -288,7 +288,7 @@ func TestACallForNothing(t *testing.T) {
 	b.refund("1", "a", 10, day(2, 10, 0))
 	usage := b.tick(day(30, 10, 15))
 	b.expect("m", 0, 0, 0, never)
-	if want := 1 + table.WakeShards + 2; usage.RoundTrips != want { // program, shards, account, its update
+	if want := 1 + table.WakeShards + 2 + 2*table.PrizeShards; usage.RoundTrips != want { // program, shards, account, its update, open red packets
 		t.Errorf("%d round trips, want %d", usage.RoundTrips, want)
 	}
 }

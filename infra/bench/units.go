@@ -18,6 +18,7 @@ import (
 	"github.com/huitou/huitou/functions/issuecoupons"
 	"github.com/huitou/huitou/functions/members"
 	"github.com/huitou/huitou/functions/operate"
+	"github.com/huitou/huitou/functions/payprizes"
 	"github.com/huitou/huitou/functions/redeemcard"
 	"github.com/huitou/huitou/functions/remindrepurchase"
 	"github.com/huitou/huitou/functions/runcampaigns"
@@ -113,6 +114,21 @@ var earnings = []operation{
 	}},
 	{"card redeemed for points, known member", 6, func(s *shop) (Units, error) { return s.redeemed(cards.StateActive, 0, http.StatusOK) }},
 	{"card redeemed for points, newcomer", noTarget, func(s *shop) (Units, error) { return s.redeemed(cards.StateActive, stranger, http.StatusOK) }},
+	{"card redeemed for a coupon, known member", noTarget, func(s *shop) (Units, error) {
+		return after(s.store.Table.Write(s.ctx, store.PutTemplate(tenOff, 0)), func() (Units, error) {
+			return s.redeemedFor(cards.Award{Kind: cards.PrizeCoupon, Text: tenOff.ID}, cards.StateActive, 0, http.StatusOK)
+		})
+	}},
+	{"card redeemed for a red packet, known member", noTarget, func(s *shop) (Units, error) {
+		return s.redeemedFor(packet, cards.StateActive, 0, http.StatusOK)
+	}},
+	{"card redeemed for a gift, known member", noTarget, func(s *shop) (Units, error) {
+		return s.redeemedFor(cards.Award{Kind: cards.PrizeGift, Text: "试用装"}, cards.StateActive, 0, http.StatusOK)
+	}},
+	{"red packet paid", noTarget, func(s *shop) (Units, error) {
+		_, err := s.redeemedFor(packet, cards.StateActive, 0, http.StatusOK)
+		return after(err, func() (Units, error) { return s.paidOut(s.queued.take()...) })
+	}},
 	{"card redeemed again by its winner", 0, func(s *shop) (Units, error) {
 		_, err := s.redeemed(cards.StateActive, 0, http.StatusOK)
 		return after(err, func() (Units, error) { return s.redeemed(cards.StateActive, 0, http.StatusOK) })
@@ -408,14 +424,42 @@ func (s *shop) merged(times int, undo bool) (Units, error) {
 	})
 }
 
-// redeemed is what redeemcard needs for the one card of a batch in the state
-// when the buyer asks for it and is answered with the status.
+// packet is ¥1.88.
+var packet = cards.Award{Kind: cards.PrizeRedPacket, Amount: 188}
+
+// payerAtOnce pays whatever he is asked to.
+type payerAtOnce struct{}
+
+// Pay implements payer.Payer.
+func (payerAtOnce) Pay(_ context.Context, order cards.PayoutOrder) (cards.PayoutAnswer, error) {
+	return cards.PayoutAnswer{Bill: order.Bill, Amount: order.Amount, Outcome: cards.OutcomePaid, Reference: "bench"}, nil
+}
+
+// paidOut is what payprizes needs for each message.
+func (s *shop) paidOut(messages ...[]byte) (Units, error) {
+	f := payprizes.Function{Store: s.store, Payer: payerAtOnce{}, Clock: s.clock, Log: quiet}
+	return s.metered(len(messages), func(ctx context.Context) error {
+		answer, err := f.Handle(ctx, records(messages...))
+		if err == nil && (len(messages) == 0 || len(answer.BatchItemFailures) > 0) {
+			err = fmt.Errorf("%d of %d messages failed", len(answer.BatchItemFailures), len(messages))
+		}
+		return err
+	})
+}
+
+// redeemed is redeemedFor points.
 func (s *shop) redeemed(state cards.State, buyer, status int) (Units, error) {
+	return s.redeemedFor(cards.Award{Kind: cards.PrizePoints, Amount: 888}, state, buyer, status)
+}
+
+// redeemedFor is what redeemcard needs for the one card of a batch in the state
+// when the buyer asks for it and is answered with the status.
+func (s *shop) redeemedFor(award cards.Award, state cards.State, buyer, status int) (Units, error) {
 	batch := cards.Batch{
 		KeyID: "K", Number: 1, Name: "双十一包裹卡", Count: 1, State: state, RulesText: "每张卡限兑一次。",
 		ValidFrom: paidAt.AddDate(0, 0, -1), ValidTo: paidAt.AddDate(0, 1, 0),
 		Arms: []cards.Arm{{Name: "scratch", Form: cards.FormScratch, Weight: 1, Prizes: []cards.Prize{{
-			Award: cards.Award{Kind: cards.PrizePoints, Amount: 888}, Quantity: 1,
+			Award: award, Quantity: 1,
 		}}}},
 	}
 	if _, _, err := s.store.CreateBatch(s.ctx, batch, "bench"); err != nil {
@@ -426,7 +470,7 @@ func (s *shop) redeemed(state cards.State, buyer, status int) (Units, error) {
 		return Units{}, err
 	}
 	f := &redeemcard.Function{
-		Store: s.store, Orders: s.queued, Keys: s.keys, PhoneKey: shopKey, TokenKey: shopKey, Clock: s.clock, Random: s.random, Log: quiet,
+		Store: s.store, Orders: s.queued, Payouts: s.queued, Keys: s.keys, PhoneKey: shopKey, TokenKey: shopKey, Clock: s.clock, Random: s.random, Log: quiet,
 	}
 	request := events.APIGatewayV2HTTPRequest{
 		RawPath: "/c/" + code + "/redemption", Headers: map[string]string{"content-type": "application/json"},
@@ -512,6 +556,11 @@ func (s *shop) checkedIn(key string, status int) (Units, error) {
 	})
 }
 
+var tenOff = coupons.Template{
+	ID: "ten-off", Name: "满199减20", Kind: coupons.KindOwn, Threshold: 19_900, Discount: 2_000,
+	Validity: coupons.Validity{Days: 14}, Budget: coupons.Budget{Quantity: 1_000_000},
+}
+
 // campaigned is what a campaign needs for each coupon, from the firing to the
 // last page, when all of its members fall into one shard.
 func (s *shop) campaigned(members int) (Units, error) {
@@ -524,10 +573,7 @@ func (s *shop) campaigned(members int) (Units, error) {
 	}
 	actions = append(actions, []table.Action{
 		store.PutAudience(audience.Definition{ID: "bench", Rule: "joined_days >= 1 and home == ''"}, 0),
-		store.PutTemplate(coupons.Template{
-			ID: "ten-off", Name: "满199减20", Kind: coupons.KindOwn, Threshold: 19_900, Discount: 2_000,
-			Validity: coupons.Validity{Days: 14}, Budget: coupons.Budget{Quantity: 1_000_000},
-		}, 0),
+		store.PutTemplate(tenOff, 0),
 		store.PutCampaign(campaign.Campaign{
 			ID: "bench", Audience: "bench", Template: "ten-off", Schedule: campaign.Schedule{At: paidAt}, State: campaign.StateActive, CreatedAt: paidAt,
 		}, 0),

@@ -528,7 +528,7 @@ func TestOrdersSend(t *testing.T) {
 func TestLocal(t *testing.T) {
 	b := openBrand(t)
 	builders := map[string]localstack.Builder{}
-	for _, name := range []string{"ReceiveOrders", "ConvertOrders", "RedeemCard", "Members", "Operate", "RunCampaigns", "IssueCoupons", "RemindRepurchase", "SettlePoints", "SendMessages", "WelcomeFriends"} {
+	for _, name := range []string{"ReceiveOrders", "ConvertOrders", "RedeemCard", "Members", "Operate", "RunCampaigns", "IssueCoupons", "RemindRepurchase", "SettlePoints", "SendMessages", "WelcomeFriends", "PayPrizes"} {
 		builders[name] = func(localstack.Environment) (localstack.Handler, error) {
 			return localstack.Do(func(context.Context, any) error { return nil }), nil
 		}

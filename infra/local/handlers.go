@@ -9,6 +9,7 @@ import (
 	"github.com/huitou/huitou/functions/issuecoupons"
 	"github.com/huitou/huitou/functions/members"
 	"github.com/huitou/huitou/functions/operate"
+	"github.com/huitou/huitou/functions/payprizes"
 	"github.com/huitou/huitou/functions/receiveorders"
 	"github.com/huitou/huitou/functions/redeemcard"
 	"github.com/huitou/huitou/functions/remindrepurchase"
@@ -78,12 +79,20 @@ func handlers(d deps) map[string]stack.Builder {
 		"ConvertOrders": plain(func(env stack.Environment) stack.Handler {
 			return stack.Call(convertorders.Function{Store: d.storeOf(env), Clock: env.Clock, Log: d.log}.Handle)
 		}),
-		"RedeemCard": with("ORDERS_QUEUE_URL", func(env stack.Environment, orders queue.Sender) stack.Handler {
+		"RedeemCard": func(env stack.Environment) (stack.Handler, error) {
+			orders, err := env.Queue("ORDERS_QUEUE_URL")
+			if err != nil {
+				return nil, err
+			}
+			payouts, err := env.Queue("PAYOUTS_QUEUE_URL")
+			if err != nil {
+				return nil, err
+			}
 			return stack.Call((&redeemcard.Function{
-				Store: d.storeOf(env), Orders: orders, Keys: d.keys, PhoneKey: d.secrets.PhoneKey, TokenKey: d.secrets.TokenKey,
+				Store: d.storeOf(env), Orders: orders, Payouts: payouts, Keys: d.keys, PhoneKey: d.secrets.PhoneKey, TokenKey: d.secrets.TokenKey,
 				Clock: env.Clock, Random: rand.Reader, Log: d.log,
-			}).Handle)
-		}),
+			}).Handle), nil
+		},
 		"Members": with("ORDERS_QUEUE_URL", func(env stack.Environment, orders queue.Sender) stack.Handler {
 			return stack.Call(members.Function{Store: d.storeOf(env), Orders: orders, TokenKey: d.secrets.TokenKey, Clock: env.Clock, Log: d.log}.Handle())
 		}),
@@ -104,8 +113,8 @@ func handlers(d deps) map[string]stack.Builder {
 		"RemindRepurchase": with("MESSAGES_QUEUE_URL", func(env stack.Environment, messages queue.Sender) stack.Handler {
 			return stack.Do(remindrepurchase.Function{Store: d.storeOf(env), Messages: messages, Log: d.log}.Handle)
 		}),
-		"SettlePoints": plain(func(env stack.Environment) stack.Handler {
-			return stack.Do(settlepoints.Function{Store: d.storeOf(env), Log: d.log}.Handle)
+		"SettlePoints": with("PAYOUTS_QUEUE_URL", func(env stack.Environment, payouts queue.Sender) stack.Handler {
+			return stack.Do(settlepoints.Function{Store: d.storeOf(env), Payouts: payouts, Log: d.log}.Handle)
 		}),
 		"SendMessages": plain(func(env stack.Environment) stack.Handler {
 			return stack.Call(sendmessages.Function{Store: d.storeOf(env), Notifier: d.notifier, Clock: env.Clock, Log: d.log}.Handle)
@@ -114,6 +123,9 @@ func handlers(d deps) map[string]stack.Builder {
 			return stack.Call(welcomefriends.Function{
 				Store: d.storeOf(env), Keys: d.keys, Notifier: d.notifier, Clock: env.Clock, RealClock: time.Now, Log: d.log,
 			}.Handle)
+		}),
+		"PayPrizes": plain(func(env stack.Environment) stack.Handler {
+			return stack.Call(payprizes.Function{Store: d.storeOf(env), Payer: demoPayer{d.notifier, env.Clock}, Clock: env.Clock, Log: d.log}.Handle)
 		}),
 	}
 }

@@ -163,6 +163,7 @@ var _ queue.Admin = (*localQueues)(nil)
 
 var localQueueNames = map[string]string{
 	"orders": "OrdersQueue", "coupons": "CouponsQueue", "messages": "MessagesQueue", "friends": "FriendsQueue",
+	"payouts": "PayoutsQueue",
 }
 
 func (q *localQueues) Status(context.Context) ([]queue.Status, error) {
@@ -171,7 +172,7 @@ func (q *localQueues) Status(context.Context) ([]queue.Status, error) {
 		states[state.Name] = state
 	}
 	all := []queue.Status{}
-	for _, name := range []string{"orders", "coupons", "messages", "friends"} {
+	for _, name := range []string{"orders", "coupons", "messages", "friends", "payouts"} {
 		live := states[localQueueNames[name]]
 		dead := states[live.Dead]
 		all = append(all, queue.Status{Name: name, Waiting: live.Visible, InFlight: live.InFlight, Dead: dead.Visible + dead.InFlight})

@@ -53,6 +53,7 @@ const (
 	couponsQueue  = "local:CouponsQueue"
 	messagesQueue = "local:MessagesQueue"
 	friendsQueue  = "local:FriendsQueue"
+	payoutsQueue  = "local:PayoutsQueue"
 )
 
 // invocationLimit is far above any function's timeout.
@@ -79,6 +80,7 @@ type inbox struct {
 	mu       sync.Mutex
 	requests []request
 	greeted  []string // bodies of send_welcome_msg
+	paid     []request
 }
 
 type request struct {
@@ -101,6 +103,10 @@ func (i *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/cgi-bin/externalcontact/send_welcome_msg":
 		i.greeted = append(i.greeted, r.URL.Query().Get("access_token")+" "+string(body))
 		_, _ = io.WriteString(w, `{"errcode":0}`)
+		return
+	case "/payouts":
+		i.paid = append(i.paid, request{r.Header, body})
+		_, _ = io.WriteString(w, `{"bill":"HTK000020000000","amount":188,"state":"paid","reference":"smoke-1"}`)
 		return
 	}
 	i.requests = append(i.requests, request{r.Header, body})
@@ -291,6 +297,7 @@ func TestEveryBinaryAnswers(t *testing.T) {
 	}
 
 	b.befriend(member, b.redeem(member))
+	b.pay(member)
 
 	// Members: the member sees what he has, nobody else anything.
 	bearer, _, err := token.NewMember(b.secrets.TokenKey, member, time.Now())
@@ -393,6 +400,38 @@ func (b *brand) redeem(member loyalty.MemberID) (state string) {
 		b.Errorf("RedeemCard: the balance is %+v, want %+v", got, want)
 	}
 	return won.State
+}
+
+// pay gives the member a red packet, which is paid once.
+func (b *brand) pay(member loyalty.MemberID) {
+	b.Helper()
+	batch := cards.Batch{
+		KeyID: string(b.secrets.Cards.ID), Number: 2, Name: "smoke", Count: 1, State: cards.StateActive,
+		ValidFrom: b.now.AddDate(0, 0, -1), ValidTo: b.now.AddDate(0, 0, 1),
+		Arms: []cards.Arm{{Name: "a", Form: cards.FormScratch, Weight: 1, Prizes: []cards.Prize{{
+			Award: cards.Award{Kind: cards.PrizeRedPacket, Amount: 188}, Quantity: 1,
+		}}}},
+	}
+	_, _, err := b.store.CreateBatch(b.Context(), batch, "smoke")
+	b.must(err)
+	ring, err := cards.NewKeyring(b.secrets.Cards)
+	b.must(err)
+	code, err := ring.Codec().Token(batch.Code(0))
+	b.must(err)
+	b.ask("RedeemCard", http.StatusOK, b.request("POST", "/c/"+code+"/redemption", "", map[string]any{
+		"identity": map[string]string{"kind": "buyer", "channel": "tmall", "value": "buyer-1"},
+	}))
+	b.deliver("PayPrizes", b.cloud.Take(payoutsQueue)...)
+	if len(b.sent.paid) != 1 || !strings.Contains(string(b.sent.paid[0].body), `"bill":"HTK000020000000","amount":188`) {
+		b.Fatalf("PayPrizes: the payer was asked %d times", len(b.sent.paid))
+	}
+	webhook, err := standardwebhooks.NewWebhook(b.secrets.Sender)
+	b.must(err)
+	b.must(webhook.Verify(b.sent.paid[0].body, b.sent.paid[0].header))
+	shown := b.ask("Operate", http.StatusOK, b.request("GET", "/v1/payouts/HTK000020000000", b.secrets.Admin, nil)).Body
+	if !strings.Contains(shown, `"state":"paid"`) || !strings.Contains(shown, string(member)) {
+		b.Errorf("Operate: the payout is %s", shown)
+	}
 }
 
 // befriend makes the winner of a card a WeCom friend, twice told.
@@ -517,6 +556,7 @@ var notMissed = map[string]string{
 	"Operate COUPONS_QUEUE_URL":        "operators see the queues that are named",
 	"Operate MESSAGES_QUEUE_URL":       "operators see the queues that are named",
 	"Operate FRIENDS_QUEUE_URL":        "operators see the queues that are named",
+	"Operate PAYOUTS_QUEUE_URL":        "operators see the queues that are named",
 	"Operate PUBLIC_URL":               "empty until a first deployment has told the API's address; printing cards is refused until then",
 	"Operate SCHEDULES_DEAD_QUEUE_URL": "failed firings, which operators do not see yet",
 	"RedeemCard PUBLIC_URL":            "nothing on the page needs it yet",

@@ -304,7 +304,7 @@ func TestOurTemplate(t *testing.T) {
 	builders := map[string]Builder{}
 	for _, name := range []string{
 		"ReceiveOrders", "ConvertOrders", "RedeemCard", "Members", "Operate",
-		"RunCampaigns", "IssueCoupons", "RemindRepurchase", "SettlePoints", "SendMessages", "WelcomeFriends",
+		"RunCampaigns", "IssueCoupons", "RemindRepurchase", "SettlePoints", "SendMessages", "WelcomeFriends", "PayPrizes",
 	} {
 		builders[name] = func(env Environment) (Handler, error) {
 			environments[name] = env

@@ -183,6 +183,9 @@ type Batch struct {
 	// reckon with it.
 	CardCost loyalty.Fen `json:"card_cost,omitempty"`
 
+	// Terms are frozen with the first agreement to open it, see Terms.
+	Terms []Terms `json:"terms,omitempty"`
+
 	// What happened to it. Each step is signed.
 	State     State      `json:"state"`
 	Created   *Signature `json:"created,omitempty"`

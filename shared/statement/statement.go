@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/coupons"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
@@ -111,6 +112,14 @@ func Ledger(ctx context.Context, s store.Store, account store.Account, limit int
 		}
 	}
 	return entries, next, nil
+}
+
+// Gifts is one page of what a member is owed with his next order (随单赠品), and
+// of those who were merged into him.
+func Gifts(ctx context.Context, s store.Store, account store.Account, limit int, cursor string) ([]cards.Gift, string, error) {
+	return through(account, func(member loyalty.MemberID, cursor string) ([]cards.Gift, string, error) {
+		return s.GiftsOf(ctx, member, limit, cursor)
+	}, cursor)
 }
 
 // Order is one order in a member's purchase history (购买记录).

@@ -25,7 +25,8 @@ type Index struct {
 // strongly, before anything is done about it.
 const (
 	// IndexMember lists what a member's history holds, newest last: facts of
-	// his orders and cards he redeemed.
+	// his orders and cards he redeemed. It also lists red packets and gifts by
+	// their state.
 	IndexMember = "member"
 	// IndexRemind lists the accounts that want to be looked at by
 	// remindrepurchase, by time. It is a wake-up call, never later than the
@@ -277,6 +278,33 @@ func FriendTallyPK(batch string) string { return join("B", batch) }
 
 // CardPK is one shard of the redeemed cards of a batch.
 func CardPK(batch string, shard int) string { return join("C", batch, fmt.Sprintf("%02d", shard)) }
+
+// PrizeShards is into how many partitions of IndexMember a state of red packets
+// or gifts is cut: each takes 1,000 changes a second.
+const PrizeShards = 4
+
+// PayoutKey is the payout of a card's red packet, in partitions of their own, so
+// that whoever pays needs no right to a card.
+func PayoutKey(batch string, serial int64) Key {
+	return Key{join("Y", batch, fmt.Sprintf("%02d", serial%CardShards)), fmt.Sprintf("%07d", serial)}
+}
+
+// PayoutsPK is one shard of the payouts in a state, in IndexMember.
+func PayoutsPK(state string, shard int) string { return join("Y", state, fmt.Sprint(shard)) }
+
+// GiftKey is the gift that a card gave a member.
+func GiftKey(member loyalty.MemberID, id string) Key {
+	return Key{join("M", string(member)), join("G", id)}
+}
+
+// GiftPrefix begins the sort keys of a member's gifts.
+const GiftPrefix = "G#"
+
+// GiftsPK is one shard of the gifts in a state, in IndexMember.
+func GiftsPK(state string, shard int) string { return join("G", state, fmt.Sprint(shard)) }
+
+// PrizeShard is the shard of the states of a prize.
+func PrizeShard(id string) int { return shard(id, PrizeShards) }
 
 // BudgetKey counts what a coupon template has given away.
 func BudgetKey(template string) Key { return Key{join("Q", template), "A"} }

@@ -11,16 +11,17 @@ import (
 	"github.com/huitou/huitou/shared/boot"
 	"github.com/huitou/huitou/shared/boot/bootsecret"
 	"github.com/huitou/huitou/shared/boot/boottable"
-	"github.com/huitou/huitou/shared/notify/webhook"
+	messages "github.com/huitou/huitou/shared/notify/webhook"
+	"github.com/huitou/huitou/shared/webhook"
 )
 
 func main() {
 	env := boot.New("sendmessages")
-	sender := bootsecret.Read(env, "SENDER_PARAMETER", webhook.ReadTarget)
-	notifier, err := webhook.New(sender.URL, sender.Secrets, &http.Client{Timeout: 10 * time.Second}, time.Now)
+	target := bootsecret.Read(env, "SENDER_PARAMETER", webhook.ReadTarget)
+	sender, err := webhook.New(target, &http.Client{Timeout: 10 * time.Second}, time.Now)
 	if err != nil {
 		env.Fail(err)
 	}
-	f := sendmessages.Function{Store: boottable.Store(env), Notifier: notifier, Clock: time.Now, Log: env.Log}
+	f := sendmessages.Function{Store: boottable.Store(env), Notifier: messages.New(sender), Clock: time.Now, Log: env.Log}
 	lambda.Start(f.Handle)
 }

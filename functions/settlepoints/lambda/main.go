@@ -6,11 +6,12 @@ import (
 
 	"github.com/huitou/huitou/functions/settlepoints"
 	"github.com/huitou/huitou/shared/boot"
+	"github.com/huitou/huitou/shared/boot/bootqueue"
 	"github.com/huitou/huitou/shared/boot/boottable"
 )
 
 func main() {
 	env := boot.New("settlepoints")
-	f := settlepoints.Function{Store: boottable.Store(env), Log: env.Log}
+	f := settlepoints.Function{Store: boottable.Store(env), Payouts: bootqueue.Sender(env, "PAYOUTS_QUEUE_URL"), Log: env.Log}
 	lambda.Start(f.Handle)
 }

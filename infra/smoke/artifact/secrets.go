@@ -55,6 +55,7 @@ func (s Secrets) Parameters() map[string]string {
 		}),
 		"/local/wecom":  document(map[string]any{"corp_id": s.WeCom.ID, "secret": "smoke", "api": s.senderURL}),
 		"/local/sender": document(map[string]any{"url": s.senderURL, "secrets": []string{s.Sender}}),
+		"/local/payer":  document(map[string]any{"url": s.senderURL + "/payouts", "secrets": []string{s.Sender}}),
 	}
 }
 

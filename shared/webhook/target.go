@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// Target is where messages go, as it is kept with the brand's secrets:
+// Target is where posts go, as it is kept with the brand's secrets:
 //
 //	{"url":"https://…","secrets":["whsec_…"]}
 type Target struct {
@@ -17,7 +17,7 @@ type Target struct {
 func ReadTarget(document []byte) (Target, error) {
 	var target Target
 	if err := json.Unmarshal(document, &target); err != nil {
-		return Target{}, errors.New(`webhook: a sender is {"url":"https://…","secrets":["whsec_…"]}`)
+		return Target{}, errors.New(`webhook: a receiver is {"url":"https://…","secrets":["whsec_…"]}`)
 	}
 	return target, nil
 }
