@@ -311,8 +311,14 @@ func (p *plan) drawForgotten(buyer *person) {
 }
 
 // drawReturns adds orders whose points are settled and spent before all goods
-// are given back at once.
+// are given back at once, and one that is heard of while they are settled.
 func (p *plan) drawReturns(r *rand.Rand, buyer *person) {
+	meanwhile := &order{key: loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: "meanwhile"}, buyer: buyer}
+	meanwhile.lines = []orders.Line{{LineID: "1", SKU: "SKU", Category: "toys", Quantity: 1, Paid: 3_999}}
+	heard := meanwhile.tell(orders.TypePaid, day(1, 8*time.Hour))
+	heard.Lines = meanwhile.lines
+	meanwhile.news = []*news{{of: meanwhile, event: heard, arrives: day(34, 12*time.Hour), held: true}}
+	p.orders = append(p.orders, meanwhile)
 	for i := range 2 {
 		o := &order{key: loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: fmt.Sprint("returned-", i)}, buyer: buyer}
 		o.lines = []orders.Line{{LineID: "1", SKU: "SKU", Category: "toys", Quantity: 1, Paid: loyalty.Fen(5_000 + r.IntN(5_000))}}

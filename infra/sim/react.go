@@ -57,7 +57,7 @@ func (s *simulation) looked(by *invocation, member loyalty.MemberID) {
 			s.forgiven(member)
 		}
 	}
-	if due.IsZero() || due.After(s.now()) || s.calm {
+	if due.IsZero() || due.After(s.now()) || s.calm || by.name == settlePoints && s.rng.IntN(2) == 0 {
 		return
 	}
 	who := s.personOf(member)
@@ -73,6 +73,16 @@ func (s *simulation) looked(by *invocation, member loyalty.MemberID) {
 			by.frozen = time.Duration(s.rng.IntN(2000)) * time.Millisecond
 			s.push(n, 0)
 			return
+		}
+	}
+}
+
+// leafed lets news of a person arrive while the schedule that settles reads the
+// log of an order of his, after it has looked at him.
+func (s *simulation) leafed(by *invocation, log string) {
+	for _, o := range s.plan.orders {
+		if o.buyer != nil && table.FactKey(o.key, 1).PK == log {
+			s.looked(by, s.memberOf(o.buyer))
 		}
 	}
 }

@@ -86,6 +86,9 @@ func (c client) Query(_ context.Context, query table.Query) (table.Page, error) 
 		if err != nil {
 			return table.Page{}, err
 		}
+		if v.name == settlePoints {
+			v.leafed(v, query.PK)
+		}
 		return page, v.after()
 	}
 	draw, stale := v.strikes(StaleIndex)
