@@ -270,7 +270,9 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 			a.Lots = a.Points(time.Time{}).Plus(points.Entry{Lots: []points.Share{lot}}).Lots
 			continue
 		case accountGrowth:
-			a.Growth[rest] = loyalty.Points(value.Int())
+			if counting := loyalty.Points(value.Int()); counting != 0 { // all of it may have gone back
+				a.Growth[rest] = counting
+			}
 			continue
 		case accountConsent:
 			a.Consents[loyalty.Consent(rest)] = instant(value.Text())
