@@ -194,9 +194,10 @@ func (c *checker) fact(by *invocation, key table.Key, item *table.Item) {
 // lot that the line's points went into, then what expired of it, and only then
 // other points or debt.
 func (c *checker) covered(record store.Record, log *logged) {
-	for _, entry := range record.Entries {
+	for i, entry := range record.Entries {
 		until, has := log.until[entry.Line]
-		if entry.Kind != points.EntryClaw && entry.Kind != points.EntryUnbind || !has {
+		filled := slices.ContainsFunc(record.Entries[i+1:], func(next points.Entry) bool { return next.Available > 0 })
+		if filled || entry.Kind != points.EntryClaw && entry.Kind != points.EntryUnbind || !has {
 			continue
 		}
 		l := c.purse(record.Member).lot(until)
