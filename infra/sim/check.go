@@ -187,16 +187,18 @@ func (c *checker) fact(by *invocation, key table.Key, item *table.Item) {
 	if want := log.growth(); log.grown != want {
 		c.s.violate("I4", "order %s holds %d growth, and %d are due", record.Order.Order, log.grown, want)
 	}
-	c.covered(record, log)
+	c.covered(by, record, log)
 }
 
 // covered holds the rest of I6: what a refund takes is first what is left of the
 // lot that the line's points went into, then what expired of it, and only then
-// other points or debt.
-func (c *checker) covered(record store.Record, log *logged) {
-	for _, entry := range record.Entries {
+// other points or debt. Points that came back to the lot since the writer looked
+// may stay there where he took others, but not where he made a debt.
+func (c *checker) covered(by *invocation, record store.Record, log *logged) {
+	for i, entry := range record.Entries {
 		until, has := log.until[entry.Line]
-		if entry.Kind != points.EntryClaw && entry.Kind != points.EntryUnbind || !has {
+		filled := slices.ContainsFunc(record.Entries[i+1:], func(next points.Entry) bool { return next.Available > 0 })
+		if filled || entry.Kind != points.EntryClaw && entry.Kind != points.EntryUnbind || !has {
 			continue
 		}
 		l := c.purse(record.Member).lot(until)
@@ -206,7 +208,8 @@ func (c *checker) covered(record store.Record, log *logged) {
 				beyond -= share.Points
 			}
 		}
-		if beyond > 0 && l.left+l.expired > 0 {
+		excused := entry.Debt == 0 && (by == nil || l.filled > by.looks[record.Member])
+		if beyond > 0 && !excused && l.left+l.expired > 0 {
 			c.s.violate("I6", "%s takes %d points beyond those of its lot, of which %d are left and %d expired", entry.ID, beyond, l.left, l.expired)
 		}
 	}
