@@ -227,12 +227,14 @@ func (s *simulation) commit(by *invocation, actions []table.Action) error {
 	for i, key := range keys {
 		s.writer[key] = written{s.commits, by}
 		s.replica.log = append(s.replica.log, change{s.nanos, key, after[i]})
+	}
+	s.record("table", "commits")
+	s.check.commit(by, keys, after)
+	for _, key := range keys { // the writer knows what he wrote
 		if member, ok := table.MemberOfAccount(key); ok && by != nil {
 			by.looks[member] = s.commits
 		}
 	}
-	s.record("table", "commits")
-	s.check.commit(by, keys, after)
 	return nil
 }
 
