@@ -242,7 +242,7 @@ func (c CardsCreateCommand) fromFile() (document, []byte, error) {
 	if err != nil {
 		return source, nil, err
 	}
-	body, err := source.without("", "id", "state", "print_run", "created", "printed", "received", "approved", "activated", "frozen", "friends")
+	body, err := source.without("", "id", "state", "print_run", "created", "printed", "received", "approved", "activated", "frozen", "friends", "notices")
 	return source, body, err
 }
 
