@@ -239,7 +239,7 @@ func TestReadApp(t *testing.T) {
 	}
 	for _, document := range []string{
 		"", "null", "canary", `{"corp_id":"canary"}`, `{"secret":"canary"}`, `{"corp_id":"ww1","secret":"canary","token":"x"}`,
-		`{"corp_id":"ww1","secret":"canary","api":"http://proxy.example"}`, `{"corp_id":"ww1","secret":"canary","api":"ftp://x"}`,
+		`{"corp_id":"ww1","secret":"canary","api":"http://wecom.example"}`, `{"corp_id":"ww1","secret":"canary","api":"ftp://x"}`,
 		`{"corp_id":"ww1","secret":"canary","api":"https://x/?a=b"}`, `{"corp_id":"ww1","secret":"canary","api":"::"}`,
 	} {
 		if app, err := wecom.ReadApp([]byte(document)); err == nil || app != (wecom.App{}) || strings.Contains(err.Error(), "canary") {
