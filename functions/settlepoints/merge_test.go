@@ -139,6 +139,34 @@ func TestWhatWasSpentMeanwhileStaysWithTheWhole(t *testing.T) {
 	b.expect("b", 80, 0, 0, never)
 }
 
+// Which credit pays a debt decides what is left, and when that ends. It must not
+// hang on which account of a person the index names first.
+func TestOrdersOfMergedMembersSettleOldestFirst(t *testing.T) {
+	for n := range 8 {
+		for _, owners := range [][]loyalty.MemberID{{"a", "b"}, {"b", "a"}} { // of the older order and the newer
+			b := expiring(t)
+			lasting := b.rules[0]
+			lasting.Version, lasting.EffectiveAt, lasting.Points.Expiry = 2, day(41, 0, 0), nil
+			b.rules = append(b.rules, lasting)
+			b.must(b.store.Table.Write(t.Context(), store.PutProgram(lasting)))
+			named := func(member loyalty.MemberID) loyalty.MemberID { return member + loyalty.MemberID(fmt.Sprint(n)) }
+			whole, part := named("a"), named("b")
+			b.enrol(whole)
+			b.enrol(part)
+			b.pay(whole, "1", 60, day(0, 10, 0))
+			b.tick(day(31, 10, 0))
+			b.spend(whole, "v", 60, day(32, 10, 0))
+			b.refund("1", "r", 60, day(33, 10, 0)) // a debt of 60
+			b.merge(whole, part, "x", day(34, 10, 0))
+			b.pay(named(owners[0]), "2", 100, day(40, 10, 0))
+			b.pay(named(owners[1]), "3", 100, day(42, 10, 0)) // whose points do not end
+			b.tick(day(80, 10, 0))
+			b.expect(whole, 140, 0, 0, month(15))
+			b.lots(whole, points.Lot{Until: month(15).UTC(), Left: 40})
+		}
+	}
+}
+
 func TestRefusedMergesChangeNothing(t *testing.T) {
 	b := open(t)
 	for _, member := range []loyalty.MemberID{"a", "b", "c", "d"} {
