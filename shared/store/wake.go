@@ -39,6 +39,7 @@ func AskBoth(account Account, remind, settle time.Time) (changes []table.Change,
 	if settle.Before(remind) {
 		slices.Reverse(calls)
 	}
+	changes, conditions = make([]table.Change, 0, 6), make([]table.Condition, 0, 2)
 	carried := false
 	for _, call := range calls {
 		if call.at.IsZero() {
