@@ -12,10 +12,13 @@ import (
 
 	"github.com/huitou/huitou/functions/remindrepurchase"
 	"github.com/huitou/huitou/functions/sendmessages"
+	"github.com/huitou/huitou/shared/enrolment"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/notify"
+	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/schedule"
+	"github.com/huitou/huitou/shared/store"
 )
 
 // messages is the queue of reminders, and a receiver that takes them all.
@@ -90,4 +93,31 @@ func TestEachScheduleFindsWhatIsDueAlone(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Nobody reminds a person who was erased, or a part of another member; what rode
+// on the reminder's call is settled all the same.
+func TestWhatRodeOnAReminderThatIsNoMore(t *testing.T) {
+	for name, end := range map[string]func(*brand){
+		"erased": func(b *brand) {
+			b.must(enrolment.Erase(context.Background(), b.store, "b", store.Erasure{By: hand(day(5, 10, 0)), Reason: "asked"}))
+		},
+		"merged": func(b *brand) { b.merge("a", "b", "x", day(5, 10, 0)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t)
+			b.enrol("a")
+			b.enrol("b")
+			b.post("1", points.Fact{Kind: points.FactPaid, At: day(0, 10, 0), Member: "b", Lines: []points.Line{{ID: "1", Category: "milk-powder", Quantity: 1, Paid: 1_000}}})
+			if !b.account("b").SettleRides {
+				t.Fatal("the settlement does not ride")
+			}
+			end(b)
+			if after := b.account("b"); !after.RemindAt.IsZero() || !after.SettleAt.Equal(day(30, 10, 0)) {
+				t.Errorf("he is called at %v and %v", after.RemindAt, after.SettleAt)
+			}
+			b.tick(day(30, 10, 15))
+			b.expect("b", 10, 0, 0, time.Time{})
+		})
+	}
 }

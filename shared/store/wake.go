@@ -29,8 +29,8 @@ func (w Wake) other() Wake {
 	return WakeSettle
 }
 
-// AskBoth asks for both calls, zero for neither, as Ask does. The later of the
-// two puts no entry: it rides on the earlier, until that one is answered.
+// AskBoth is Ask for both calls, zero for one that is not wanted. The later of
+// the two puts no entry: it rides on the earlier, until that one is answered.
 func AskBoth(account Account, remind, settle time.Time) (changes []table.Change, conditions []table.Condition) {
 	calls := []struct {
 		Wake
@@ -92,7 +92,7 @@ func (w Wake) Ask(account Account, at time.Time) ([]table.Change, table.Conditio
 	return w.By(account.Member, at)
 }
 
-// Unasked holds that nobody asked By for this call since the account was read.
+// Unasked holds that nobody asked for this call since the account was read.
 // For WakeRemind it stands for "no purchase that could bring a reminder", as
 // each of them asks.
 func (w Wake) Unasked(account Account) table.Condition {
