@@ -23,6 +23,7 @@ import (
 func hand(at time.Time) store.Hand { return store.Hand{Operator: "wang", At: at} }
 
 func (b *brand) tryMerge(into, part loyalty.MemberID, id string, at time.Time) error {
+	b.acted = at
 	_, err := ledger.Merge(context.Background(), b.store, store.Merge{ID: id, Into: into, Part: part, By: hand(at), Reason: "same person"})
 	return err
 }
@@ -34,6 +35,7 @@ func (b *brand) merge(into, part loyalty.MemberID, id string, at time.Time) {
 
 func (b *brand) unmerge(whole, part loyalty.MemberID, id string, at time.Time) {
 	b.Helper()
+	b.acted = at
 	_, err := ledger.Unmerge(context.Background(), b.store, whole, part, id, "mistaken", hand(at))
 	b.must(err)
 }
@@ -77,7 +79,7 @@ func ranked(t T) *brand {
 
 // versions and wake-up calls may differ: the one counts, the other may be early.
 var standing = cmp.Options{
-	cmpopts.IgnoreFields(store.Account{}, "LotsSeen", "GrowthSeen", "RemindAt", "SettleAt", "RemindAsked", "SettleAsked"),
+	cmpopts.IgnoreFields(store.Account{}, "LotsSeen", "GrowthSeen", "RemindAt", "SettleAt", "RemindRides", "SettleRides", "RemindAsked", "SettleAsked"),
 	cmpopts.EquateEmpty(),
 }
 
