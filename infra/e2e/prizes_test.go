@@ -164,3 +164,38 @@ func TestConsoleOfGifts(t *testing.T) {
 		})
 	}
 }
+
+// The published rules lead to the winners of what is worth more than ¥500, on a
+// phone, in little.
+func TestThePublishedWinners(t *testing.T) {
+	shop := open(t)
+	id, addresses := shop.batch(t, "新年包裹卡", map[string]any{"count": 3, "arms": []map[string]any{
+		{"name": "a", "form": "reveal", "weight": 1, "prizes": []map[string]any{{"kind": "gift", "value": "空气净化器", "quantity": 3, "worth": 129900}}},
+	}})
+	shop.call(t, shop.token, "/v1/members", map[string]any{
+		"identities": []map[string]string{{"kind": "openid", "channel": "wechat", "value": "e2e-winner"}, {"kind": "phone", "value": "13800001234"}}, "consents": []string{"marketing"},
+	})
+	for i, who := range []map[string]string{{"kind": "openid", "channel": "wechat", "value": "e2e-winner"}, {"kind": "phone", "value": "13800005678"}} {
+		_, code, _ := strings.Cut(addresses[i], "/C/")
+		shop.call(t, "", "/C/"+code+"/redemption", map[string]any{"identity": who})
+	}
+	b := newTab(t, true)
+	b.do(t, "opening the rules", chromedp.Navigate(shop.address+"/v1/card-batches/"+id+"/rules"), chromedp.WaitVisible("#winners"))
+	b.fits(t, "the rules")
+	b.do(t, "opening the winners", chromedp.Click("#winners"), chromedp.WaitVisible("#list"))
+	text := ask(t, b, chromedp.Text("main"))
+	for _, want := range []string{"空气净化器", "*******1234", "待核实身份"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in %s", want, text)
+		}
+	}
+	if strings.Contains(text, "5678") {
+		t.Error("who proved nothing is named")
+	}
+	b.fits(t, "the winners")
+	b.shoot(t, "winners-phone")
+	b.stayed(t, shop.address)
+	if b.weight > 60_000 {
+		t.Errorf("two pages weigh %.0f bytes", b.weight)
+	}
+}
