@@ -76,7 +76,7 @@ func ID(cause string) string {
 	return "msg_" + hex.EncodeToString(sum[:16])
 }
 
-// Post sends a body once and returns the answer whatever its status, up to 64 kB
+// Post sends a body about a cause once and returns the answer whatever its status, up to 64 kB
 // of it. It fails with KindUnavailable code "receiver_unavailable" when no whole
 // answer came, which says nothing of what the receiver did, and with KindInvalid
 // code "message_too_large" when the body is over MaxBody, and was not sent.
