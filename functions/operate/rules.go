@@ -14,11 +14,10 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/huitou/huitou/shared/pagestyle"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/coupons"
@@ -86,17 +85,12 @@ type published struct {
 
 // registerRules adds the one public call of a batch: for programs JSON, for
 // the customers whom the card's page sends here a page.
-func (f Function) registerRules(api huma.API) {
-	const path = "/v1/card-batches/{id}/rules"
+func (f Function) registerRules(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodGet, Path: path, ID: "batch-rules", Tag: "cards", Security: "none",
+		Method: http.MethodGet, Path: "/v1/card-batches/{id}/rules", ID: "batch-rules", Tag: "cards", Security: "none",
 		Summary: "The published prize rules: kinds, quantities, window; a page where Accept prefers text/html",
+		Content: map[string]reflect.Type{"application/json": reflect.TypeFor[rulesAnswer](), "text/html": reflect.TypeFor[string]()},
 	}, f.prizeRules)
-	registry := api.OpenAPI().Components.Schemas
-	api.OpenAPI().Paths[path].Get.Responses["200"].Content = map[string]*huma.MediaType{
-		"application/json": {Schema: registry.Schema(reflect.TypeFor[rulesAnswer](), true, "RulesAnswer")},
-		"text/html":        {Schema: &huma.Schema{Type: huma.TypeString}},
-	}
 }
 
 func (f Function) prizeRules(ctx context.Context, in *struct {
@@ -160,7 +154,7 @@ func prefersHTML(accept string) bool {
 //go:embed rules.html
 var rulesFile embed.FS
 
-var rulesTemplate = template.Must(template.ParseFS(rulesFile, "rules.html"))
+var rulesTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.ParseFS(rulesFile, "rules.html")) })
 
 // rulesShown is what rules.html shows. Its words are Chinese: the page is the
 // publication (公示) that the brand owes its customers.
@@ -220,7 +214,7 @@ func (f Function) rulesPage(ctx context.Context, batch cards.Batch, err error) (
 	style := pagestyle.Palette(rules.Brand.Colour) + rulesStyle
 	shown.Style = template.CSS(style) // #nosec G203 -- our own file, and colours of six hexadecimal digits
 	var page bytes.Buffer
-	if err := rulesTemplate.Execute(&page, shown); err != nil {
+	if err := rulesTemplate().Execute(&page, shown); err != nil {
 		return nil, err
 	}
 	return &published{
