@@ -316,6 +316,21 @@ func Register[I, O any](api API, log *slog.Logger, o Operation, handler func(con
 }
 
 func register[I, O any](api huma.API, log *slog.Logger, o Operation, handler func(context.Context, *I) (*O, error)) {
+	if o.Act != "" {
+		handler = recorded(o, handler)
+	}
+	huma.Register(api, o.described(), func(ctx context.Context, input *I) (*O, error) {
+		output, err := handler(ctx, input)
+		if err != nil {
+			return nil, o.refused(ctx, log, err)
+		}
+		return output, nil
+	})
+	o.answers(api.OpenAPI())
+}
+
+// described is the operation in huma's terms.
+func (o Operation) described() huma.Operation {
 	operation := huma.Operation{
 		Method: o.Method, Path: o.Path, OperationID: o.ID, Summary: o.Summary, Tags: []string{o.Tag},
 		DefaultStatus: o.Status, MaxBodyBytes: orders.MaxBytes,
@@ -343,7 +358,6 @@ func register[I, O any](api huma.API, log *slog.Logger, o Operation, handler fun
 	if o.Act != "" {
 		operation.Extensions["x-audit-action"] = o.Act
 		operation.Middlewares = append(operation.Middlewares, keepParameters(o))
-		handler = recorded(o, handler)
 	}
 	if o.Method == http.MethodPost && !o.NoIdempotencyKey {
 		operation.Parameters = append(operation.Parameters, &huma.Param{
@@ -352,21 +366,24 @@ func register[I, O any](api huma.API, log *slog.Logger, o Operation, handler fun
 			Schema:      &huma.Schema{Type: "string"},
 		})
 	}
-	huma.Register(api, operation, func(ctx context.Context, input *I) (*O, error) {
-		output, err := handler(ctx, input)
-		if err != nil {
-			if loyalty.KindOf(err) == loyalty.KindInternal {
-				log.ErrorContext(ctx, "request failed", "operation", o.ID, "error", err.Error())
-			}
-			return nil, refuse(ctx, err)
-		}
-		return output, nil
-	})
-	item := api.OpenAPI().Paths[o.Path]
+	return operation
+}
+
+// refused is the answer that an error decides.
+func (o Operation) refused(ctx context.Context, log *slog.Logger, err error) error {
+	if loyalty.KindOf(err) == loyalty.KindInternal {
+		log.ErrorContext(ctx, "request failed", "operation", o.ID, "error", err.Error())
+	}
+	return refuse(ctx, err)
+}
+
+// answers says in the document what success is beyond the handler's output.
+func (o Operation) answers(document *huma.OpenAPI) {
+	item := document.Paths[o.Path]
 	responses := map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodDelete: item.Delete}[o.Method].Responses
 	success := responses[statusText(cmp.Or(o.Status, http.StatusOK))]
 	for media, body := range o.Content {
-		success.Content[media] = &huma.MediaType{Schema: api.OpenAPI().Components.Schemas.Schema(body, true, "")}
+		success.Content[media] = &huma.MediaType{Schema: document.Components.Schemas.Schema(body, true, "")}
 	}
 	for status, meaning := range o.Also {
 		other := *success
