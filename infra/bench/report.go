@@ -112,8 +112,11 @@ func (r Report) print(out io.Writer) error {
 	}
 	row("\nCPU of one operation", "ns", "allocations", "bytes", "target", "")
 	for _, one := range works {
-		m := r.Work[one.name]
-		row(one.name, number(m.Nanoseconds), number(m.Allocations), number(m.Bytes), fmt.Sprintf("%d ns", one.target.Nanoseconds()), verdict(m.Nanoseconds <= float64(one.target.Nanoseconds())))
+		m, target, mark := r.Work[one.name], "-", ""
+		if one.target > 0 {
+			target, mark = fmt.Sprintf("%d ns", one.target.Nanoseconds()), verdict(m.Nanoseconds <= float64(one.target.Nanoseconds()))
+		}
+		row(one.name, number(m.Nanoseconds), number(m.Allocations), number(m.Bytes), target, mark)
 	}
 	row(fmt.Sprintf("\nREFUSED REDEMPTIONS, %d calls each", refusalCalls), "round trips", "median µs", "middle half µs", fmt.Sprintf("its group within %d µs", tellable))
 	for _, one := range refusals {
