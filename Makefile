@@ -56,9 +56,9 @@ smoke: ## every deployable binary against a Lambda Runtime API on loopback
 	$(GO) test -tags smoke -count=1 -v ./infra/smoke
 
 # One rule builds every artifact: `make build` for both processors, and SAM's makefile build method
-# (build-<LogicalId>) for the one it deploys.
+# (build-<LogicalId>) for the one it deploys. Nothing that a function calls needs Lambda's old protocol or HTTP/2.
 define artifact
-CGO_ENABLED=0 GOOS=linux GOARCH=$(2) $(GO) build -trimpath -tags lambda.norpc -ldflags "$(LDFLAGS)" -o $(3)/bootstrap ./functions/$(1)/lambda
+CGO_ENABLED=0 GOOS=linux GOARCH=$(2) $(GO) build -trimpath -tags lambda.norpc,nethttpomithttp2 -ldflags "$(LDFLAGS)" -o $(3)/bootstrap ./functions/$(1)/lambda
 endef
 
 build: $(foreach f,$(FUNCTIONS),build/arm64/$(f)/bootstrap build/amd64/$(f)/bootstrap) ## all deployable artifacts, in build/<processor>/<function>/bootstrap

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/notify"
 	"github.com/huitou/huitou/shared/rest"
@@ -18,7 +16,7 @@ import (
 	"github.com/huitou/huitou/shared/token"
 )
 
-func (f Function) registerReminders(api huma.API) {
+func (f Function) registerReminders(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/reminders", ID: "reminders", Tag: "reminders", Roles: readers,
 		Summary: "Reminders that are scheduled up to a time",

@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/huitou/huitou/shared/cards"
@@ -26,9 +27,13 @@ var (
 	pageStyle string
 	//go:embed page.js
 	pageScript string
+)
 
-	pageTemplate = template.Must(template.New("page").Parse(pageMarkup))
-	scriptHash   = pagestyle.Hash(pageScript)
+// What pages are made of is made when the first is asked for: many an instance
+// is started by a redemption.
+var (
+	pageTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageMarkup)) })
+	scriptHash   = sync.OnceValue(func() string { return pagestyle.Hash(pageScript) })
 )
 
 // page is what page.html shows. The prize is in it only after it was drawn,
@@ -298,7 +303,7 @@ func (f *Function) render(w http.ResponseWriter, r *http.Request, status int, p 
 	style := pagestyle.Palette(rules.Brand.Colour) + pageStyle
 	p.Style, p.Script = template.CSS(style), template.JS(pageScript) // #nosec G203 -- our own files, and a colour of six hexadecimal digits
 	var body bytes.Buffer
-	if err := pageTemplate.Execute(&body, p); err != nil {
+	if err := pageTemplate().Execute(&body, p); err != nil {
 		f.report(r, err)
 		problem.Write(w, r, err)
 		return
@@ -311,7 +316,7 @@ func (f *Function) render(w http.ResponseWriter, r *http.Request, status int, p 
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("X-Robots-Tag", "noindex, nofollow")
 	header.Set("Referrer-Policy", "no-referrer") // the code is in the address
-	header.Set("Content-Security-Policy", "default-src 'self'; script-src "+scriptHash+"; style-src "+pagestyle.Hash(style)+
+	header.Set("Content-Security-Policy", "default-src 'self'; script-src "+scriptHash()+"; style-src "+pagestyle.Hash(style)+
 		"; img-src 'self' data:; connect-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
