@@ -88,7 +88,7 @@ type (
 	redemption struct {
 		Code      string `path:"code"`
 		Challenge string `query:"challenge" doc:"the answer to the Card-Challenge of a 429 challenge_required, for a typed code"`
-		Body struct {
+		Body      struct {
 			Identity *struct {
 				Kind    loyalty.IdentityKind `json:"kind" enum:"buyer,openid,unionid,wecom,phone"`
 				Channel string               `json:"channel,omitempty"`
