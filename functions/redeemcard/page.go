@@ -72,8 +72,8 @@ type page struct {
 	Mistyped bool
 	Wait     int // minutes until codes are read again
 
-	Challenge     string // whose answer has them read before, "" for none
-	Work, Seconds int    // what it asks for, or how much patience
+	Challenge      string // whose answer has them read before, "" for none
+	Zeros, Seconds int    // that it asks for, or so much patience
 }
 
 // view is which of the page's states is shown.
@@ -102,6 +102,9 @@ type prizeView struct {
 // Spoken is the prize in one line, for a screen reader.
 func (p prizeView) Spoken() string { return strings.TrimSpace(p.Figure + " " + p.Unit) }
 
+// GoOn is where patience leads from a challenge.
+func (p page) GoOn() string { return "?lang=" + p.Text.Lang + "&challenge=" + p.Challenge }
+
 // servePage answers people: the card's page and its form.
 func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string) {
 	p := page{Text: texts[language(r)], View: viewForm, Consents: map[string]bool{}}
@@ -127,7 +130,7 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 		p.refuse(err, code)
 		wait := throttled(w, err)
 		p.Wait, p.Challenge = int(math.Ceil(wait.after.Minutes())), wait.challenge
-		p.Work, p.Seconds = challengeWork, int(math.Ceil(wait.after.Seconds()))
+		p.Zeros, p.Seconds = challengeWork, int(math.Ceil(wait.after.Seconds()))
 	}
 	rules, err := f.rules(r.Context())
 	if err != nil {
