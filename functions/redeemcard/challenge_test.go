@@ -209,16 +209,3 @@ func TestOneAddressAloneIsNoFlood(t *testing.T) {
 		t.Error("forty addresses meet no challenge")
 	}
 }
-
-// Whatever is sent for an answer, it opens no code unless it was given for it.
-func FuzzAnswer(f *testing.F) {
-	for _, seed := range []string{"", ".", "..", "0.x", "zzzzzzzzzzzzzzzz.x.1", "-1.x", "t7p9ls.AAAAAAAAAAAAAAAAAAAAAA.5", "\x00", "a.b.c.d"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, answer string) {
-		b, batch := flooded(t)
-		if status, problem, challenge, after := b.redeemAnswering(b.typed(batch, 1), answer, "o"); status != 429 || problem != "challenge_required" || challenge == "" || after != "60" {
-			t.Errorf("%d %s, to be answered: %q, after %s", status, problem, challenge, after)
-		}
-	})
-}
