@@ -6,7 +6,7 @@ LDFLAGS := -s -w -buildid=
 CC_FOUND := $(shell command -v $${CC:-cc} 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race,)
 
-.PHONY: run test check bench bench-check sim e2e build conformance generate cli smoke help
+.PHONY: run test check bench bench-check model sim e2e build conformance generate cli smoke help
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
@@ -38,6 +38,9 @@ bench: ## prints units, round trips, cold starts, CPU and throughput; writes bui
 
 bench-check: ## compares counts and ratios with the committed bounds
 	$(GO) run ./infra/bench -check
+
+model: ## 10,000 histories: the ledger against its reference model
+	$(GO) test -count=1 -v -run Model ./infra/reference -histories 10000
 
 sim: ## 10,000 races for a card, 2,000 seeds of the simulator, then its mutants
 	$(GO) test -count=1 -v -run '^TestRaces$$' ./infra/sim -races 10000

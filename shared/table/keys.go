@@ -30,7 +30,8 @@ const (
 	IndexMember = "member"
 	// IndexRemind lists the accounts that want to be looked at by
 	// remindrepurchase, by time. It is a wake-up call, never later than the
-	// member's next due date, and often earlier.
+	// member's next due date, and often earlier; one that rides on his other call
+	// is not listed.
 	IndexRemind = "remind"
 	// IndexSettle is the same for settlepoints.
 	IndexSettle = "settle"
