@@ -18,6 +18,7 @@ import (
 	"github.com/huitou/huitou/shared/pagestyle"
 	"github.com/huitou/huitou/shared/problem"
 	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/table"
 )
 
 var (
@@ -75,6 +76,9 @@ type page struct {
 	Date     string
 	Mistyped bool
 	Wait     int // minutes until codes are read again
+
+	Challenge      string // whose answer has them read before, "" for none
+	Zeros, Seconds int    // that it asks for, or so much patience
 }
 
 // view is which of the page's states is shown.
@@ -88,6 +92,8 @@ const (
 	viewTrouble view = "trouble"
 	// viewThrottled asks to wait, or to scan.
 	viewThrottled view = "throttled"
+	// viewChallenge works on the challenge, or waits.
+	viewChallenge view = "challenge"
 )
 
 // prizeView is a prize as it is shown: "50" "积分", "满 ¥199 减 ¥20" "优惠券".
@@ -100,6 +106,9 @@ type prizeView struct {
 
 // Spoken is the prize in one line, for a screen reader.
 func (p prizeView) Spoken() string { return strings.TrimSpace(p.Figure + " " + p.Unit) }
+
+// GoOn is where patience leads from a challenge.
+func (p page) GoOn() string { return "?lang=" + p.Text.Lang + "&challenge=" + p.Challenge }
 
 // servePage answers people: the card's page and its form.
 func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string) {
@@ -124,7 +133,9 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 		f.report(r, err)
 		status = problem.Status(loyalty.KindOf(err))
 		p.refuse(err, code)
-		p.Wait = int(math.Ceil(retryAfter(w, err).Minutes()))
+		wait := throttled(w, err)
+		p.Wait, p.Challenge = int(math.Ceil(wait.after.Minutes())), wait.challenge
+		p.Zeros, p.Seconds = challengeWork, int(math.Ceil(wait.after.Seconds()))
 	}
 	rules, err := f.rules(r.Context())
 	if err != nil {
@@ -135,21 +146,20 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 }
 
 // show prepares the page of a card that can be redeemed. A card that was
-// redeemed says so, and lets the winner see his prize again.
+// redeemed says so, and lets the winner see his prize again. It decides nothing,
+// so that copies which may be behind by a moment do, for half the price.
 func (f *Function) show(r *http.Request, raw string, p *page) error {
-	code, err := f.parse(r.Context(), raw, "")
+	code, err := f.parse(r, raw, "")
 	if err != nil {
 		return err
 	}
-	batch, err := f.batch(r.Context(), code)
+	now := f.Clock()
+	found, err := f.look(r.Context(), table.Eventual, code, claimant{}, now)
 	if err != nil {
 		return err
 	}
-	if err := batch.Redeemable(code.Card, f.Clock()); err != nil {
-		return err
-	}
-	found, err := f.look(r.Context(), code, claimant{})
-	if err != nil {
+	batch := *found.Batch
+	if err := batch.Redeemable(code.Card, now); err != nil {
 		return err
 	}
 	if found.Closed {
@@ -194,7 +204,7 @@ func (f *Function) submit(r *http.Request, code string, p *page) error {
 		}
 		return &loyalty.Error{Kind: loyalty.KindInvalid, Code: "form_incomplete"}
 	}
-	result, err := f.redeem(r.Context(), code, who)
+	result, err := f.redeem(r, code, who)
 	if taken, ok := errors.AsType[*takenError](err); ok {
 		if dateErr := f.date(r.Context(), p, taken.at); dateErr != nil {
 			return dateErr
@@ -219,6 +229,9 @@ func (p *page) refuse(err error, code string) {
 		p.View = viewTaken
 	case loyalty.KindThrottled:
 		p.View = viewThrottled
+		if refusalCode(err) == challengeRequired.Code {
+			p.View = viewChallenge
+		}
 	case loyalty.KindInvalid:
 		if refusalCode(err) != "form_incomplete" {
 			p.View = viewTrouble

@@ -19,6 +19,7 @@ import (
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/qr/qrtest"
 	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
 )
 
 // style puts a program in force that changes what ships with huitou.
@@ -229,7 +230,7 @@ func TestTheOptionalConsentsAreWithdrawnOnThePage(t *testing.T) {
 			t.Error("the answers differ")
 		}
 	}
-	look, err := b.f.Store.LookAtCard(t.Context(), batch.Code(0), loyalty.Identity{})
+	look, err := b.f.Store.LookAtCard(t.Context(), table.Strong, batch.Code(0), loyalty.Identity{})
 	if err != nil {
 		t.Fatal(err)
 	}

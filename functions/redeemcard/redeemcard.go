@@ -52,8 +52,9 @@ type Function struct {
 // /C/ is the same as /c/. A code that cannot be redeemed now is 404
 // card_not_found whatever the reason; a card that somebody else redeemed is
 // 409 card_taken with the date. Who typed too many wrong codes gets 429
-// too_many_codes for every one that he types. The pages answer with the same
-// statuses.
+// too_many_codes for every one that he types, and when all did, everybody who
+// types one 429 challenge_required until he answers the challenge. The pages
+// answer with the same statuses.
 func (f *Function) Handle(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 	return gateway.Handle(http.HandlerFunc(f.route))(ctx, event)
 }
@@ -77,7 +78,7 @@ func (f *Function) serveRedemption(w http.ResponseWriter, r *http.Request, code 
 	draw, err := f.redeemFromJSON(r, code)
 	if err != nil {
 		f.report(r, err)
-		retryAfter(w, err)
+		throttled(w, err)
 		problem.Write(w, r, err)
 		return
 	}
@@ -103,7 +104,7 @@ func (f *Function) redeemFromJSON(r *http.Request, code string) (draw, error) {
 	if err != nil {
 		return draw{}, err
 	}
-	return f.redeem(r.Context(), code, who)
+	return f.redeem(r, code, who)
 }
 
 // report logs what is our fault and only the kind of what is the caller's.
