@@ -10,6 +10,7 @@ import (
 	"github.com/huitou/huitou/shared/enrolment"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/prize"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 )
@@ -103,9 +104,12 @@ func (f *Function) try(ctx context.Context, code cards.Code, who claimant) (draw
 	if err := f.present(ctx, who, card.Award); err != nil {
 		return draw{}, err
 	}
-	actions, err := f.give(ctx, code, batch, &card, who.known, now)
-	if err != nil {
-		return draw{}, err
+	var actions []table.Action
+	if found.Owner != "" || card.Joined {
+		winner := prize.Winner{Member: found.Owner, Identity: who.identity, Known: who.known}
+		if actions, err = f.giver().Give(ctx, code, batch, &card, winner, now); err != nil {
+			return draw{}, err
+		}
 	}
 	actions = append([]table.Action{store.RedeemCard(code, card)}, actions...)
 	if err := f.write(ctx, actions, who.member != ""); err != nil {
@@ -198,11 +202,10 @@ func (e *takenError) Unwrap() error { return e.refusal }
 // The date and the prize stay those of the first answer.
 func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Redemption, batch cards.Batch, who claimant, now time.Time) (draw, error) {
 	card := reserved
-	card.Member = who.member
 	if err := f.present(ctx, who, card.Award); err != nil {
 		return draw{}, err
 	}
-	actions, err := f.give(ctx, code, batch, &card, who.known, now)
+	actions, err := f.giver().Give(ctx, code, batch, &card, prize.Winner{Member: who.member, Known: who.known}, now)
 	if err != nil {
 		return draw{}, err
 	}
@@ -255,100 +258,9 @@ func refused(refusal *table.ConditionError) (store.Account, error) {
 	return store.ReadAccount(member, *failed.Old)
 }
 
-// give is what a prize does beside being noted on the card, and makes the
-// member who does not exist yet. A reserved prize does nothing. It completes
-// the card with the member and his ledger entry. known is his account where it
-// had to be looked at.
-func (f *Function) give(ctx context.Context, code cards.Code, batch cards.Batch, card *store.Redemption, known store.Account, now time.Time) ([]table.Action, error) {
-	if card.Member == "" && !card.Joined {
-		return nil, nil
-	}
-	if card.Joined {
-		member, err := enrolment.NewMemberID(f.Random)
-		if err != nil {
-			return nil, err
-		}
-		card.Member = member
-	}
-	account := store.Account{Member: card.Member}
-	if known.Member == card.Member {
-		account = known
-	}
-	if card.Award.Kind == cards.PrizePoints {
-		rules, err := f.rules(ctx)
-		if err != nil {
-			return nil, err
-		}
-		card.Program, card.Until = rules.Version, rules.Points.Expiry.Until(now, rules.Zone())
-		card.Entries = []points.Entry{points.Prize(card.Trigger(), loyalty.Points(card.Award.Amount), card.Until, account.Points(now))}
-	}
-	credit, held := store.Credit(card.Entries, account)
-	var actions []table.Action
-	switch {
-	case card.Joined:
-		profile := store.Profile{Identities: []store.ProfileIdentity{{
-			Kind: card.Identity.Kind, Channel: card.Identity.Channel, Value: card.Identity.Value,
-		}}}
-		actions = store.CreateAccount(card.Member, profile, card.Consents, now)
-		// A write names an item once, so the first credit is part of the new
-		// account: adding to a counter that is not there is setting it.
-		for _, change := range credit {
-			actions[0].Item.Attributes[change.Name] = change.Value
-		}
-		actions = append(actions, store.GiveIdentity(card.Identity, card.Member))
-	case len(credit) > 0:
-		actions = append(actions, store.UpdateAccount(card.Member, credit, append(held, store.Alive())...))
-	}
-	switch card.Award.Kind {
-	case cards.PrizeCoupon:
-		coupon, err := f.coupon(ctx, batch, *card, now)
-		if err != nil {
-			return nil, err
-		}
-		actions = append(actions, store.PutCoupon(coupon))
-	case cards.PrizeRedPacket:
-		payout, err := cards.RequestPayout(code, card.Award, card.Member, card.Identity, now)
-		if err != nil {
-			return nil, &loyalty.Error{Kind: loyalty.KindInternal, Code: "prize_not_payable", Cause: err}
-		}
-		actions = append(actions, store.PutPayout(payout))
-	case cards.PrizeGift:
-		actions = append(actions, store.PutGift(cards.WinGift(code, card.Award, card.Member, now)))
-	}
-	return actions, nil
-}
-
-// coupon makes the coupon that a card gives. How many there can be was fixed
-// with the batch, so a template's budget for campaigns takes no part: a prize
-// that was promised on paper is not refused for want of budget. Its terms are
-// those that the batch's rules were published with, whatever the template has
-// become.
-func (f *Function) coupon(ctx context.Context, batch cards.Batch, card store.Redemption, now time.Time) (coupons.Coupon, error) {
-	template, _, err := f.Store.Template(ctx, card.Award.Text)
-	if err == nil {
-		err = template.Issuable()
-	}
-	if err != nil {
-		if loyalty.KindOf(err) == loyalty.KindUnavailable {
-			return coupons.Coupon{}, err
-		}
-		// Whoever created the batch should have seen to it; the customer can do
-		// nothing about it.
-		return coupons.Coupon{}, &loyalty.Error{Kind: loyalty.KindInternal, Code: "prize_not_issuable", Cause: err}
-	}
-	if terms, frozen := batch.TermsOf(template.ID); frozen {
-		template.Name, template.Threshold, template.Discount, template.Link = terms.Name, terms.Threshold, terms.Discount, terms.Link
-		template.Validity = coupons.Validity{Days: terms.Days, Months: terms.Months}
-	}
-	rules, err := f.rules(ctx)
-	if err != nil {
-		return coupons.Coupon{}, err
-	}
-	code, err := coupons.NewCode(card.Member, f.Random)
-	if err != nil {
-		return coupons.Coupon{}, err
-	}
-	return template.Issue(card.Member, card.Trigger(), code, now, rules.Zone()), nil
+// giver gives the prizes.
+func (f *Function) giver() prize.Giver {
+	return prize.Giver{Store: f.Store, Rules: f.rules, Random: f.Random}
 }
 
 // promised is a coupon template with the terms that the batch's rules were
