@@ -14,7 +14,8 @@ import (
 // whoever reads the alarm, without the code.
 func TestACanaryIsAnUnknownCardAndAnAlarm(t *testing.T) {
 	b := open(t)
-	unknown := b.code(cards.Batch{KeyID: "1", Number: 99}, 0)
+	nowhere := cards.Batch{KeyID: "1", Number: 99}
+	unknowns := map[string]string{"token": b.code(nowhere, 0), "typed": b.typed(nowhere, 0)}
 	b.page("warm-up") // the program is read once a minute
 	for n, state := range []cards.State{cards.StateCreated, cards.StatePrinted, cards.StateReceived, cards.StateActive, cards.StateFrozen} {
 		batch := b.batch(n, cards.FormPlain, prizes[cards.PrizePoints], func(b *cards.Batch) { b.State, b.Canaries = state, 5 })
@@ -35,6 +36,7 @@ func TestACanaryIsAnUnknownCardAndAnAlarm(t *testing.T) {
 				{"POST", "", map[string]string{"content-type": "application/x-www-form-urlencoded"}, "phone=13800000000&consent=membership"},
 			} {
 				var usage, plain table.Usage
+				unknown := unknowns[form]
 				want := b.send(table.WithUsage(t.Context(), &plain), request.method, "/c/"+unknown+request.path, request.header, request.body)
 				b.logged.Reset()
 				got := b.send(table.WithUsage(t.Context(), &usage), request.method, "/c/"+code+request.path, request.header, request.body)

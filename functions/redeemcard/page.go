@@ -17,6 +17,7 @@ import (
 	"github.com/huitou/huitou/shared/pagestyle"
 	"github.com/huitou/huitou/shared/problem"
 	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/table"
 )
 
 var (
@@ -130,21 +131,20 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 }
 
 // show prepares the page of a card that can be redeemed. A card that was
-// redeemed says so, and lets the winner see his prize again.
+// redeemed says so, and lets the winner see his prize again. It decides nothing,
+// so that copies which may be behind by a moment do, for half the price.
 func (f *Function) show(r *http.Request, raw string, p *page) error {
 	code, err := f.parse(r.Context(), raw, "")
 	if err != nil {
 		return err
 	}
-	batch, err := f.batch(r.Context(), code)
+	now := f.Clock()
+	found, err := f.look(r.Context(), table.Eventual, code, claimant{}, now)
 	if err != nil {
 		return err
 	}
-	if err := batch.Redeemable(code.Card, f.Clock()); err != nil {
-		return err
-	}
-	found, err := f.look(r.Context(), code, claimant{})
-	if err != nil {
+	batch := *found.Batch
+	if err := batch.Redeemable(code.Card, now); err != nil {
 		return err
 	}
 	if found.Closed {

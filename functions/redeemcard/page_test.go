@@ -20,6 +20,7 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
 )
 
 // style puts a program in force that changes what ships with huitou.
@@ -234,7 +235,7 @@ func TestTheOptionalConsentsAreWithdrawnOnThePage(t *testing.T) {
 			t.Error("the answers differ")
 		}
 	}
-	look, err := b.f.Store.LookAtCard(t.Context(), batch.Code(0), loyalty.Identity{})
+	look, err := b.f.Store.LookAtCard(t.Context(), table.Strong, batch.Code(0), loyalty.Identity{})
 	if err != nil {
 		t.Fatal(err)
 	}

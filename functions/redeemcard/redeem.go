@@ -40,8 +40,8 @@ type draw struct {
 
 // redeem gives a card's prize to the claimant, once: the card's item is put
 // under the condition that there is none, in one write with what the prize
-// does. A code that does not verify costs no read, one that has not opened one;
-// what a typed code costs beside that, parse tells.
+// does. A scanned code that does not verify costs no read; every one that does is
+// refused or given its prize by one look, see look.
 func (f *Function) redeem(ctx context.Context, raw string, who claimant) (draw, error) {
 	code, err := f.parse(ctx, raw, who.member)
 	if err != nil {
@@ -51,7 +51,7 @@ func (f *Function) redeem(ctx context.Context, raw string, who claimant) (draw, 
 		result, err := f.try(ctx, code, who)
 		refusal, lost := errors.AsType[*table.ConditionError](err)
 		if err == nil {
-			result.friend, err = f.Keys.Reference(code)
+			result.friend, err = f.Keys.Reference(code.Code)
 		}
 		if !lost {
 			return result, err
@@ -69,19 +69,13 @@ func (f *Function) redeem(ctx context.Context, raw string, who claimant) (draw, 
 	return draw{}, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others redeemed at the same time; try again")
 }
 
-func (f *Function) try(ctx context.Context, code cards.Code, who claimant) (draw, error) {
+func (f *Function) try(ctx context.Context, read reading, who claimant) (draw, error) {
 	now := f.Clock().UTC().Truncate(time.Second)
-	batch, err := f.batch(ctx, code)
+	found, err := f.look(ctx, table.Strong, read, who, now)
 	if err != nil {
 		return draw{}, err
 	}
-	if err := batch.Opened(code.Card, now); err != nil {
-		return draw{}, err
-	}
-	found, err := f.look(ctx, code, who)
-	if err != nil {
-		return draw{}, err
-	}
+	code, batch := read.Code, *found.Batch
 	if found.Redemption != nil {
 		return f.again(ctx, code, batch, found, who, now)
 	}
@@ -118,28 +112,29 @@ func (f *Function) try(ctx context.Context, code cards.Code, who claimant) (draw
 	return drawOf(card, batch, who, false), f.announce(ctx, code, card)
 }
 
-// batch reads the batch of a code, ErrNotFound when there is none and for a
-// canary. It is read alone and before the card, so that a code whose card nobody
-// can have redeemed is refused for this one read, for whatever reason.
-func (f *Function) batch(ctx context.Context, code cards.Code) (cards.Batch, error) {
-	batch, err := f.Store.Batch(ctx, code.BatchID())
-	if loyalty.KindOf(err) == loyalty.KindNotFound {
-		return cards.Batch{}, cards.ErrNotFound
-	}
-	if err != nil {
-		return cards.Batch{}, err
-	}
-	return batch, f.watchCanary(ctx, code, batch)
-}
-
-// look reads the card, and which member the claimant is. Whose a typed phone is
-// stays unread: nothing may follow from it.
-func (f *Function) look(ctx context.Context, code cards.Code, who claimant) (store.CardLook, error) {
+// look reads, in one round trip, the card, its batch, which member the claimant
+// is, and for a typed code what was counted of guesses. It asks for all of it
+// before it judges any, so that a card which nobody can have redeemed yet, for
+// which it is ErrNotFound, takes as long as one that somebody has. Whose a typed
+// phone is stays unread: nothing may follow from it.
+func (f *Function) look(ctx context.Context, consistency table.Consistency, read reading, who claimant, now time.Time) (store.CardLook, error) {
 	identity := who.identity
 	if who.member != "" || who.unproved() {
 		identity = loyalty.Identity{}
 	}
-	found, err := f.Store.LookAtCard(ctx, code, identity)
+	found, err := f.Store.LookAtCard(ctx, consistency, read.Code, identity, read.guesses...)
+	if err == nil {
+		err = read.bounded(found.Counted)
+	}
+	if err == nil && found.Batch == nil {
+		err = cards.ErrNotFound
+	}
+	if err == nil {
+		err = f.watchCanary(ctx, read.Code, *found.Batch)
+	}
+	if err == nil {
+		err = found.Batch.Opened(read.Card, now)
+	}
 	if who.member != "" {
 		found.Owner = who.member
 	}

@@ -18,52 +18,61 @@ import (
 	"github.com/huitou/huitou/shared/store"
 )
 
+// reading is a code whose signature verified, and what was counted against
+// whoever typed it.
+type reading struct {
+	cards.Code
+	at      time.Time
+	guesses []store.Guesses // none for a scan
+	most    int
+}
+
 // parse reads a code as cards.Codec.Parse does, and bounds guesses (防刷). What
-// a QR holds, and what cannot be a code, costs nothing here. A typed code costs
-// half a read unit, and half of one for its batch, which refuses it then and
-// there while it is not open; one that is wrong is counted, for a write unit. Once there
-// were too many, right and wrong ones are refused alike, after the same read,
-// with KindThrottled code "too_many_codes".
-func (f *Function) parse(ctx context.Context, raw string, member loyalty.MemberID) (cards.Code, error) {
+// a QR holds, and what cannot be a code, costs nothing here; nor does a typed code
+// that is right: its caller's counter is read with the card. One that is wrong
+// costs half a read unit, and a write unit to be counted. Once there were too
+// many, right and wrong ones are refused alike, after one read, with KindThrottled
+// code "too_many_codes".
+func (f *Function) parse(ctx context.Context, raw string, member loyalty.MemberID) (reading, error) {
 	code, wrong := f.Keys.Codec().Parse(raw)
+	read := reading{Code: code, at: f.Clock()}
 	if !cards.Guessable(raw) {
-		return code, wrong
+		return read, wrong
 	}
 	rules, err := f.rules(ctx)
 	if err != nil {
-		return cards.Code{}, err
+		return reading{}, err
 	}
-	now := f.Clock()
-	most := rules.Cards.Guesses()
-	guesses, bound := store.Guesses{Caller: f.address(ctx), From: now.UTC().Truncate(time.Minute), Window: time.Minute}, most.PerAddress
+	now, most := read.at.UTC(), rules.Cards.Guesses()
+	guesses := store.Guesses{Caller: f.address(ctx), From: now.Truncate(time.Minute), Window: time.Minute}
+	read.most = most.PerAddress
 	if member != "" {
-		guesses, bound = store.Guesses{Caller: "member " + string(member), From: now.UTC().Truncate(time.Hour), Window: time.Hour}, most.PerMember
+		guesses = store.Guesses{Caller: "member " + string(member), From: now.Truncate(time.Hour), Window: time.Hour}
+		read.most = most.PerMember
 	}
-	named := ""
+	read.guesses = []store.Guesses{guesses}
 	if wrong == nil {
-		named = code.BatchID()
+		return read, nil
 	}
-	counted, batch, err := f.Store.CountedOf(ctx, guesses, named)
+	counted, err := f.Store.Counted(ctx, read.guesses...)
+	if err == nil {
+		err = read.bounded(counted)
+	}
+	if err == nil {
+		err = f.Store.Table.Write(ctx, store.CountGuess(guesses))
+	}
 	if err != nil {
-		return cards.Code{}, err
+		return reading{}, err
 	}
-	if counted >= int64(bound) {
-		return cards.Code{}, &throttledError{guesses.Ends().Sub(now)}
+	return reading{}, wrong
+}
+
+// bounded refuses the code of a caller of whom too many guesses were counted.
+func (r reading) bounded(counted []int64) error {
+	if len(r.guesses) == 0 || counted[0] < int64(r.most) {
+		return nil
 	}
-	switch {
-	case wrong != nil:
-		if err := f.Store.Table.Write(ctx, store.CountGuess(guesses)); err != nil {
-			return cards.Code{}, err
-		}
-		return code, wrong
-	case batch == nil:
-		return code, cards.ErrNotFound
-	}
-	// What this look cannot give, no better one is paid for.
-	if err := f.watchCanary(ctx, code, *batch); err != nil {
-		return code, err
-	}
-	return code, batch.Opened(code.Card, now.UTC().Truncate(time.Second))
+	return &throttledError{r.guesses[0].Ends().Sub(r.at)}
 }
 
 // address names where a request comes from: the peer as the gateway saw it,

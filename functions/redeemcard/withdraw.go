@@ -3,10 +3,10 @@ package redeemcard
 import (
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
 )
 
 // viewWithdrawn answers a withdrawal.
@@ -25,22 +25,15 @@ func (f *Function) withdraw(r *http.Request, raw string, p *page) error {
 	if err != nil {
 		return err
 	}
-	batch, err := f.batch(r.Context(), code)
-	if err != nil {
-		return err
-	}
-	if err := batch.Opened(code.Card, f.Clock().UTC().Truncate(time.Second)); err != nil {
-		return err
-	}
-	p.View = viewWithdrawn
-	if slices.Contains(wrong, "phone") {
-		p.Phone, p.PhoneError = typed, true
-		return &loyalty.Error{Kind: loyalty.KindInvalid, Code: "form_incomplete"}
-	}
 	for range attempts {
-		found, err := f.look(r.Context(), code, who)
+		found, err := f.look(r.Context(), table.Strong, code, who, f.Clock())
 		if err != nil {
 			return err
+		}
+		p.View = viewWithdrawn
+		if slices.Contains(wrong, "phone") {
+			p.Phone, p.PhoneError = typed, true
+			return &loyalty.Error{Kind: loyalty.KindInvalid, Code: "form_incomplete"}
 		}
 		if found.Redemption == nil || !wonBy(*found.Redemption, who, "") {
 			return nil
@@ -50,9 +43,9 @@ func (f *Function) withdraw(r *http.Request, raw string, p *page) error {
 		if len(card.Consents) == len(found.Redemption.Consents) {
 			return nil
 		}
-		err = f.Store.Table.Write(r.Context(), store.ChangeRedemption(code, *found.Redemption, card))
+		err = f.Store.Table.Write(r.Context(), store.ChangeRedemption(code.Code, *found.Redemption, card))
 		if err == nil {
-			f.Log.InfoContext(r.Context(), "consents withdrawn", "batch", batch.ID())
+			f.Log.InfoContext(r.Context(), "consents withdrawn", "batch", found.Batch.ID())
 		}
 		if !store.Refused(err) {
 			return err

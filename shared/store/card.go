@@ -35,29 +35,40 @@ func (r Redemption) Trigger() string { return fmt.Sprintf("card:%s:%d", r.Batch,
 
 // CardLook is what one round trip tells about a card.
 type CardLook struct {
+	Batch      *cards.Batch     // nil where there is none
 	Redemption *Redemption      // nil while nobody has redeemed it
 	Closed     bool             // nobody will, see CloseCard
 	Owner      loyalty.MemberID // of the identity, "" for nobody's
+	Counted    []int64          // of each of the guesses
 }
 
-// LookAtCard reads, strongly and in one round trip, a card and the owner of an
-// identity unless that is empty. Whether there can be anything to read, the
-// batch tells (see cards.Batch.Opened), which is read before.
-func (s Store) LookAtCard(ctx context.Context, code cards.Code, identity loyalty.Identity) (CardLook, error) {
-	keys := []table.Key{cardKey(code)}
+// LookAtCard reads in one round trip, whatever there is to find, the card with
+// its batch, the owner of an identity unless that is empty, and what was counted
+// of the guesses.
+func (s Store) LookAtCard(ctx context.Context, consistency table.Consistency, code cards.Code, identity loyalty.Identity, guesses ...Guesses) (CardLook, error) {
+	keys := append([]table.Key{table.DocumentKey(table.DocumentBatch, code.BatchID()), cardKey(code)}, guessKeys(guesses)...)
 	if identity != (loyalty.Identity{}) {
 		keys = append(keys, table.IdentityKey(identity))
 	}
-	items, err := s.Table.Get(ctx, table.Strong, keys...)
+	items, err := s.Table.Get(ctx, consistency, keys...)
 	if err != nil {
 		return CardLook{}, err
 	}
 	var look CardLook
-	if look.Redemption, look.Closed, err = readCard(items[0]); err != nil {
+	if items[0] != nil {
+		batch, err := decode[cards.Batch](*items[0])
+		if err != nil {
+			return CardLook{}, err
+		}
+		look.Batch = &batch
+	}
+	if look.Redemption, look.Closed, err = readCard(items[1]); err != nil {
 		return CardLook{}, err
 	}
-	if len(items) > 1 {
-		look.Owner = owner(items[1])
+	rest := items[2:]
+	look.Counted = counts(rest[:len(guesses)])
+	if rest = rest[len(guesses):]; len(rest) > 0 {
+		look.Owner = owner(rest[0])
 	}
 	return look, nil
 }

@@ -80,7 +80,7 @@ func TestAClosedCardIsNoRedemption(t *testing.T) {
 			t.Errorf("a closed card is %s: %v", name, err)
 		}
 	}
-	look, err := s.LookAtCard(t.Context(), code, loyalty.Identity{})
+	look, err := s.LookAtCard(t.Context(), table.Strong, code, loyalty.Identity{})
 	if err != nil || !look.Closed || look.Redemption != nil {
 		t.Errorf("look %+v, %v", look, err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/table"
 )
 
@@ -27,27 +26,29 @@ const guessesCount = "n"
 // guessesLife is how long a count is kept beyond its window.
 const guessesLife = time.Hour
 
-// CountedOf is how many guesses there were, and the batch of the code that is
-// given now, nil for one that is not there; where id is "" the code names none.
-// Both may lag behind by a moment, for half the price of what does not.
-func (s Store) CountedOf(ctx context.Context, guesses Guesses, id string) (int64, *cards.Batch, error) {
-	keys := []table.Key{guesses.key()}
-	if id != "" {
-		keys = append(keys, table.DocumentKey(table.DocumentBatch, id))
+// Counted is how many there were of each. It may lag behind by a moment, for
+// half the price of what does not.
+func (s Store) Counted(ctx context.Context, guesses ...Guesses) ([]int64, error) {
+	items, err := s.Table.Get(ctx, table.Eventual, guessKeys(guesses)...)
+	return counts(items), err
+}
+
+func guessKeys(guesses []Guesses) []table.Key {
+	keys := make([]table.Key, len(guesses))
+	for i := range guesses {
+		keys[i] = guesses[i].key()
 	}
-	items, err := s.Table.Get(ctx, table.Eventual, keys...)
-	if err != nil {
-		return 0, nil, err
+	return keys
+}
+
+func counts(items []*table.Item) []int64 {
+	counted := make([]int64, len(items))
+	for i, item := range items {
+		if item != nil {
+			counted[i] = item.Int(guessesCount)
+		}
 	}
-	var counted int64
-	if items[0] != nil {
-		counted = items[0].Int(guessesCount)
-	}
-	if len(items) < 2 || items[1] == nil {
-		return counted, nil, nil
-	}
-	batch, err := decode[cards.Batch](*items[1])
-	return counted, &batch, err
+	return counted
 }
 
 // CountGuess adds one.
