@@ -129,6 +129,9 @@ func (r reported) text() string {
 		"available", count(r.Available), "  never ending", count(r.NeverEnding), "  ended, not written off", count(r.Ended),
 		"pending", count(r.Pending), "debt", count(r.Debt), "outstanding", count(r.Outstanding), "difference", count(r.Difference),
 	}
+	if r.ErasedMembers > 0 {
+		pairs = append(pairs, "of erased members", fmt.Sprintf("%d, of %d members", r.Erased, r.ErasedMembers))
+	}
 	if r.Breakage.State == liability.Estimated {
 		pairs = append(pairs, "expected to lapse", fmt.Sprintf("%d, at %d.%02d %%", r.Breakage.Expected, r.Breakage.BasisPoints/100, r.Breakage.BasisPoints%100))
 	} else {

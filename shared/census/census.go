@@ -24,11 +24,19 @@ type Place struct {
 	After loyalty.MemberID `json:"after,omitempty"` // the last member of the shard who was
 }
 
+// WithErased is where a walk begins that goes over those who were erased (注销)
+// too. They come first: who is erased while it goes on may be missed, and is
+// never walked by twice.
+var WithErased = Place{Shard: table.ErasedShard}
+
 // Ended tells whether every member was walked by.
 func (p Place) Ended() bool { return p.Shard >= table.RosterShards }
 
 // Goes tells whether a walk can go on from there.
 func (p Place) Goes() bool { return p.Shard >= 0 && !p.Ended() }
+
+// GoesWithErased tells the same of a walk that began at WithErased.
+func (p Place) GoesWithErased() bool { return p.Shard >= table.ErasedShard && !p.Ended() }
 
 // Done is how far a walk is.
 type Done struct {
@@ -37,7 +45,7 @@ type Done struct {
 }
 
 // Done is how far a walk is that stands there.
-func (p Place) Done() Done { return Done{Shards: p.Shard, Of: table.RosterShards} }
+func (p Place) Done() Done { return Done{Shards: max(0, p.Shard), Of: table.RosterShards} }
 
 // Step reads the accounts that follow a place, at most limit (1 to MaxStep), and
 // says where the walk stands after them. It may find none and yet not be at the

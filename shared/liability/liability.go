@@ -99,12 +99,23 @@ type Reconciliation struct {
 type Sums struct {
 	AsOf    time.Time                `json:"as_of"` // when the walk began: lots that end by then have ended
 	Members int64                    `json:"members"`
+	Erased  Erased                   `json:"erased"` // what of all that follows is of those who were erased
 	Totals  Totals                   `json:"totals"`
 	Ending  map[Month]loyalty.Points `json:"ending"`  // of what is available, by when it ends
 	Ended   loyalty.Points           `json:"ended"`   // of it, whose end has come and that the schedule has not written off
 	Lapsed  map[Month]loyalty.Points `json:"expired"` // what expired, by when it ended
 	// Ledger is nil unless it was asked for.
 	Ledger *Reconciliation `json:"ledger,omitempty"`
+}
+
+// Erased is what the sums hold of members who were erased.
+type Erased struct {
+	Members     int64          `json:"members"`
+	Outstanding loyalty.Points `json:"outstanding"`
+	Dated       loyalty.Points `json:"dated"` // available until an end to come
+	Ended       loyalty.Points `json:"ended"`
+	Spent       loyalty.Points `json:"spent"`
+	Expired     loyalty.Points `json:"expired"`
 }
 
 // state is a walk: its cursor holds it whole. It grows with the months in which
@@ -121,7 +132,7 @@ type state struct {
 func Walk(ctx context.Context, s store.Store, asked Question, cursor string, limit int, zone *time.Location, now time.Time) (Sums, census.Done, string, error) {
 	w := walk{store: s, asked: asked, zone: zone, consistency: table.Eventual, state: state{Sums: Sums{
 		AsOf: now.UTC(), Ending: map[Month]loyalty.Points{}, Lapsed: map[Month]loyalty.Points{},
-	}}}
+	}, Place: census.WithErased}}
 	left := min(limit, MaxMembers)
 	if asked.Reconcile {
 		left = min(limit, MaxReconciled)
@@ -129,7 +140,7 @@ func Walk(ctx context.Context, s store.Store, asked Question, cursor string, lim
 		w.Ledger = &Reconciliation{Apart: []loyalty.MemberID{}, Lapses: map[Month]Lapse{}}
 	}
 	if cursor != "" {
-		whole := census.Resume(cursor, asked, &w.state) && w.Place.Goes() && w.Ending != nil && w.Lapsed != nil
+		whole := census.Resume(cursor, asked, &w.state) && w.Place.GoesWithErased() && w.Ending != nil && w.Lapsed != nil
 		if !whole || asked.Reconcile && (w.Ledger == nil || w.Ledger.Lapses == nil) {
 			return Sums{}, census.Done{}, "", loyalty.Invalid("cursor", "invalid_cursor", "the cursor does not belong to this report; leave reconcile as it was, or send no cursor")
 		}
@@ -170,8 +181,13 @@ func (w *walk) member(ctx context.Context, account store.Account) error {
 		}
 		account = read
 	}
-	w.Members++
-	w.Totals = w.Totals.plus(totals(account.Points(w.AsOf), account.Turnover))
+	own := totals(account.Points(w.AsOf), account.Turnover)
+	w.Totals = w.Totals.plus(own)
+	if account.Erased == nil {
+		w.Members++
+	} else {
+		w.erased(account, own)
+	}
 	for _, lot := range account.Lots {
 		if lot.Expired != 0 {
 			w.Lapsed[w.month(lot.Until)] += lot.Expired
@@ -185,6 +201,20 @@ func (w *walk) member(ctx context.Context, account store.Account) error {
 		}
 	}
 	return nil
+}
+
+func (w *walk) erased(account store.Account, own Totals) {
+	w.Erased.Members++
+	w.Erased.Outstanding += own.Outstanding()
+	w.Erased.Spent += own.Spent
+	w.Erased.Expired += own.Expired
+	for _, lot := range account.Lots {
+		if lot.Until.After(w.AsOf) {
+			w.Erased.Dated += lot.Left
+		} else {
+			w.Erased.Ended += lot.Left
+		}
+	}
 }
 
 // month is the one in which points were good for the last time.
@@ -312,8 +342,8 @@ type MonthPoints struct {
 type Breakage struct {
 	State       string         `json:"state" enum:"estimated,not_enough_history" doc:"not_enough_history (not enough history yet): points have expired in fewer than 3 months, nothing is estimated, and none is expected to lapse"`
 	Months      int            `json:"months" doc:"months in which points have expired"`
-	BasisPoints int64          `json:"basis_points" doc:"expired ÷ (expired + spent) of all time in 1/10000, rounded down. It errs to the low side, and so the liability to the high one: what was spent of points that never end, or have not ended yet, counts as well, and of what is left of a lot more lapses than of the lot. How far the truth may lie off is shown by the months' own rates, see reconciliation.cohorts"`
-	Expected    loyalty.Points `json:"expected" doc:"points of ending × expired ÷ (expired + spent), rounded down; pending points and those that never end are not expected to lapse"`
+	BasisPoints int64          `json:"basis_points" doc:"expired ÷ (expired + spent) of all time in 1/10000, rounded down, of members who were not erased. It errs to the low side, and so the liability to the high one: what was spent of points that never end, or have not ended yet, counts as well, and of what is left of a lot more lapses than of the lot. How far the truth may lie off is shown by the months' own rates, see reconciliation.cohorts"`
+	Expected    loyalty.Points `json:"expected" doc:"points of ending × expired ÷ (expired + spent), of members who were not erased, rounded down; pending points and those that never end are not expected to lapse"`
 }
 
 // States of Breakage.
@@ -351,25 +381,27 @@ type Compared struct {
 // its definition, in the published document as in every answer.
 type Report struct {
 	AsOf    time.Time `json:"as_of" doc:"when the walk over the members began"`
-	Members int64     `json:"members" doc:"members looked at"`
+	Members int64     `json:"members" doc:"members looked at, without those who were erased"`
 	Totals
-	Difference  loyalty.Points `json:"difference" doc:"issued − (available + pending + spent + expired + clawed_back − debt): double entry (复式记账); 0 when the books are right"`
-	Outstanding loyalty.Points `json:"outstanding" doc:"available + pending − debt (未兑积分)"`
-	Ending      []MonthPoints  `json:"ending" doc:"points of available that have an end after as_of, by the last month in which they are good"`
-	NeverEnding loyalty.Points `json:"never_ending" doc:"points of available that have no end"`
-	Ended       loyalty.Points `json:"ended" doc:"points of available whose end had come by as_of and that the schedule has not written off yet: nobody can spend them"`
-	Lapsed      []MonthPoints  `json:"expired_by_month" doc:"expired, by the last month in which the points were good"`
-	Breakage    Breakage       `json:"breakage"`
-	Liability   loyalty.Points `json:"liability" doc:"outstanding − ended − breakage.expected, at least 0: points that are expected to be spent (积分负债)"`
-	Money       *Money         `json:"money,omitempty" doc:"absent where the program does not say what a point is worth"`
-	Reconciled  *Compared      `json:"reconciliation,omitempty" doc:"present where it was asked for"`
+	Difference    loyalty.Points `json:"difference" doc:"issued − (available + pending + spent + expired + clawed_back − debt): double entry (复式记账); 0 when the books are right"`
+	Outstanding   loyalty.Points `json:"outstanding" doc:"available + pending − debt (未兑积分)"`
+	Ending        []MonthPoints  `json:"ending" doc:"points of available that have an end after as_of, by the last month in which they are good"`
+	NeverEnding   loyalty.Points `json:"never_ending" doc:"points of available that have no end"`
+	Ended         loyalty.Points `json:"ended" doc:"points of available whose end had come by as_of and that the schedule has not written off yet: nobody can spend them"`
+	ErasedMembers int64          `json:"erased_members" doc:"members looked at who were erased (注销)"`
+	Erased        loyalty.Points `json:"erased" doc:"points of outstanding that members have who were erased: they end as the rules say, and nobody can spend them meanwhile. What an erased member owes is taken off, and nobody will pay it"`
+	Lapsed        []MonthPoints  `json:"expired_by_month" doc:"expired, by the last month in which the points were good"`
+	Breakage      Breakage       `json:"breakage"`
+	Liability     loyalty.Points `json:"liability" doc:"outstanding − erased − ended − breakage.expected, all but erased of members who were not, at least 0: points that are expected to be spent (积分负债)"`
+	Money         *Money         `json:"money,omitempty" doc:"absent where the program does not say what a point is worth"`
+	Reconciled    *Compared      `json:"reconciliation,omitempty" doc:"present where it was asked for"`
 }
 
 // Of is the report that the sums make under the rules.
 func Of(sums Sums, rules program.Document) Report {
 	r := Report{
 		AsOf: sums.AsOf, Members: sums.Members, Totals: sums.Totals, Difference: sums.Totals.Difference(), Outstanding: sums.Totals.Outstanding(),
-		Ending: byMonth(sums.Ending), Ended: sums.Ended, Lapsed: byMonth(sums.Lapsed),
+		Ending: byMonth(sums.Ending), Ended: sums.Ended, Lapsed: byMonth(sums.Lapsed), ErasedMembers: sums.Erased.Members, Erased: sums.Erased.Outstanding,
 		Breakage: Breakage{State: NotEnoughHistory},
 	}
 	var dated loyalty.Points
@@ -379,12 +411,13 @@ func Of(sums Sums, rules program.Document) Report {
 	r.NeverEnding = r.Available - r.Ended - dated
 	r.Breakage.Months = len(r.Lapsed)
 	if r.Breakage.Months >= minEnds {
-		gone := r.Expired + r.Spent
+		expired := r.Expired - sums.Erased.Expired
+		gone := expired + r.Spent - sums.Erased.Spent
 		r.Breakage.State = Estimated
-		r.Breakage.BasisPoints = int64(share(10_000, r.Expired, gone))
-		r.Breakage.Expected = share(dated, r.Expired, gone)
+		r.Breakage.BasisPoints = int64(share(10_000, expired, gone))
+		r.Breakage.Expected = share(dated-sums.Erased.Dated, expired, gone)
 	}
-	r.Liability = max(0, r.Outstanding-r.Ended-r.Breakage.Expected)
+	r.Liability = max(0, r.Outstanding-r.Erased-(r.Ended-sums.Erased.Ended)-r.Breakage.Expected)
 	if value := rules.Points.ValuePerPoint; value != nil {
 		r.Money = &Money{rules.Currency, *value, value.Of(r.Outstanding), value.Of(r.Liability)}
 	}

@@ -445,8 +445,8 @@ func TestBreakage(t *testing.T) {
 	}
 }
 
-// Who was merged counts in whom he was merged into, and no longer when he was
-// erased; the books balance and are the ledger's at every step.
+// Who was merged counts in whom he was merged into, and who was erased counts
+// apart; the books balance and are the ledger's at every step.
 func TestMergedAndErasedMembers(t *testing.T) {
 	b := open(t, 3)
 	for i, member := range b.members {
@@ -456,9 +456,12 @@ func TestMergedAndErasedMembers(t *testing.T) {
 	b.must(b.reserve("m001", "v", 30, day(32)))
 	_, err := ledger.Commit(b.ctx(), b.store, "m001", "v", day(32))
 	b.must(err)
-	expect := func(step string, members int64, outstanding, issued, spent loyalty.Points) {
+	expect := func(step string, members int64, outstanding, issued, spent, erased loyalty.Points) {
 		t.Helper()
 		r := b.report(true, 2, day(40), nil)
+		if r.Erased != erased || r.Liability != outstanding-erased {
+			t.Errorf("%s: %d of %d points are of %d erased members, and %d are owed", step, r.Erased, r.Outstanding, r.ErasedMembers, r.Liability)
+		}
 		if r.Members != members || r.Outstanding != outstanding || r.Issued != issued || r.Spent != spent {
 			t.Errorf("%s: %d members, %d outstanding, %d issued, %d spent", step, r.Members, r.Outstanding, r.Issued, r.Spent)
 		}
@@ -466,20 +469,63 @@ func TestMergedAndErasedMembers(t *testing.T) {
 			t.Errorf("%s: double entry leaves %d over, the ledger says %d less of %v", step, r.Difference, c.Difference, c.Members)
 		}
 	}
-	expect("before", 3, 270, 300, 30)
+	expect("before", 3, 270, 300, 30, 0)
 	hand := store.Hand{Operator: "zhang", At: day(33)}
 	_, err = ledger.Merge(b.ctx(), b.store, store.Merge{ID: "1", Into: "m000", Part: "m001", By: hand, Reason: "same person"})
 	b.must(err)
-	expect("merged", 2, 270, 270, 0)
+	expect("merged", 2, 270, 270, 0, 0)
 	b.must(b.post("1", points.Fact{Kind: points.FactRefunded, At: day(34), Refunds: []points.Refund{{ID: "r", Line: "1", Amount: 2_000}}}))
 	b.pay("m001", "later", 10, day(34))
-	expect("news of the part's orders", 2, 260, 280, 0)
+	expect("news of the part's orders", 2, 260, 280, 0, 0)
 	_, err = ledger.Unmerge(b.ctx(), b.store, "m000", "m001", "2", "two persons", store.Hand{Operator: "li", At: day(35)})
 	b.must(err)
 	// The 20 of the refund stay in issued and clawed back of the whole as well.
-	expect("undone", 3, 260, 330, 30)
+	expect("undone", 3, 260, 330, 30, 0)
 	b.must(enrolment.Erase(b.ctx(), b.store, "m002", store.Erasure{By: store.Hand{Operator: "zhang", At: day(36)}}))
-	expect("erased", 2, 160, 230, 30)
+	expect("erased", 2, 260, 330, 30, 100)
+	// A member is erased with those who were merged into him, and counts once.
+	_, err = ledger.Merge(b.ctx(), b.store, store.Merge{ID: "3", Into: "m000", Part: "m001", By: hand, Reason: "the same after all"})
+	b.must(err)
+	b.must(enrolment.Erase(b.ctx(), b.store, "m000", store.Erasure{By: store.Hand{Operator: "zhang", At: day(36)}}))
+	// Orders of erased members are still given back.
+	b.must(b.post("2", points.Fact{Kind: points.FactRefunded, At: day(37), Refunds: []points.Refund{{ID: "r", Line: "1", Amount: 4_000}}}))
+	b.must(b.post("0", points.Fact{Kind: points.FactRefunded, At: day(37), Refunds: []points.Refund{{ID: "r", Line: "1", Amount: 10_000}}}))
+	expect("all erased", 0, 120, 280, 0, 120)
+}
+
+// Who is erased while the walk goes on may be missing, and counts at most once.
+func TestErasedDuringTheWalk(t *testing.T) {
+	b := open(t, 40)
+	for i, member := range b.members {
+		b.pay(member, fmt.Sprint(i), 100, day(0))
+	}
+	r := b.report(false, 1, day(1), func(call int) {
+		if call <= len(b.members) {
+			b.must(enrolment.Erase(b.ctx(), b.store, b.members[call-1], store.Erasure{By: store.Hand{Operator: "zhang", At: day(1)}}))
+		}
+	})
+	if looked := r.Members + r.ErasedMembers; looked == 0 || looked >= 40 || r.Issued != loyalty.Points(100*looked) || r.Difference != 0 {
+		t.Errorf("%d of 40 members were looked at, with %d points, %d over", looked, r.Issued, r.Difference)
+	}
+	b.checked(b.report(true, 10, day(1), nil))
+}
+
+// What erased members have, owe and let lapse says nothing of what the others
+// will spend.
+func TestErasedMembersAreNoEstimate(t *testing.T) {
+	living := liability.Sums{
+		Members: 1, Totals: liability.Totals{Issued: 300, Available: 110, Pending: 20, Spent: 90, Expired: 90, Debt: 10},
+		Ending: map[liability.Month]loyalty.Points{"2027-06": 100}, Ended: 10, Lapsed: map[liability.Month]loyalty.Points{"2027-01": 30, "2027-02": 30, "2027-03": 30},
+	}
+	all := living
+	all.Totals = liability.Totals{Issued: 1_357, Available: 810, Pending: 20, Spent: 90, Expired: 490, Debt: 53}
+	all.Ending = map[liability.Month]loyalty.Points{"2027-06": 300, "2027-07": 400}
+	all.Ended, all.Lapsed = 110, map[liability.Month]loyalty.Points{"2027-01": 430, "2027-02": 30, "2027-03": 30}
+	all.Erased = liability.Erased{Members: 2, Outstanding: 657, Dated: 600, Ended: 100, Expired: 400}
+	want, got := liability.Of(living, program.Default().Document), liability.Of(all, program.Default().Document)
+	if got.Breakage != want.Breakage || got.Liability != want.Liability || want.Liability != 60 || got.Outstanding != want.Outstanding+got.Erased || got.Difference != 0 {
+		t.Errorf("%+v, without them %+v", got, want)
+	}
 }
 
 func forged(shard int, months string) string {
@@ -501,7 +547,7 @@ func TestACursorOfAnotherQuestion(t *testing.T) {
 		"cut":                 {liability.Question{}, cursor[:len(cursor)-4]},
 		"none":                {liability.Question{}, "x"},
 		"with a line break":   {liability.Question{}, cursor + "\n"},
-		"of a place before":   {liability.Question{}, forged(-1, "{}")},
+		"of a place before":   {liability.Question{}, forged(-2, "{}")},
 		"of the end":          {liability.Question{}, forged(64, "{}")},
 		"without months":      {liability.Question{}, forged(0, "null")},
 	} {

@@ -10,10 +10,11 @@ import (
 	"github.com/huitou/huitou/shared/table"
 )
 
-// Erase takes from accounts all that tells of the person (注销) and the members
-// off the list of all members, in one write. The first account is the whole of
-// the others, with all its parts. The conditions fail when an identity, or a
-// part, was added since they were read.
+// Erase takes from accounts all that tells of the person (注销) and moves the
+// member from the list of all members to that of those who were erased, in one
+// write. The first account is the whole of the others, with all its parts, which
+// are on neither list. The conditions fail when an identity, or a part, was added
+// since they were read.
 func Erase(accounts []Account, erasure Erasure) []table.Action {
 	var actions []table.Action
 	for i, account := range accounts {
@@ -29,9 +30,11 @@ func Erase(accounts []Account, erasure Erasure) []table.Action {
 		if i == 0 {
 			conditions = append(conditions, counterStands(accountParts, int64(len(accounts)-1)))
 		}
-		actions = append(actions, UpdateAsRead(account, changes, conditions...), table.Delete(table.RosterKey(account.Member)))
+		actions = append(actions, UpdateAsRead(account, changes, conditions...))
 	}
-	return actions
+	whole := accounts[0].Member
+	return append(actions, table.Delete(table.RosterKey(whole)),
+		table.Put(table.Item{Key: table.ErasedKey(whole), Attributes: map[string]table.Value{}}))
 }
 
 // ForgetIdentity removes an identity of a member's, the marks of orders that

@@ -51,6 +51,10 @@ const ExpiresAttribute = "expires"
 // so into how many parallel shards a campaign is.
 const RosterShards = 64
 
+// ErasedShard is one more shard of that list, before the others: who was erased
+// (注销), and is no member of any audience. Only sums over the ledger walk it.
+const ErasedShard = -1
+
 // WakeShards is into how many partitions the wake-up indexes are cut.
 const WakeShards = 16
 
@@ -193,8 +197,16 @@ func RosterKey(member loyalty.MemberID) Key {
 	return Key{RosterPK(shard(string(member), RosterShards)), string(member)}
 }
 
-// RosterPK is one shard of the list of all members.
-func RosterPK(shard int) string { return fmt.Sprintf("R#%02d", shard) }
+// ErasedKey lists the member among those who were erased.
+func ErasedKey(member loyalty.MemberID) Key { return Key{RosterPK(ErasedShard), string(member)} }
+
+// RosterPK is one shard of the list of all members, or ErasedShard.
+func RosterPK(shard int) string {
+	if shard == ErasedShard {
+		return "R#E"
+	}
+	return fmt.Sprintf("R#%02d", shard)
+}
 
 // WakePK is the shard of a wake-up index that a member belongs to.
 func WakePK(member loyalty.MemberID) string { return ShardPK(shard(string(member), WakeShards)) }
