@@ -134,7 +134,7 @@ func (o *office) prizes() {
 		if err != nil {
 			o.t.Fatal(err)
 		}
-		actions = append(actions, store.PutPayout(payout.Ask(now)))
+		actions = append(actions, store.PutPayout(payout.Ask(now.Add(-time.Hour))))
 	}
 	gift := cards.WinGift(cards.Code{KeyID: 'K', Batch: 1, Card: 3}, cards.Award{Kind: cards.PrizeGift, Text: "gift-canary"}, "m-gift", now)
 	if err := o.engine.Write(o.t.Context(), append(actions, store.PutGift(gift))...); err != nil {
@@ -175,6 +175,7 @@ var acts = []soundAct{
 	{id: "commit-points", path: "/v1/members/{member}/points/reservations/{reservation}/commit"},
 	{id: "bind-order", path: bindingPath, body: `{"member_id":"{member}","reason":"screenshot"}`},
 	{id: "unbind-order", path: bindingPath + "?reason=wrong+member"},
+	{id: "ask-payout", path: "/v1/payouts/HTK000010000001/ask"},
 	{id: "report-payout", path: "/v1/payouts/HTK000010000001/result", body: `{"state":"paid","amount":188,"reference":"payer-canary"}`},
 	{id: "resolve-payout", path: "/v1/payouts/HTK000010000002/resolution", body: `{"state":"failed_final","reason":"closed account"}`},
 	{id: "withdraw-resolution", path: "/v1/payouts/HTK000010000002/resolution"},

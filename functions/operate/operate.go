@@ -62,6 +62,7 @@ import (
 type Function struct {
 	Store      store.Store
 	Orders     queue.Sender // told when an identity got an owner
+	Payouts    queue.Sender // told when a payer is to be asked at once
 	Queues     queue.Admin
 	Keys       *cards.Keyring
 	PhoneKey   []byte

@@ -48,9 +48,10 @@ func (k *kept) Send(_ context.Context, bodies ...[]byte) error {
 type noQueues struct{ queue.Admin }
 
 type brand struct {
-	t      *testing.T
-	engine *embedded.Engine
-	orders *kept
+	t       *testing.T
+	engine  *embedded.Engine
+	orders  *kept
+	payouts *kept
 	http.Handler
 	function operate.Function
 }
@@ -62,9 +63,9 @@ func open(t *testing.T) *brand {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &brand{t: t, engine: engine, orders: &kept{}}
+	b := &brand{t: t, engine: engine, orders: &kept{}, payouts: &kept{}}
 	b.function = operate.Function{
-		Store: store.Store{Table: engine}, Orders: b.orders, Queues: noQueues{}, Keys: keys,
+		Store: store.Store{Table: engine}, Orders: b.orders, Payouts: b.payouts, Queues: noQueues{}, Keys: keys,
 		PhoneKey: bytes.Repeat([]byte{7}, 32), TokenKey: bytes.Repeat([]byte{8}, 32),
 		AdminToken: token.Hash(adminToken), PublicURL: "https://brand.example",
 		Clock: func() time.Time { return now }, Random: rand.Reader,

@@ -116,6 +116,10 @@ func (f Function) registerPrizes(api huma.API) {
 		return rest.Answer(shownPayout(payout)), nil
 	})
 	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodPost, Path: "/v1/payouts/{bill}/ask", ID: "ask-payout", Act: "payout.ask", Tag: "cards", Roles: shopkeepers,
+		Summary: "Ask the payer again now, under the same bill, instead of at next_ask",
+	}, f.askPayout)
+	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/payouts/{bill}/result", ID: "report-payout", Act: "payout.report", Tag: "cards",
 		Roles:   []token.Role{token.RoleIntegration},
 		Summary: "The payer's word about a bill, as it comes back later; the same word again changes nothing",
@@ -162,6 +166,16 @@ func (f Function) registerPrizes(api huma.API) {
 		Method: http.MethodPost, Path: "/v1/members/{id}/gifts/{gift}/shipment", ID: "ship-gift", Act: "gift.ship", Tag: "members", Roles: clerks,
 		Summary: "A gift leaves with an order, once; the same order again changes nothing",
 	}, f.shipGift)
+}
+
+// askPayout makes the payout due, and says so. When that word is lost
+// settlepoints finds the payout within the hour.
+func (f Function) askPayout(ctx context.Context, in *BillPath) (*rest.Body[payoutAnswer], error) {
+	answer, err := f.changePayout(ctx, *in, func(p cards.Payout) (cards.Payout, error) { return p.Hasten(f.hand(ctx).At) })
+	if err != nil {
+		return nil, err
+	}
+	return answer, f.Payouts.Send(ctx, answer.Body.Bill.Message())
 }
 
 // reportPayout takes the payer's word from the brand's own system.

@@ -140,6 +140,48 @@ func TestThePayersWordComesBack(t *testing.T) {
 	}
 }
 
+// A word to the payer costs no second bill: it goes out at once, and not while
+// his answer may be on its way.
+func TestThePayerIsAskedAtOnce(t *testing.T) {
+	b := open(t)
+	b.packets(2, 2)
+	integration, li, _ := b.hands()
+	code := cards.Code{KeyID: 'K', Batch: 1}
+	asked := func(at time.Time) {
+		t.Helper()
+		if _, err := b.function.Store.ChangePayout(t.Context(), code, func(p cards.Payout) (cards.Payout, error) { return p.Ask(at), nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked(now.Add(-5 * time.Minute))
+	asks := 0
+	ask := func(card int, token string) (int, string) {
+		asks++
+		status, answer, _ := b.call(request{method: "POST", path: bill(card) + "/ask", token: token, key: fmt.Sprint("ask-", asks)})
+		return status, answer
+	}
+	if status, answer := ask(0, li); status != http.StatusOK || field(t, answer, "next_ask") != now.Format(time.RFC3339) || field(t, answer, "asked") != "2" {
+		t.Errorf("%d %s", status, answer)
+	}
+	if want := `{"type":"payout.due","bill":"HTK000010000000"}`; len(b.payouts.bodies) != 1 || b.payouts.bodies[0] != want {
+		t.Errorf("sent %q, want %s", b.payouts.bodies, want)
+	}
+	asked(now)
+	before := b.snapshot(t)
+	for name, test := range map[string]struct {
+		card   int
+		token  string
+		status int
+	}{"in flight": {0, li, 409}, "an integration": {1, integration, 403}, "an unknown bill": {9, li, 404}} {
+		if status, answer := ask(test.card, test.token); status != test.status {
+			t.Errorf("%s: %d %s", name, status, answer)
+		}
+	}
+	if len(b.payouts.bodies) != 1 || b.snapshot(t) != before {
+		t.Errorf("a refusal did something; sent %q", b.payouts.bodies)
+	}
+}
+
 func TestTwoOperatorsEndAPayout(t *testing.T) {
 	b := open(t)
 	b.packets(1, 1)

@@ -36,10 +36,20 @@ func TestTemplateCatches(t *testing.T) {
 	text := templateText(t)
 	type change struct{ after, from, to string }
 	changes := map[string][]change{
-		"runtime":          {{"", "provided.al2023", "provided.al2"}, {"", "BuildMethod: makefile", "BuildMethod: go1.x"}, {"Description: Processor", "Default: arm64", "Default: x86_64"}},
-		"own role":         {{"", "!GetAtt ConvertOrdersRole.Arn", "!GetAtt OperateRole.Arn"}, {"", "Role: !GetAtt ConvertOrdersRole.Arn", "Description: without"}, {"  MembersRole:", "      Policies:", "      ManagedPolicyArns: [x]\n      Policies:"}},
-		"no wildcard":      {{"", "dynamodb:BatchGetItem", "dynamodb:*"}, {"", "Resource: !GetAtt OrdersQueue.Arn", `Resource: "*"`}, {"", "parameter/${AWS::StackName}/phone-key", "parameter/*"}},
-		"scan and delete":  {{"", "dynamodb:BatchGetItem", "dynamodb:Scan"}, {"  RedeemCardRole:", "dynamodb:BatchGetItem", "dynamodb:DeleteItem"}, {"", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"}},
+		"runtime":     {{"", "provided.al2023", "provided.al2"}, {"", "BuildMethod: makefile", "BuildMethod: go1.x"}, {"Description: Processor", "Default: arm64", "Default: x86_64"}},
+		"own role":    {{"", "!GetAtt ConvertOrdersRole.Arn", "!GetAtt OperateRole.Arn"}, {"", "Role: !GetAtt ConvertOrdersRole.Arn", "Description: without"}, {"  MembersRole:", "      Policies:", "      ManagedPolicyArns: [x]\n      Policies:"}},
+		"no wildcard": {{"", "dynamodb:BatchGetItem", "dynamodb:*"}, {"", "Resource: !GetAtt OrdersQueue.Arn", `Resource: "*"`}, {"", "parameter/${AWS::StackName}/phone-key", "parameter/*"}},
+		"scan and delete": {
+			{"", "dynamodb:BatchGetItem", "dynamodb:Scan"},
+			{"", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"},
+			{"  RedeemCardRole:", "dynamodb:BatchGetItem", "dynamodb:DeleteItem"},
+			{"  PayPrizesRole:", "dynamodb:PutItem", "dynamodb:DeleteItem"},
+			{"              - Sid: Payouts", "dynamodb:PutItem", "dynamodb:DeleteItem"},
+			{"              - Sid: Erase", `["F#*", "I#*"`, `["F#*", "Y#*"`},
+			{"              - Sid: Erase", "dynamodb:LeadingKeys: [", "dynamodb:Attributes: ["},
+			{"  ConvertOrdersRole:", "dynamodb:BatchGetItem", "dynamodb:DeleteItem"},
+			{"  MembersRole:", `dynamodb:LeadingKeys: ["I#*"]`, `dynamodb:LeadingKeys: ["M#*"]`},
+		},
 		"leading keys":     {{"", "dynamodb:LeadingKeys: [", "dynamodb:Attributes: ["}, {"", `dynamodb:LeadingKeys: "false"`, `dynamodb:LeadingKeys: "true"`}, {"", `["I#*", "M#*"`, `["Z#*", "M#*"`}, {"", `["I#*", "M#*"`, `["*", "M#*"`}},
 		"audit log":        {{"", `dynamodb:LeadingKeys: ["A#*"]`, `dynamodb:LeadingKeys: ["B#*"]`}, {"              - Sid: Audit", "[dynamodb:PutItem,", "[dynamodb:DeleteItem, dynamodb:PutItem,"}, {"  MembersRole:", `["I#*", `, `["A#*", "I#*", `}},
 		"table variable":   {{"", "TABLE_NAME: !Ref Table", "TABLE: !Ref Table"}},

@@ -43,6 +43,8 @@ type brand struct {
 	seen   []*http.Request
 	before func(w http.ResponseWriter, r *http.Request) bool // see first
 	dead   []queue.DeadMessage
+	store  store.Store
+	keys   *cards.Keyring
 }
 
 // first lets f see each request from now on before the functions do; f tells
@@ -73,6 +75,11 @@ func (d delivered) Send(ctx context.Context, bodies ...[]byte) error {
 	}
 	return err
 }
+
+// nowhere takes messages that no test reads.
+type nowhere struct{}
+
+func (nowhere) Send(context.Context, ...[]byte) error { return nil }
 
 func (b *brand) Status(context.Context) ([]queue.Status, error) {
 	return []queue.Status{{Name: "orders", Waiting: 12, InFlight: 3, Dead: len(b.dead)}, {Name: "messages"}}, nil
@@ -106,11 +113,11 @@ func openBrand(t *testing.T) *brand {
 	clock := func() time.Time { return now }
 	log := slog.New(slog.DiscardHandler)
 	orders := delivered{convertorders.Function{Store: store.Store{Table: engine}, Clock: clock, Log: log}}
-	b := &brand{t: t}
+	b := &brand{t: t, store: store.Store{Table: engine}, keys: keys}
 	phoneKey := bytes.Repeat([]byte{7}, 32)
 	mux := http.NewServeMux()
 	mux.Handle("/", operate.Function{
-		Store: store.Store{Table: engine}, Orders: orders, Queues: b, Keys: keys,
+		Store: store.Store{Table: engine}, Orders: orders, Payouts: nowhere{}, Queues: b, Keys: keys,
 		PhoneKey: phoneKey, TokenKey: bytes.Repeat([]byte{8}, 32),
 		AdminToken: token.Hash(adminToken), PublicURL: "https://brand.example",
 		Clock: clock, Random: rand.Reader, Log: log,

@@ -28,6 +28,7 @@ type cardsCommands struct {
 	Freeze   CardsFreezeCommand   `cmd:"" help:"Close a batch for good."`
 	Export   CardsExportCommand   `cmd:"" help:"Write all codes and addresses to a CSV file for the printing house."`
 	PDF      CardsPDFCommand      `cmd:"" name:"pdf" help:"Write cards as a PDF with bleed and crop marks."`
+	Result   CardsResultCommand   `cmd:"" help:"What came of a batch, and which arm is best (分组结果)."`
 	QR       CardsQRCommand       `cmd:"" name:"qr" help:"Draw a card's QR code (二维码)."`
 }
 

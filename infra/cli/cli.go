@@ -18,6 +18,8 @@ import (
 type CLI struct {
 	Members   membersCommands   `cmd:"" help:"Members (会员): enrol, look at, consents."`
 	Cards     cardsCommands     `cmd:"" help:"Package cards (包裹卡): create, activate, export for the printing house."`
+	Payouts   payoutsCommands   `cmd:"" help:"Red packets on their way (红包兑付)."`
+	Gifts     giftsCommands     `cmd:"" help:"Gifts with the next order (随单赠品)."`
 	Templates templatesCommands `cmd:"" help:"Coupon templates (券模板)."`
 	Audiences audiencesCommands `cmd:"" help:"Audiences (人群包)."`
 	Campaigns campaignsCommands `cmd:"" help:"Campaigns (营销活动)."`

@@ -57,48 +57,45 @@ func handlers(d deps) map[string]stack.Builder {
 			return build(env, sender), nil
 		}
 	}
+	withTwo := func(first, second string, build func(env stack.Environment, first, second queue.Sender) stack.Handler) stack.Builder {
+		return func(env stack.Environment) (stack.Handler, error) {
+			one, err := env.Queue(first)
+			if err != nil {
+				return nil, err
+			}
+			two, err := env.Queue(second)
+			if err != nil {
+				return nil, err
+			}
+			return build(env, one, two), nil
+		}
+	}
 	plain := func(build func(stack.Environment) stack.Handler) stack.Builder {
 		return func(env stack.Environment) (stack.Handler, error) { return build(env), nil }
 	}
 	return map[string]stack.Builder{
-		"ReceiveOrders": func(env stack.Environment) (stack.Handler, error) {
-			orders, err := env.Queue("ORDERS_QUEUE_URL")
-			if err != nil {
-				return nil, err
-			}
-			friends, err := env.Queue("FRIENDS_QUEUE_URL")
-			if err != nil {
-				return nil, err
-			}
+		"ReceiveOrders": withTwo("ORDERS_QUEUE_URL", "FRIENDS_QUEUE_URL", func(env stack.Environment, orders, friends queue.Sender) stack.Handler {
 			return stack.Call(receiveorders.Function{
 				Orders: orders, Friends: friends,
 				Secrets:  receiveorders.Secrets{Webhook: []string{d.secrets.WebhookSecret}, Youzan: demoYouzan, WeCom: []wecom.App{d.wecom}},
 				PhoneKey: d.secrets.PhoneKey, Clock: env.Clock, RealClock: time.Now, Log: d.log,
-			}.Handle), nil
-		},
+			}.Handle)
+		}),
 		"ConvertOrders": plain(func(env stack.Environment) stack.Handler {
 			return stack.Call(convertorders.Function{Store: d.storeOf(env), Clock: env.Clock, Log: d.log}.Handle)
 		}),
-		"RedeemCard": func(env stack.Environment) (stack.Handler, error) {
-			orders, err := env.Queue("ORDERS_QUEUE_URL")
-			if err != nil {
-				return nil, err
-			}
-			payouts, err := env.Queue("PAYOUTS_QUEUE_URL")
-			if err != nil {
-				return nil, err
-			}
+		"RedeemCard": withTwo("ORDERS_QUEUE_URL", "PAYOUTS_QUEUE_URL", func(env stack.Environment, orders, payouts queue.Sender) stack.Handler {
 			return stack.Call((&redeemcard.Function{
 				Store: d.storeOf(env), Orders: orders, Payouts: payouts, Keys: d.keys, PhoneKey: d.secrets.PhoneKey, TokenKey: d.secrets.TokenKey,
 				Clock: env.Clock, Random: rand.Reader, Log: d.log,
-			}).Handle), nil
-		},
+			}).Handle)
+		}),
 		"Members": with("ORDERS_QUEUE_URL", func(env stack.Environment, orders queue.Sender) stack.Handler {
 			return stack.Call(members.Function{Store: d.storeOf(env), Orders: orders, TokenKey: d.secrets.TokenKey, Clock: env.Clock, Log: d.log}.Handle())
 		}),
-		"Operate": with("ORDERS_QUEUE_URL", func(env stack.Environment, orders queue.Sender) stack.Handler {
+		"Operate": withTwo("ORDERS_QUEUE_URL", "PAYOUTS_QUEUE_URL", func(env stack.Environment, orders, payouts queue.Sender) stack.Handler {
 			return stack.Call(operate.Function{
-				Store: d.storeOf(env), Orders: orders, Queues: d.queues, Keys: d.keys,
+				Store: d.storeOf(env), Orders: orders, Payouts: payouts, Queues: d.queues, Keys: d.keys,
 				PhoneKey: d.secrets.PhoneKey, TokenKey: d.secrets.TokenKey,
 				AdminToken: token.Hash(d.secrets.OperatorToken), PublicURL: d.publicURL,
 				Clock: env.Clock, Random: rand.Reader, Log: d.log,

@@ -169,9 +169,15 @@ const (
 	mostPatience  = 24 * time.Hour
 )
 
-// inFlight is how long after the payer was asked his answer may still be on its
-// way.
-const inFlight = time.Minute
+// answerOnItsWay tells whether the payer was asked so lately that his answer may
+// still come.
+func (p Payout) answerOnItsWay(now time.Time) bool {
+	return p.Asked > 0 && now.Before(p.AskedAt.Add(time.Minute))
+}
+
+func inFlight() error {
+	return loyalty.Refuse(loyalty.KindConflict, "payout_in_flight", "the payer was asked a moment ago; try again in a minute")
+}
 
 // Due tells whether the payer is to be asked now. He is not while an operator's
 // resolution waits for a second one.
@@ -192,6 +198,25 @@ func (p Payout) Ask(now time.Time) Payout {
 	p.Asked++
 	p.AskedAt, p.NextAsk = now, now.Add(patience)
 	return p
+}
+
+// Hasten has the payer asked now instead of at NextAsk (立即重新请款), for somebody
+// who knows that he can be reached again. What was asked for stays: one bill, one
+// amount. It fails with KindConflict: "payout_settled" once the payout ended,
+// "resolution_proposed" while operators are ending it, "payout_in_flight" while an
+// answer may be on its way.
+func (p Payout) Hasten(now time.Time) (Payout, error) {
+	switch {
+	case p.State().Final():
+		return p, settled()
+	case p.Proposed != nil:
+		return p, loyalty.Refuse(loyalty.KindConflict, "resolution_proposed", "an operator proposes to end this payout by hand; agree, or withdraw that first")
+	case p.answerOnItsWay(now):
+		return p, inFlight()
+	case now.Before(p.NextAsk):
+		p.NextAsk = now
+	}
+	return p, nil
 }
 
 // step appends a step. Who needs to be paid no more is forgotten.
@@ -356,8 +381,8 @@ func (p Payout) Resolve(wish Resolution) (Payout, error) {
 		return p, loyalty.Refuse(loyalty.KindConflict, "resolution_differs", "something else is proposed; agree to it, or withdraw it first")
 	case p.Proposed.Operator == wish.Operator:
 		return p, nil
-	case p.Asked > 0 && wish.At.Before(p.AskedAt.Add(inFlight)):
-		return p, loyalty.Refuse(loyalty.KindConflict, "payout_in_flight", "the payer was asked a moment ago; try again in a minute")
+	case p.answerOnItsWay(wish.At):
+		return p, inFlight()
 	}
 	return p.step(PayoutStep{
 		State: wish.State, At: wish.At, By: p.Proposed.Operator, Approved: wish.Operator,

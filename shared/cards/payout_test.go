@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/huitou/huitou/shared/cards"
@@ -209,6 +210,48 @@ func TestPatience(t *testing.T) {
 	}
 	if waits[0] != 10*time.Minute || waits[1] != 20*time.Minute || waits[11] != 24*time.Hour || len(payout.Steps) != 2 {
 		t.Errorf("waits %v, %d steps", waits, len(payout.Steps))
+	}
+}
+
+// Somebody who knows better than the patience has the payer asked at once, and
+// changes nothing else.
+func TestAPayoutIsHastened(t *testing.T) {
+	asked := requested(t).Ask(wonAt).Ask(wonAt.Add(time.Hour)) // patience until 1:20
+	proposed, err := asked.Resolve(cards.Resolution{State: cards.PayoutFailed, Reason: "account closed", Operator: "li", At: wonAt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, err := asked.Hear(cards.PayoutAnswer{Bill: asked.Bill, Amount: asked.Amount, Outcome: cards.OutcomePaid, Reference: "r"}, cards.ByPayer, wonAt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	soon := wonAt.Add(time.Hour + time.Minute)
+	for name, test := range map[string]struct {
+		payout cards.Payout
+		at     time.Time
+		code   string
+	}{
+		"open":                 {asked, soon, ""},
+		"never asked":          {requested(t), wonAt, ""},
+		"due already":          {asked, wonAt.Add(3 * time.Hour), ""},
+		"asked a second ago":   {asked, soon.Add(-time.Second), "payout_in_flight"},
+		"being ended by hand":  {proposed, soon, "resolution_proposed"},
+		"at its end, for good": {ended, soon, "payout_settled"},
+	} {
+		got, err := test.payout.Hasten(test.at)
+		if refusalOf(err) != test.code {
+			t.Errorf("%s: %v", name, err)
+		}
+		want := test.payout
+		if test.code == "" && test.at.Before(want.NextAsk) {
+			want.NextAsk = test.at
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(cards.Packet{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if test.code == "" && !got.Due(test.at) {
+			t.Errorf("%s: not due", name)
+		}
 	}
 }
 
