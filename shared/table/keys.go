@@ -266,6 +266,13 @@ func CardFriendKey(batch string, serial int64) Key {
 	return key
 }
 
+// CardClaimsKey is the claims of orders that were made on a card's page.
+func CardClaimsKey(batch string, serial int64) Key {
+	key := CardKey(batch, serial)
+	key.SK += "#O"
+	return key
+}
+
 // FriendFactKey is the nth fact of the log of one WeCom contact (外部联系人),
 // from 1; see FactKey.
 func FriendFactKey(external string, seq int) Key {
@@ -306,11 +313,11 @@ func PayoutsPK(state string, shard int) string { return join("Y", state, fmt.Spr
 
 // GiftKey is the gift that a card gave a member.
 func GiftKey(member loyalty.MemberID, id string) Key {
-	return Key{join("M", string(member)), join("G", id)}
+	return Key{join("M", string(member)), join("P", id)}
 }
 
 // GiftPrefix begins the sort keys of a member's gifts.
-const GiftPrefix = "G#"
+const GiftPrefix = "P#"
 
 // GiftsPK is one shard of the gifts in a state, in IndexMember.
 func GiftsPK(state string, shard int) string { return join("G", state, fmt.Sprint(shard)) }
