@@ -10,7 +10,7 @@ import (
 	"github.com/huitou/huitou/shared/enrolment"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
-	"github.com/huitou/huitou/shared/prize"
+	"github.com/huitou/huitou/shared/prizes"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 )
@@ -98,12 +98,9 @@ func (f *Function) try(ctx context.Context, read reading, who claimant) (draw, e
 	if err := f.present(ctx, who, card.Award); err != nil {
 		return draw{}, err
 	}
-	var actions []table.Action
-	if found.Owner != "" || card.Joined {
-		winner := prize.Winner{Member: found.Owner, Identity: who.identity, Known: who.known}
-		if actions, err = f.giver().Give(ctx, code, batch, &card, winner, now); err != nil {
-			return draw{}, err
-		}
+	actions, err := f.give(ctx, code, batch, &card, who.known, now)
+	if err != nil {
+		return draw{}, err
 	}
 	actions = append([]table.Action{store.RedeemCard(code, card)}, actions...)
 	if err := f.write(ctx, actions, who.member != ""); err != nil {
@@ -197,10 +194,11 @@ func (e *takenError) Unwrap() error { return e.refusal }
 // The date and the prize stay those of the first answer.
 func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Redemption, batch cards.Batch, who claimant, now time.Time) (draw, error) {
 	card := reserved
+	card.Member = who.member
 	if err := f.present(ctx, who, card.Award); err != nil {
 		return draw{}, err
 	}
-	actions, err := f.giver().Give(ctx, code, batch, &card, prize.Winner{Member: who.member, Known: who.known}, now)
+	actions, err := f.give(ctx, code, batch, &card, who.known, now)
 	if err != nil {
 		return draw{}, err
 	}
@@ -253,9 +251,15 @@ func refused(refusal *table.ConditionError) (store.Account, error) {
 	return store.ReadAccount(member, *failed.Old)
 }
 
-// giver gives the prizes.
-func (f *Function) giver() prize.Giver {
-	return prize.Giver{Store: f.Store, Rules: f.rules, Random: f.Random}
+// give is what a prize does beside being noted on the card.
+func (f *Function) give(ctx context.Context, code cards.Code, batch cards.Batch, card *store.Redemption, known store.Account, now time.Time) ([]table.Action, error) {
+	rules, err := f.rules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return prizes.Giver{Store: f.Store, Random: f.Random}.Give(ctx, prizes.Win{
+		Code: code, Batch: batch, Rules: rules, Known: known, Since: now, Now: now,
+	}, card)
 }
 
 // promised is a coupon template with the terms that the batch's rules were
