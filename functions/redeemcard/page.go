@@ -68,6 +68,7 @@ type page struct {
 	FriendQR template.URL // the same, for a long press and for another phone
 	Last4    string
 	Repeat   bool
+	Claim    claimForm
 	Date     string
 	Mistyped bool
 	Wait     int // minutes until codes are read again
@@ -105,9 +106,12 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 	case http.MethodGet, http.MethodHead:
 		err = f.show(r, code, &p)
 	case http.MethodPost:
-		if r.URL.Query().Has("withdraw") {
+		switch asked := r.URL.Query(); {
+		case asked.Has("withdraw"):
 			err = f.withdraw(r, code, &p)
-		} else {
+		case asked.Has("claim"):
+			err = f.claimOrder(r, code, &p)
+		default:
 			err = f.submit(r, code, &p)
 		}
 	default:
@@ -213,7 +217,9 @@ func (p *page) refuse(err error, code string) {
 	case loyalty.KindConflict:
 		p.View = viewTaken
 	case loyalty.KindThrottled:
-		p.View = viewThrottled
+		if !p.Claim.Full {
+			p.View = viewThrottled
+		}
 	case loyalty.KindInvalid:
 		if refusalCode(err) != "form_incomplete" {
 			p.View = viewTrouble

@@ -675,7 +675,7 @@ func TestACrashWhileAPrizeIsProved(t *testing.T) {
 			s := openShop(t)
 			s.batch(packet)
 			s.reserve(card)
-			if err := claim.OnCard(t.Context(), s.store, card, order, points.Proof{PhoneLast4: "6065"}, s.now); err != nil {
+			if _, err := claim.OnCard(t.Context(), s.store, card, order, points.Proof{PhoneLast4: "6065"}, s.now); err != nil {
 				t.Fatal(err)
 			}
 			stop := &crash{at: at, after: after}
