@@ -503,6 +503,47 @@ func TestWithdrawnConsentsAreNotGiven(t *testing.T) {
 	}
 }
 
+// A consent that was ticked on the page is withdrawn on the page, also when it
+// has become a member's; one that he gave himself since is his.
+func TestAConsentOfThePageIsWithdrawnThere(t *testing.T) {
+	withdraw := func(s *shop) {
+		t.Helper()
+		text, err := s.ring.Codec().Token(card)
+		if err != nil {
+			t.Fatal(err)
+		}
+		event := events.APIGatewayV2HTTPRequest{RawPath: "/c/" + text, RawQueryString: "withdraw=1", Body: "phone=" + typed, Headers: map[string]string{"content-type": "application/x-www-form-urlencoded"}}
+		event.RequestContext.HTTP.Method = "POST"
+		if answer, err := s.page.Handle(t.Context(), event); err != nil || answer.StatusCode != 200 {
+			t.Fatalf("%d %v", answer.StatusCode, err)
+		}
+	}
+	for name, c := range map[string]struct {
+		own  bool
+		want []loyalty.Consent
+	}{
+		"of the page": {false, []loyalty.Consent{loyalty.ConsentMembership}},
+		"his own":     {true, []loyalty.Consent{loyalty.ConsentMarketing, loyalty.ConsentMembership}},
+	} {
+		s := openShop(t)
+		s.batch(hundred)
+		s.reserve(card)
+		s.tell(s.added())
+		if c.own {
+			s.write(store.UpdateAccount(s.owner(), store.WithdrawConsent(loyalty.ConsentMarketing)))
+			s.write(store.UpdateAccount(s.owner(), []table.Change{store.GiveConsent(loyalty.ConsentMarketing, s.now.Add(time.Hour))}))
+		}
+		withdraw(s)
+		withdraw(s)
+		if got := slices.Sorted(maps.Keys(s.account(s.owner()).Consents)); !slices.Equal(got, c.want) {
+			t.Errorf("%s: he has given %v, want %v", name, got, c.want)
+		}
+		if got := s.redeemed(card).Consents; !slices.Equal(got, []loyalty.Consent{loyalty.ConsentMembership}) {
+			t.Errorf("%s: the card says %v", name, got)
+		}
+	}
+}
+
 // One friend may bring several cards: each gives him its prize, and he is one
 // member.
 func TestOneFriendBringsSeveralCards(t *testing.T) {
