@@ -336,6 +336,45 @@ func TestAClaimAndAProofRace(t *testing.T) {
 	t.Logf("first: %v", first)
 }
 
+// Of claims that come at once none takes another's place, and no more are kept
+// than a card takes.
+func TestClaimsOnOneCardAtOnce(t *testing.T) {
+	for range 50 {
+		b := open(t)
+		batch := b.batch(1, cards.FormPlain, prizes[cards.PrizePoints])
+		code := b.code(batch, 0)
+		b.redeem(code, nil, phone(buyersPhone))
+		var group sync.WaitGroup
+		statuses := make([]int, claim.MaxOnCard+2)
+		for i := range statuses {
+			group.Go(func() {
+				form := claimOf(b.reference(batch, 0), "6065")
+				form.Set("order", fmt.Sprint("T-", i))
+				for statuses[i] == 0 || statuses[i] == 503 {
+					statuses[i] = b.claiming(code, form).StatusCode
+				}
+			})
+		}
+		group.Wait()
+		var kept []string
+		for _, made := range b.onCard(batch, 0) {
+			kept = append(kept, made.Order.Order)
+		}
+		var taken []string
+		for i, status := range statuses {
+			if status == 200 {
+				taken = append(taken, fmt.Sprint("T-", i))
+			} else if status != 429 {
+				t.Errorf("claim %d: %d", i, status)
+			}
+		}
+		slices.Sort(kept)
+		if !slices.Equal(kept, taken) || len(kept) != claim.MaxOnCard {
+			t.Fatalf("kept %v, answered %v", kept, statuses)
+		}
+	}
+}
+
 // Erasing forgets what was claimed on the person's cards.
 func TestErasingForgetsClaimsOnCards(t *testing.T) {
 	b := open(t)
