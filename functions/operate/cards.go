@@ -309,14 +309,20 @@ func (f Function) shownBatch(batch cards.Batch) batchAnswer {
 func shownPrizes(arm cards.Arm) []prizeBody {
 	shown := []prizeBody{}
 	for _, prize := range arm.Prizes {
-		p := prizeBody{Kind: prize.Kind, Quantity: prize.Quantity, Worth: prize.Worth}
-		switch {
-		case prize.Text != "":
-			p.Value = prize.Text
-		case prize.Amount != 0:
-			p.Value = prize.Amount
-		}
+		p := shownAward(prize.Award)
+		p.Quantity, p.Worth = prize.Quantity, prize.Worth
 		shown = append(shown, p)
 	}
 	return shown
+}
+
+func shownAward(award cards.Award) prizeBody {
+	p := prizeBody{Kind: award.Kind}
+	switch {
+	case award.Text != "":
+		p.Value = award.Text
+	case award.Amount != 0:
+		p.Value = award.Amount
+	}
+	return p
 }

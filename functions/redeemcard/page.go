@@ -69,6 +69,7 @@ type page struct {
 	Last4    string
 	Repeat   bool
 	Date     string
+	Void     cards.VoidReason
 	Mistyped bool
 	Wait     int // minutes until codes are read again
 }
@@ -105,9 +106,12 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 	case http.MethodGet, http.MethodHead:
 		err = f.show(r, code, &p)
 	case http.MethodPost:
-		if r.URL.Query().Has("withdraw") {
+		switch query := r.URL.Query(); {
+		case query.Has("withdraw"):
 			err = f.withdraw(r, code, &p)
-		} else {
+		case query.Has("appeal"):
+			err = f.appeal(r, code, &p)
+		default:
 			err = f.submit(r, code, &p)
 		}
 	default:
@@ -197,6 +201,9 @@ func (f *Function) submit(r *http.Request, code string, p *page) error {
 	}
 	if err != nil {
 		return err
+	}
+	if result.suspended() {
+		return f.showSuspended(r.Context(), result, p)
 	}
 	p.View, p.Batch, p.Form = viewPrize, result.batch, result.arm.Form
 	p.Friend = result.friend

@@ -26,6 +26,8 @@ import (
 func (f Function) prove(ctx context.Context, rules program.Program, code cards.Code, look store.CardFriendLook, external string, fact *friend.Fact) (actions []table.Action, err error) {
 	card := *look.Redemption
 	switch {
+	case card.Suspended():
+		return nil, nil // an operator decides; no page gives its State away meanwhile
 	case card.Member == "":
 		return f.claim(ctx, rules, code, card, look.Owner, external, fact)
 	case look.Owner == "" && card.Identity.Kind != loyalty.IdentityPhone:
@@ -39,7 +41,7 @@ func (f Function) prove(ctx context.Context, rules program.Program, code cards.C
 // and whose identity is owner's.
 func (f Function) standing(ctx context.Context, card store.Redemption, owner loyalty.MemberID) (friend.Prize, error) {
 	switch {
-	case card.Member == "", card.Award.Kind == cards.PrizeNone:
+	case card.Suspended(), card.Member == "", card.Award.Kind == cards.PrizeNone:
 		return friend.PrizeNone, nil
 	case owner == "":
 		return friend.PrizeTaken, nil
