@@ -309,20 +309,18 @@ func (f Function) shownBatch(batch cards.Batch) batchAnswer {
 func shownPrizes(arm cards.Arm) []prizeBody {
 	shown := []prizeBody{}
 	for _, prize := range arm.Prizes {
-		p := shownAward(prize.Award)
-		p.Quantity, p.Worth = prize.Quantity, prize.Worth
-		shown = append(shown, p)
+		shown = append(shown, shownPrize(prize))
 	}
 	return shown
 }
 
-func shownAward(award cards.Award) prizeBody {
-	p := prizeBody{Kind: award.Kind}
+func shownPrize(prize cards.Prize) prizeBody {
+	shown := prizeBody{Kind: prize.Kind, Quantity: prize.Quantity, Worth: prize.Worth}
 	switch {
-	case award.Text != "":
-		p.Value = award.Text
-	case award.Amount != 0:
-		p.Value = award.Amount
+	case prize.Text != "":
+		shown.Value = prize.Text
+	case prize.Amount != 0:
+		shown.Value = prize.Amount
 	}
-	return p
+	return shown
 }

@@ -187,7 +187,7 @@ func (f Function) voidCard(ctx context.Context, in *voidCardInput) (*rest.Body[v
 
 func shownHold(h cards.Hold) holdAnswer {
 	return holdAnswer{
-		ID: h.ID, Batch: h.Batch, Card: h.Card + 1, MemberID: h.Member, Prize: shownAward(h.Award), Why: h.Why, HeldAt: h.HeldAt,
+		ID: h.ID, Batch: h.Batch, Card: h.Card + 1, MemberID: h.Member, Prize: shownPrize(cards.Prize{Award: h.Award}), Why: h.Why, HeldAt: h.HeldAt,
 		State: h.State(), Appeal: h.Appeal, Proposed: h.Proposed, Decided: h.Decided,
 	}
 }

@@ -170,6 +170,33 @@ func cardItem(code cards.Code, redemption Redemption) table.Item {
 	return item
 }
 
+// RedemptionsOf are the redemptions of up to 100 cards of a batch, without those
+// that nobody has redeemed. They may lag behind by a moment.
+func (s Store) RedemptionsOf(ctx context.Context, batch cards.Batch, numbers []int) ([]Redemption, error) {
+	if len(numbers) == 0 {
+		return nil, nil
+	}
+	keys := make([]table.Key, len(numbers))
+	for i, number := range numbers {
+		keys[i] = cardKey(batch.Code(number))
+	}
+	items, err := s.Table.Get(ctx, table.Eventual, keys...)
+	if err != nil {
+		return nil, err
+	}
+	var redemptions []Redemption
+	for _, item := range items {
+		redemption, _, err := readCard(item)
+		if err != nil {
+			return nil, err
+		}
+		if redemption != nil {
+			redemptions = append(redemptions, *redemption)
+		}
+	}
+	return redemptions, nil
+}
+
 // Redemptions is one page of the redeemed cards of one shard of a batch, in
 // order of their numbers. It may lag behind by a moment: it is for counting.
 func (s Store) Redemptions(ctx context.Context, batch string, shard, limit int, cursor string) ([]Redemption, string, error) {
