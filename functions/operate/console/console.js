@@ -324,9 +324,9 @@ const words = {
   suspect_many_cards: ["同一人短时间内兑换很多", "many cards of one person"],
   suspect_one_carton: ["同一人整箱连号兑换", "neighbouring numbers of one person"],
   appealed: ["有申诉", "appealed"],
-  ground_bought: ["申诉：商品是自己买的", "says: I bought the goods"],
-  ground_given: ["申诉：商品是别人送的", "says: the goods were given to me"],
-  ground_other: ["申诉：会另行联系", "says: will contact you"],
+  ground_bought: ["商品是自己买的", "says: I bought the goods"],
+  ground_given: ["商品是别人送的", "says: the goods were given to me"],
+  ground_other: ["会另行联系说明", "says: will contact you"],
   reservedFor: ["为未核实的手机号保留", "reserved for an unproved phone"],
   release: ["放行", "Release"],
   releaseOf: ["放行 {0}", "Release {0}"],
@@ -1158,8 +1158,8 @@ function holds() {
   const prize = (h) => prizeName(h.prize, {});
   const decided = (d) => [say("decidedBy", d.approved ? say("byTwo", d.operator, d.approved) : d.operator, when(d.at)), d.reason ? el("small", {}, term("voidReason", d.reason)) : ""];
   const actions = (h) => (mayRun() ? el("div", { class: "row buttons" },
-    el("button", { class: "plain", type: "button", "aria-label": say("releaseOf", h.id), onclick: (event) => release(h, event.target, troubles) }, say("release")),
-    el("button", { class: "plain", type: "button", "aria-label": say("voidOf", h.id), onclick: () => voidCard(h) }, say("void"))) : "");
+    el("button", { id: "release-" + h.id, class: "plain", type: "button", "aria-label": say("releaseOf", h.id), onclick: (event) => release(h, event.target, troubles) }, say("release")),
+    el("button", { id: "void-" + h.id, class: "plain", type: "button", "aria-label": say("voidOf", h.id), onclick: () => voidCard(h) }, say("void"))) : "");
   return [
     heading(say("holds"), el("button", { id: "refresh", class: "plain", type: "button", onclick: () => route() }, say("refresh"))),
     cardTabs("holds"),
