@@ -73,7 +73,7 @@ func (f *Function) appeal(r *http.Request, raw string, p *page) error {
 	if wrongPhone {
 		who = claimant{ground: who.ground} // nobody
 	}
-	if err := f.object(r.Context(), raw, who); err != nil {
+	if err := f.object(r, raw, who); err != nil {
 		return err
 	}
 	p.View = viewAppealed
@@ -94,17 +94,18 @@ func (f *Function) appealFromJSON(r *http.Request, code string) (appealed, error
 	if err != nil {
 		return appealed{}, err
 	}
-	return appealed{who.ground}, f.object(r.Context(), code, who)
+	return appealed{who.ground}, f.object(r, code, who)
 }
 
 // object notes the claimant's appeal with the hold of his card, once: a card has
 // one appeal, however often it is sent. For anybody else, and for a card that is
 // neither held nor void, it does nothing.
-func (f *Function) object(ctx context.Context, raw string, who claimant) error {
+func (f *Function) object(r *http.Request, raw string, who claimant) error {
+	ctx := r.Context()
 	if !slices.Contains(cards.Grounds, who.ground) {
 		return loyalty.Invalid("/ground", "unknown", "a ground is bought, given or other")
 	}
-	code, err := f.parse(ctx, raw, who.member)
+	code, err := f.parse(r, raw, who.member)
 	if err != nil {
 		return err
 	}

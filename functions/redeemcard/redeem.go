@@ -3,6 +3,7 @@ package redeemcard
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/huitou/huitou/shared/cards"
@@ -45,8 +46,9 @@ type draw struct {
 // under the condition that there is none, in one write with what the prize
 // does. A scanned code that does not verify costs no read; every one that does is
 // refused or given its prize by one look, see look.
-func (f *Function) redeem(ctx context.Context, raw string, who claimant) (draw, error) {
-	code, err := f.parse(ctx, raw, who.member)
+func (f *Function) redeem(r *http.Request, raw string, who claimant) (draw, error) {
+	ctx := r.Context()
+	code, err := f.parse(r, raw, who.member)
 	if err != nil {
 		return draw{}, err
 	}
@@ -125,7 +127,7 @@ func (f *Function) look(ctx context.Context, consistency table.Consistency, read
 	if who.member != "" || who.unproved() {
 		identity = loyalty.Identity{}
 	}
-	found, err := f.Store.LookAtCard(ctx, consistency, read.Code, identity, read.guesses...)
+	found, err := f.Store.LookAtCard(ctx, consistency, read.Code, identity, read.guesses()...)
 	if err == nil {
 		err = read.bounded(found.Counted)
 	}

@@ -53,8 +53,9 @@ type Function struct {
 // /C/ is the same as /c/. A code that cannot be redeemed now is 404
 // card_not_found whatever the reason; a card that somebody else redeemed is
 // 409 card_taken with the date. Who typed too many wrong codes gets 429
-// too_many_codes for every one that he types. The pages answer with the same
-// statuses.
+// too_many_codes for every one that he types, and when all did, everybody who
+// types one 429 challenge_required until he answers the challenge. The pages
+// answer with the same statuses.
 func (f *Function) Handle(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 	return gateway.Handle(http.HandlerFunc(f.route))(ctx, event)
 }
@@ -82,7 +83,7 @@ func (f *Function) serve(w http.ResponseWriter, r *http.Request, status int, wor
 	body, err := work()
 	if err != nil {
 		f.report(r, err)
-		retryAfter(w, err)
+		throttled(w, err)
 		problem.Write(w, r, err)
 		return
 	}
@@ -121,7 +122,7 @@ func (f *Function) redeemFromJSON(r *http.Request, code string) (answer, error) 
 	if err != nil {
 		return answer{}, err
 	}
-	result, err := f.redeem(r.Context(), code, who)
+	result, err := f.redeem(r, code, who)
 	return answerOf(result), err
 }
 

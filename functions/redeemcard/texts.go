@@ -33,17 +33,10 @@ type text struct {
 	ClaimTitle, ClaimHow, Claim             string
 
 	Taken, TakenOn, NotYou, WasYou, ShowMine string
-	Missing, MissingWhy, MissingAppeal       string
-	Mistyped                                 string
+	Missing, MissingWhy, Mistyped            string
 	Trouble, TroubleWhy                      string
 	Throttled, ThrottledWhy                  string
-
-	Held, HeldWhat, HeldHow           string
-	Voided, VoidedHow                 string
-	VoidedWhy                         map[cards.VoidReason]string
-	Appeal, AppealSend, AppealPrivacy string
-	Grounds                           []choice
-	AppealHead, AppealedWhat          string
+	Challenge, ChallengeWhy                  string
 
 	Rules, RulesLink, Window, Contact     string
 	Pool, PoolPrize, PoolCount, PoolShare string // what the batch holds
@@ -51,12 +44,6 @@ type text struct {
 	OptOut, OptOutHow                     string
 	WithdrawPhone, Withdraw               string
 	Withdrawn, WithdrawnWhat              string
-}
-
-// choice is one of several that a customer may pick.
-type choice struct {
-	Value cards.Ground
-	Label string
 }
 
 func (t text) title(p page) string {
@@ -71,18 +58,20 @@ func (t text) title(p page) string {
 		}
 		return t.Withdrawn
 	case viewHeld:
-		return t.Held
+		return t.Hold().Held
 	case viewVoided:
-		return t.Voided
+		return t.Hold().Voided
 	case viewAppealed:
 		if p.PhoneError {
-			return t.Appeal
+			return t.Hold().Appeal
 		}
-		return t.AppealHead
+		return t.Hold().Appealed
 	case viewTrouble:
 		return t.Trouble
 	case viewThrottled:
 		return t.Throttled
+	case viewChallenge:
+		return t.Challenge
 	case viewPrize:
 		if p.Prize.Kind == cards.PrizeNone {
 			return t.Missed
@@ -136,27 +125,10 @@ var texts = map[string]text{
 		Taken: "这张卡已经兑换过了", TakenOn: "兑换日期：%s", NotYou: "如果不是您本人操作，请联系品牌，我们会为您核实。",
 		WasYou: "是我兑换的，查看我的奖品", ShowMine: "查看我的奖品",
 		Missing: "暂时无法兑换这张卡", MissingWhy: "卡码可能输入有误，或活动尚未开始、已经结束。请核对卡面上的卡码；如有疑问，请联系品牌。",
-		MissingAppeal: "如果这张卡确实随商品到了您手中，而活动被提前停止或卡被作废，请凭卡面与购买凭证通过下面的方式申诉，我们会人工复核并答复您。",
-		Mistyped:      "卡码里似乎有一位不对，请再核对一遍字母与数字。",
-		Trouble:       "页面开了小差", TroubleWhy: "请稍后再试一次，您的奖品不会丢失。",
+		Mistyped: "卡码里似乎有一位不对，请再核对一遍字母与数字。",
+		Trouble:  "页面开了小差", TroubleWhy: "请稍后再试一次，您的奖品不会丢失。",
 		Throttled: "卡码输错次数过多", ThrottledWhy: "请约 %d 分钟后再输入卡码。也可以直接扫描卡上的二维码，扫码不受此限制。",
-		Held: "正在人工核实", HeldWhat: "这张卡已由您兑换，奖品为您保留，不会给别人。短时间内兑换的卡较多，品牌会先人工核实再发放。",
-		HeldHow: "核实通过后奖品自动发放；再次打开本卡、填写同一手机号即可查看结果。您无需再做什么，也可以申诉或联系品牌，说明卡的来源。",
-		Voided:  "这张卡已作废", VoidedHow: "如果您认为有误，可以申诉或直接联系品牌，我们会人工复核并答复您。",
-		VoidedWhy: map[cards.VoidReason]string{
-			cards.VoidStolen:    "经核实，这张卡所在的商品曾被盗或在途中遗失，奖品不再发放。",
-			cards.VoidUnbought:  "经核实，这张卡不是随购买的商品取得的，奖品不再发放。",
-			cards.VoidReturned:  "这张卡对应的商品已经退货，奖品不再发放。",
-			cards.VoidLeaked:    "这张卡的卡码在到达顾客之前已经泄露，奖品不再按此卡发放。",
-			cards.VoidMisprint:  "这张卡印制有误，奖品不再按此卡发放。",
-			cards.VoidOwnerLeft: "兑换这张卡的会员已注销，奖品不再发放。",
-		},
-		Appeal: "申诉：这张卡是怎样到您手中的？", AppealSend: "提交申诉",
-		AppealPrivacy: "提交即同意品牌为复核而查看这次兑换。我们只记录您所选的理由与时间，不收集其他资料。",
-		Grounds: []choice{
-			{cards.GroundBought, "商品是我自己买的"}, {cards.GroundGiven, "商品是别人送我的"}, {cards.GroundOther, "其他情况，我会联系品牌说明"},
-		},
-		AppealHead: "申诉已收到", AppealedWhat: "如果这个手机号兑换了本卡，且奖品正在核实或已作废，您的申诉已交给品牌人工复核。再次打开本卡可查看结果；需要补充说明时，请通过下面的方式联系品牌。",
+		Challenge: "正在核对，请稍候", ChallengeWhy: "此刻有人在大量试输卡码。请不要关闭页面，最多约 1 分钟后会自动继续。也可以直接扫描卡上的二维码，扫码无需等待。",
 		Rules: "活动规则", RulesLink: "查看奖品数量与完整规则", Window: "活动时间：%s 至 %s", Contact: "联系品牌",
 		Pool: "本批次共 %d 张卡", PoolPrize: "奖品", PoolCount: "张数", PoolShare: "占比", FewerThan: "不足 ",
 		PoolDrawn:     "每张卡的结果在生成时已随机确定，与领取先后、购买金额无关。",
@@ -208,27 +180,10 @@ var texts = map[string]text{
 		Taken: "This card was redeemed already", TakenOn: "Redeemed on %s", NotYou: "If it was not you, please contact the brand and we will look into it.",
 		WasYou: "It was me: show my prize", ShowMine: "Show my prize",
 		Missing: "This card cannot be redeemed now", MissingWhy: "The code may be mistyped, or the offer has not begun or is over. Please compare it with your card, or contact the brand.",
-		MissingAppeal: "If the card came to you with the goods, and the offer was stopped early or the card was voided, appeal to us as below with the card and your proof of purchase: a person will look at it and answer you.",
-		Mistyped:      "One letter of the code seems to be wrong. Please compare it with your card.",
-		Trouble:       "Something went wrong", TroubleWhy: "Please try again in a moment. Your prize is safe.",
+		Mistyped: "One letter of the code seems to be wrong. Please compare it with your card.",
+		Trouble:  "Something went wrong", TroubleWhy: "Please try again in a moment. Your prize is safe.",
 		Throttled: "Too many wrong codes", ThrottledWhy: "Please wait about %d min before you type a code again. You can also scan the QR on the card: a scan is never refused for this.",
-		Held: "A person is checking this", HeldWhat: "You redeemed this card, and its prize is kept for you and nobody else. Many cards were redeemed in a short time, so the brand checks before it hands the prize over.",
-		HeldHow: "Once that is done the prize is yours by itself; open this card again with the same number to see. There is nothing you need to do, but you can appeal, or tell the brand how you came by the card.",
-		Voided:  "This card was voided", VoidedHow: "If you think that is wrong, appeal or contact the brand: a person will look at it and answer you.",
-		VoidedWhy: map[cards.VoidReason]string{
-			cards.VoidStolen:    "We found that the goods with this card had been stolen or lost on the way, so its prize is not given.",
-			cards.VoidUnbought:  "We found that this card was not obtained with goods that were bought, so its prize is not given.",
-			cards.VoidReturned:  "The goods that this card came with were returned, so its prize is not given.",
-			cards.VoidLeaked:    "The code of this card leaked before it reached a customer, so its prize is not given by it.",
-			cards.VoidMisprint:  "This card was misprinted, so its prize is not given by it.",
-			cards.VoidOwnerLeft: "The member who redeemed this card has left, so its prize is not given.",
-		},
-		Appeal: "Appeal: how did you come by this card?", AppealSend: "Send the appeal",
-		AppealPrivacy: "By sending it you agree that the brand looks at this redemption again. We keep the answer you picked and the time, nothing else.",
-		Grounds: []choice{
-			{cards.GroundBought, "I bought the goods"}, {cards.GroundGiven, "Somebody gave me the goods"}, {cards.GroundOther, "Something else: I will contact the brand"},
-		},
-		AppealHead: "Your appeal has arrived", AppealedWhat: "If this phone redeemed the card and its prize is being checked or was voided, a person will now look at it again. Open the card again to see what came of it; to add something, contact the brand as below.",
+		Challenge: "One moment, please", ChallengeWhy: "Somebody is trying out many codes right now. Keep this page open: it goes on by itself, in a minute at most. You can also scan the QR on the card, which never waits.",
 		Rules: "Rules", RulesLink: "Prizes, quantities and the full rules", Window: "From %s to %s", Contact: "Contact",
 		Pool: "%d cards in this batch", PoolPrize: "Prize", PoolCount: "Cards", PoolShare: "Share", FewerThan: "under ",
 		PoolDrawn:     "What a card gives was drawn when the batch was made; neither time nor amount of a purchase changes it.",

@@ -118,12 +118,12 @@ type VoidReason string
 
 // The reasons.
 const (
-	VoidStolen    VoidReason = "stolen" // the card was in goods that were stolen or lost
-	VoidUnbought  VoidReason = "unbought"   // it was collected without the goods, by staff or a reseller
-	VoidReturned  VoidReason = "returned"     // the goods were given back
-	VoidLeaked    VoidReason = "leaked"  // its code was copied before it reached a customer
-	VoidMisprint  VoidReason = "misprint"     // it should not have been printed as it was
-	VoidOwnerLeft VoidReason = "erased" // its owner had his person erased
+	VoidStolen    VoidReason = "stolen"   // the card was in goods that were stolen or lost
+	VoidUnbought  VoidReason = "unbought" // it was collected without the goods, by staff or a reseller
+	VoidReturned  VoidReason = "returned" // the goods were given back
+	VoidLeaked    VoidReason = "leaked"   // its code was copied before it reached a customer
+	VoidMisprint  VoidReason = "misprint" // it should not have been printed as it was
+	VoidOwnerLeft VoidReason = "erased"   // its owner had his person erased
 )
 
 // VoidReasons are all reasons.
