@@ -309,14 +309,18 @@ func (f Function) shownBatch(batch cards.Batch) batchAnswer {
 func shownPrizes(arm cards.Arm) []prizeBody {
 	shown := []prizeBody{}
 	for _, prize := range arm.Prizes {
-		p := prizeBody{Kind: prize.Kind, Quantity: prize.Quantity, Worth: prize.Worth}
-		switch {
-		case prize.Text != "":
-			p.Value = prize.Text
-		case prize.Amount != 0:
-			p.Value = prize.Amount
-		}
-		shown = append(shown, p)
+		shown = append(shown, shownPrize(prize))
+	}
+	return shown
+}
+
+func shownPrize(prize cards.Prize) prizeBody {
+	shown := prizeBody{Kind: prize.Kind, Quantity: prize.Quantity, Worth: prize.Worth}
+	switch {
+	case prize.Text != "":
+		shown.Value = prize.Text
+	case prize.Amount != 0:
+		shown.Value = prize.Amount
 	}
 	return shown
 }

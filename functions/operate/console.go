@@ -56,18 +56,19 @@ func newAsset(name, extension, contentType string, content []byte) asset {
 // data-view and, behind "nav-", the id of its link.
 type consoleView struct {
 	ID, Path string
-	Admin    bool // only an admin's token opens what it shows
+	More     []string // paths of further pages that belong to it
+	Admin    bool     // only an admin's token opens what it shows
 	Names    map[string]string
 }
 
 // consoleViews in the order of the navigation.
 var consoleViews = []consoleView{
-	{"today", "/console", false, map[string]string{chinese: "今日", english: "Today"}},
-	{"members", "/console/members", false, map[string]string{chinese: "会员", english: "Members"}},
-	{"cards", "/console/cards", false, map[string]string{chinese: "包裹卡", english: "Cards"}},
-	{"campaigns", "/console/campaigns", false, map[string]string{chinese: "营销", english: "Campaigns"}},
-	{"reminders", "/console/reminders", false, map[string]string{chinese: "提醒", english: "Reminders"}},
-	{"queues", "/console/queues", true, map[string]string{chinese: "队列", english: "Queues"}},
+	{"today", "/console", nil, false, map[string]string{chinese: "今日", english: "Today"}},
+	{"members", "/console/members", []string{"/console/members/{id}"}, false, map[string]string{chinese: "会员", english: "Members"}},
+	{"cards", "/console/cards", []string{"/console/cards/{id}", "/console/holds", "/console/payouts", "/console/payouts/{bill}", "/console/gifts"}, false, map[string]string{chinese: "包裹卡", english: "Cards"}},
+	{"campaigns", "/console/campaigns", nil, false, map[string]string{chinese: "营销", english: "Campaigns"}},
+	{"reminders", "/console/reminders", nil, false, map[string]string{chinese: "提醒", english: "Reminders"}},
+	{"queues", "/console/queues", []string{"/console/queues/{name}"}, true, map[string]string{chinese: "队列", english: "Queues"}},
 }
 
 // Languages of the console.
@@ -102,10 +103,8 @@ func (s shell) Say(zh, en string) string {
 func (f Function) registerConsole(mux *http.ServeMux) {
 	for _, view := range consoleViews {
 		show := func(w http.ResponseWriter, r *http.Request) { f.showConsole(w, r, http.StatusOK, view.ID) }
-		mux.HandleFunc("GET "+view.Path, show)
-		switch view.ID {
-		case "members", "cards", "queues":
-			mux.HandleFunc("GET "+view.Path+"/{id}", show)
+		for _, path := range append(view.More, view.Path) {
+			mux.HandleFunc("GET "+path, show)
 		}
 	}
 	mux.HandleFunc("GET /console/{$}", func(w http.ResponseWriter, r *http.Request) {

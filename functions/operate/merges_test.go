@@ -276,7 +276,7 @@ func TestErasingForgetsThePersonAndKeepsTheLedger(t *testing.T) {
 	if status, answer := b.post("/v1/members/"+string(whole)+"/merge", "m", fmt.Sprintf(`{"member_id":%q,"reason":"same person"}`, part)); status != http.StatusOK {
 		t.Fatalf("%d %s", status, answer)
 	}
-	values := []string{"canary", token, "13812345678", "5678", "2021-03"}
+	values := []string{"canary", token, "13812345678", "*5678", "2021-03"} // four digits alone stand in a hexadecimal id now and then
 	if found := b.canaries(values...); len(found) < 8 {
 		t.Fatalf("the scan sees only %q", found)
 	}

@@ -115,6 +115,7 @@ func (f Function) Register(api huma.API) {
 	f.registerProgram(api)
 	f.registerCards(api)
 	f.registerPrizes(api)
+	f.registerHolds(api)
 	f.registerCampaigns(api)
 	f.registerSpending(api)
 	f.registerAdjustments(api)

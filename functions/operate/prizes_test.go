@@ -290,7 +290,7 @@ func TestPublishedRulesAreFrozen(t *testing.T) {
 			t.Errorf("the document lacks %s: %s", want, first)
 		}
 	}
-	if strings.Count(first, `"announce":true`) != 1 || strings.Count(page, "中奖情况随时公示") != 1 {
+	if strings.Count(first, `"announce":true`) != 1 || strings.Count(page, "；单个价值超过 ¥500，中奖情况随时公示") != 1 {
 		t.Errorf("winners of what is worth up to ¥500 are announced: %s", first)
 	}
 	if !strings.Contains(page, field(t, first, "digest")[:16]) || !strings.Contains(page, "单笔满 ¥100 减 ¥20.50") || !strings.Contains(page, "不少于两年") {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"log/slog"
 	"mime"
 	"net/http"
 	"reflect"
@@ -84,17 +85,26 @@ type published struct {
 	Body            any
 }
 
-// registerRules adds the one public call of a batch: for programs JSON, for
-// the customers whom the card's page sends here a page.
+// registerRules adds the public calls of a batch: for programs JSON, for the
+// customers whom the card's page sends here pages.
 func (f Function) registerRules(api huma.API) {
-	const path = "/v1/card-batches/{id}/rules"
-	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodGet, Path: path, ID: "batch-rules", Tag: "cards", Security: "none",
+	public(api, f.Log, rest.Operation{
+		Path: "/v1/card-batches/{id}/rules", ID: "batch-rules",
 		Summary: "The published prize rules: kinds, quantities, window; a page where Accept prefers text/html",
-	}, f.prizeRules)
-	registry := api.OpenAPI().Components.Schemas
-	api.OpenAPI().Paths[path].Get.Responses["200"].Content = map[string]*huma.MediaType{
-		"application/json": {Schema: registry.Schema(reflect.TypeFor[rulesAnswer](), true, "RulesAnswer")},
+	}, reflect.TypeFor[rulesAnswer](), f.prizeRules)
+	public(api, f.Log, rest.Operation{
+		Path: "/v1/card-batches/{id}/winners", ID: "batch-winners",
+		Summary: "Who won prizes worth more than 50000 fen (中奖公示); a page where Accept prefers text/html. It may be short, or empty, and yet have a next_cursor",
+	}, reflect.TypeFor[rest.List[winnerAnswer]](), f.winners)
+}
+
+// public registers a call that needs no token and answers a document, or a page.
+func public[I any](api huma.API, log *slog.Logger, op rest.Operation, answer reflect.Type, handle func(context.Context, *I) (*published, error)) {
+	op.Method, op.Tag, op.Security = http.MethodGet, "cards", "none"
+	rest.Register(api, log, op, handle)
+	document := api.OpenAPI()
+	document.Paths[op.Path].Get.Responses["200"].Content = map[string]*huma.MediaType{
+		"application/json": {Schema: document.Components.Schemas.Schema(answer, true, op.ID)},
 		"text/html":        {Schema: &huma.Schema{Type: huma.TypeString}},
 	}
 }
@@ -106,16 +116,17 @@ func (f Function) prizeRules(ctx context.Context, in *struct {
 ) (*published, error) {
 	batch, err := f.publicBatch(ctx, in.ID)
 	if prefersHTML(in.Accept) {
-		return f.rulesPage(ctx, batch, err)
+		return f.publicPage(ctx, "rules", err, func(rules program.Program) (any, error) { return f.shownRules(ctx, batch, rules) })
 	}
 	if err != nil {
 		return nil, err
 	}
 	answer, err := publishedRules(batch)
-	if err != nil {
-		return nil, err
-	}
-	return &published{Status: http.StatusOK, Vary: "Accept", ContentType: "application/json", Body: answer}, nil
+	return asDocument(answer), err
+}
+
+func asDocument(answer any) *published {
+	return &published{Status: http.StatusOK, Vary: "Accept", ContentType: "application/json", Body: answer}
 }
 
 // publicBatch is a batch whose rules are public: from the first of the two
@@ -157,18 +168,22 @@ func prefersHTML(accept string) bool {
 	return quality("text/html") > quality("application/json")
 }
 
-//go:embed rules.html
-var rulesFile embed.FS
+//go:embed rules.html winners.html
+var publicFiles embed.FS
 
-var rulesTemplate = template.Must(template.ParseFS(rulesFile, "rules.html"))
+var publicTemplates = template.Must(template.ParseFS(publicFiles, "*.html"))
 
-// rulesShown is what rules.html shows. Its words are Chinese: the page is the
-// publication (公示) that the brand owes its customers.
-type rulesShown struct {
+// publicShown is what the public pages of a batch show. Their words are Chinese:
+// they are the publication (公示) that the brand owes its customers.
+type publicShown struct {
 	Brand   program.Brand
 	Style   template.CSS
-	Problem string // instead of the rules
+	Problem string // instead of the page
+	Page    any
+}
 
+// rulesShown is what rules.html shows.
+type rulesShown struct {
 	ID, Name    string
 	State       string // in words
 	Open        bool   // cards can be redeemed now
@@ -177,6 +192,7 @@ type rulesShown struct {
 	Published   string
 	Digest      string
 	Draw        bool // chance decides, in some arm
+	Announced   bool // winners of some prize are
 	Arms        []armShown
 	TopWorth    string // of the dearest prize whose worth is declared
 	Text        string
@@ -198,29 +214,33 @@ var formNames = map[cards.Form]string{
 	cards.FormScratch: "刮刮卡", cards.FormReveal: "揭晓卡（张张有奖）", cards.FormPlain: "礼遇卡",
 }
 
-// rulesPage shows the rules, or why there are none, in the brand's colour.
-func (f Function) rulesPage(ctx context.Context, batch cards.Batch, err error) (*published, error) {
+// publicPage shows a public page of a batch in the brand's colour, or why there
+// is none: because of err, which finding the batch ended with, or of what show
+// says.
+func (f Function) publicPage(ctx context.Context, name string, err error, show func(program.Program) (any, error)) (*published, error) {
 	rules, rulesErr := f.rules(ctx)
 	if rulesErr != nil {
 		err, rules.Brand = rulesErr, program.Brand{} // not the one that ships with huitou
 	}
-	shown := rulesShown{Brand: rules.Brand}
+	shown := publicShown{Brand: rules.Brand}
 	status := http.StatusOK
 	if err == nil {
-		shown, err = f.shownRules(ctx, batch, rules)
+		shown.Page, err = show(rules)
 	}
 	switch kind := loyalty.KindOf(err); {
 	case err == nil:
 	case kind == loyalty.KindNotFound:
 		status, shown.Problem = http.StatusNotFound, "没有找到这个批次的活动规则"
+	case kind == loyalty.KindInvalid:
+		status, shown.Problem = http.StatusBadRequest, "页面地址不完整"
 	default:
-		f.Log.ErrorContext(ctx, "request failed", "operation", "batch-rules", "error", err.Error())
+		f.Log.ErrorContext(ctx, "request failed", "operation", "batch-"+name, "error", err.Error())
 		status, shown.Problem = problem.Status(kind), "页面暂时打不开，请稍后再试"
 	}
-	style := pagestyle.Palette(rules.Brand.Colour) + rulesStyle
+	style := pagestyle.Palette(rules.Brand.Colour) + publicStyle
 	shown.Style = template.CSS(style) // #nosec G203 -- our own file, and colours of six hexadecimal digits
 	var page bytes.Buffer
-	if err := rulesTemplate.Execute(&page, shown); err != nil {
+	if err := publicTemplates.ExecuteTemplate(&page, name+".html", shown); err != nil {
 		return nil, err
 	}
 	return &published{
@@ -234,7 +254,7 @@ func (f Function) shownRules(ctx context.Context, batch cards.Batch, rules progr
 	zone, now := rules.Zone(), f.Clock()
 	minute := func(at time.Time) string { return at.In(zone).Format("2006-01-02 15:04") }
 	shown := rulesShown{
-		Brand: rules.Brand, ID: batch.ID(), Name: batch.Name, Cards: batch.Count, Text: batch.RulesText,
+		ID: batch.ID(), Name: batch.Name, Cards: batch.Count, Text: batch.RulesText,
 		// The last minute of the window: ValidTo is the first instant after it.
 		From: minute(batch.ValidFrom), Until: minute(batch.ValidTo.Add(-time.Second)),
 	}
@@ -281,6 +301,7 @@ func (f Function) shownRules(ctx context.Context, batch cards.Batch, rules progr
 			p := describePrize(prize, templates[prize.Text])
 			if batch.Announced(prize) {
 				p.Note += "；单个价值超过 ¥500，中奖情况随时公示"
+				shown.Announced = true
 			}
 			p.Quantity, p.Share = prize.Quantity, share(prize.Quantity, size)
 			a.Prizes = append(a.Prizes, p)
@@ -376,7 +397,7 @@ func yuan(fen loyalty.Fen) string {
 	return fmt.Sprintf("%d.%02d", fen/100, fen%100)
 }
 
-const rulesStyle = `*{box-sizing:border-box}
+const publicStyle = `*{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
 body{margin:0;background:#f5f1ec;color:#2b2320;font:16px/1.65 -apple-system,BlinkMacSystemFont,"PingFang SC","Hiragino Sans GB","Microsoft YaHei","Noto Sans CJK SC",system-ui,sans-serif;overflow-wrap:anywhere}
 header{padding:22px 20px 74px;background:var(--brand);color:var(--ink-on-brand);text-align:center}
@@ -402,6 +423,7 @@ small{display:block;color:#675a54;font-size:13px;font-weight:400}
 .none th{font-weight:400}
 .promise{border-left:4px solid var(--accent)}
 .text{white-space:pre-line}
+a{color:var(--accent);text-underline-offset:3px}
 ul{margin:0 0 8px;padding-left:1.2em}
 footer{max-width:640px;margin:0 auto;padding:6px 20px 32px;color:#675a54;font-size:13px;text-align:center}
 @media print{body{background:#fff}header{padding:0 0 12px;color:#000;background:none}main{margin:0 auto}section{box-shadow:none;padding:8px 0}}

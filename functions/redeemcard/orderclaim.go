@@ -43,7 +43,7 @@ func (f *Function) claimOrder(r *http.Request, raw string, p *page) error {
 		return err
 	}
 	ctx := r.Context()
-	code, err := f.parse(ctx, raw, "")
+	code, err := f.parse(r, raw, "")
 	if err != nil {
 		return err
 	}

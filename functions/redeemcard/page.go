@@ -70,8 +70,12 @@ type page struct {
 	Repeat   bool
 	Claim    claimForm
 	Date     string
+	Void     cards.VoidReason
 	Mistyped bool
 	Wait     int // minutes until codes are read again
+
+	Challenge     string // whose answer has them read before, "" for none
+	Work, Seconds int    // what it asks for, or how much patience
 }
 
 // view is which of the page's states is shown.
@@ -85,6 +89,8 @@ const (
 	viewTrouble view = "trouble"
 	// viewThrottled asks to wait, or to scan.
 	viewThrottled view = "throttled"
+	// viewChallenge works on the challenge, or waits.
+	viewChallenge view = "challenge"
 )
 
 // prizeView is a prize as it is shown: "50" "积分", "满 ¥199 减 ¥20" "优惠券".
@@ -106,10 +112,12 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 	case http.MethodGet, http.MethodHead:
 		err = f.show(r, code, &p)
 	case http.MethodPost:
-		switch asked := r.URL.Query(); {
-		case asked.Has("withdraw"):
+		switch query := r.URL.Query(); {
+		case query.Has("withdraw"):
 			err = f.withdraw(r, code, &p)
-		case asked.Has("claim"):
+		case query.Has("appeal"):
+			err = f.appeal(r, code, &p)
+		case query.Has("claim"):
 			err = f.claimOrder(r, code, &p)
 		default:
 			err = f.submit(r, code, &p)
@@ -124,7 +132,9 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 		f.report(r, err)
 		status = problem.Status(loyalty.KindOf(err))
 		p.refuse(err, code)
-		p.Wait = int(math.Ceil(retryAfter(w, err).Minutes()))
+		wait := throttled(w, err)
+		p.Wait, p.Challenge = int(math.Ceil(wait.after.Minutes())), wait.challenge
+		p.Work, p.Seconds = challengeWork, int(math.Ceil(wait.after.Seconds()))
 	}
 	rules, err := f.rules(r.Context())
 	if err != nil {
@@ -138,7 +148,7 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 // redeemed says so, and lets the winner see his prize again. It decides nothing,
 // so that copies which may be behind by a moment do, for half the price.
 func (f *Function) show(r *http.Request, raw string, p *page) error {
-	code, err := f.parse(r.Context(), raw, "")
+	code, err := f.parse(r, raw, "")
 	if err != nil {
 		return err
 	}
@@ -193,7 +203,7 @@ func (f *Function) submit(r *http.Request, code string, p *page) error {
 		}
 		return &loyalty.Error{Kind: loyalty.KindInvalid, Code: "form_incomplete"}
 	}
-	result, err := f.redeem(r.Context(), code, who)
+	result, err := f.redeem(r, code, who)
 	if taken, ok := errors.AsType[*takenError](err); ok {
 		if dateErr := f.date(r.Context(), p, taken.at); dateErr != nil {
 			return dateErr
@@ -201,6 +211,9 @@ func (f *Function) submit(r *http.Request, code string, p *page) error {
 	}
 	if err != nil {
 		return err
+	}
+	if result.suspended() {
+		return f.showSuspended(r.Context(), result, p)
 	}
 	p.View, p.Batch, p.Form = viewPrize, result.batch, result.arm.Form
 	p.Friend = result.friend
@@ -217,7 +230,11 @@ func (p *page) refuse(err error, code string) {
 	case loyalty.KindConflict:
 		p.View = viewTaken
 	case loyalty.KindThrottled:
-		if !p.Claim.Full {
+		switch {
+		case p.Claim.Full: // the page says so itself
+		case refusalCode(err) == challengeRequired.Code:
+			p.View = viewChallenge
+		default:
 			p.View = viewThrottled
 		}
 	case loyalty.KindInvalid:

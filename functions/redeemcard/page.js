@@ -16,6 +16,8 @@
   document.addEventListener('DOMContentLoaded', function () {
     var form = document.getElementById('redeem');
     if (form) prepare(form);
+    var challenge = document.getElementById('challenge');
+    if (challenge) work(challenge);
     var stage = document.getElementById('stage');
     if (stage) {
       try { play(stage); } finally { stage.parentNode.classList.add('ready'); }
@@ -40,6 +42,30 @@
     form.addEventListener('focusout', function () {
       setTimeout(function () { window.scrollTo(0, Math.max(root.scrollTop, document.body.scrollTop)); }, 80);
     });
+  }
+
+  // work answers the challenge to a typed code: numbers are tried until the
+  // SHA-256 begins with enough zero bits. The page goes on by itself after a
+  // minute where this cannot be done, or takes as long.
+  function work(form) {
+    var subtle = window.crypto && window.crypto.subtle;
+    if (!subtle || !window.TextEncoder) return;
+    var field = form.elements.challenge, given = field.value, letters = new TextEncoder();
+    var zeros = Number(form.dataset.work), number = 0;
+    function attempt() {
+      var answer = given + '.' + number++;
+      return subtle.digest('SHA-256', letters.encode(answer)).then(function (sum) {
+        return new DataView(sum).getUint32(0) >>> (32 - zeros) ? '' : answer;
+      });
+    }
+    (function next() {
+      var attempts = [];
+      while (attempts.length < 512) attempts.push(attempt());
+      Promise.all(attempts).then(function (answers) {
+        field.value = answers.filter(Boolean)[0] || given;
+        if (field.value === given) next(); else form.submit();
+      });
+    })();
   }
 
   var outcome; // the heading that goes with the prize

@@ -3,6 +3,7 @@ package redeemcard
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/huitou/huitou/shared/cards"
@@ -25,32 +26,36 @@ type state string
 const (
 	stateCredited state = "credited" // it is the member's
 	stateReserved state = "reserved" // it is kept for the owner of a phone that nobody has proved
+	stateHeld     state = "held"     // it is kept for him while an operator looks at it
+	stateVoided   state = "voided"   // an operator found that it is not to be given
 )
 
 // draw is the answer to a redemption; a repeat gives the same.
 type draw struct {
-	award  cards.Award
-	at     time.Time // of the first redemption, whole seconds, UTC
+	award  cards.Award // none of one that is held or void
+	at     time.Time   // of the first redemption, whole seconds, UTC
 	state  state
 	repeat bool
 	batch  cards.Batch
 	arm    cards.Arm
 	friend string // the card's reference, by which WeCom will name it
+	void   cards.VoidReason
 }
 
 // redeem gives a card's prize to the claimant, once: the card's item is put
 // under the condition that there is none, in one write with what the prize
 // does. A scanned code that does not verify costs no read; every one that does is
 // refused or given its prize by one look, see look.
-func (f *Function) redeem(ctx context.Context, raw string, who claimant) (draw, error) {
-	code, err := f.parse(ctx, raw, who.member)
+func (f *Function) redeem(r *http.Request, raw string, who claimant) (draw, error) {
+	ctx := r.Context()
+	code, err := f.parse(r, raw, who.member)
 	if err != nil {
 		return draw{}, err
 	}
 	for range attempts {
 		result, err := f.try(ctx, code, who)
 		refusal, lost := errors.AsType[*table.ConditionError](err)
-		if err == nil {
+		if err == nil && !result.suspended() {
 			result.friend, err = f.Keys.Reference(code.Code)
 		}
 		if !lost {
@@ -98,7 +103,10 @@ func (f *Function) try(ctx context.Context, read reading, who claimant) (draw, e
 	if err := f.present(ctx, who, card.Award); err != nil {
 		return draw{}, err
 	}
-	actions, err := f.give(ctx, code, batch, &card, who.known, now)
+	actions, err := f.review(ctx, code, &card, who)
+	if err == nil && !card.Suspended() {
+		actions, err = f.give(ctx, code, batch, &card, who.known, now)
+	}
 	if err != nil {
 		return draw{}, err
 	}
@@ -119,7 +127,7 @@ func (f *Function) look(ctx context.Context, consistency table.Consistency, read
 	if who.member != "" || who.unproved() {
 		identity = loyalty.Identity{}
 	}
-	found, err := f.Store.LookAtCard(ctx, consistency, read.Code, identity, read.guesses...)
+	found, err := f.Store.LookAtCard(ctx, consistency, read.Code, identity, read.guesses()...)
 	if err == nil {
 		err = read.bounded(found.Counted)
 	}
@@ -276,8 +284,11 @@ func (f *Function) promised(ctx context.Context, batch cards.Batch, id string) (
 // that were claimed while the prize was reserved, and for his red packet to be
 // paid. It is repeated with the winner's repeat, so a
 // message that was lost is sent again; a payout that nobody asks for again is
-// found by settlepoints.
+// found by settlepoints. A prize that is not given yet has nothing to announce.
 func (f *Function) announce(ctx context.Context, code cards.Code, card store.Redemption) error {
+	if card.Suspended() {
+		return nil
+	}
 	if card.Award.Kind == cards.PrizeRedPacket && card.Member != "" {
 		if err := f.Payouts.Send(ctx, code.Bill().Message()); err != nil {
 			return err

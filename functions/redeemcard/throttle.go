@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"hash/crc32"
 	"math"
 	"net/http"
 	"net/netip"
@@ -18,61 +20,89 @@ import (
 	"github.com/huitou/huitou/shared/store"
 )
 
-// reading is a code whose signature verified, and what was counted against
-// whoever typed it.
+// reading is a code whose signature verified, and what bounds whoever typed it:
+// his own guesses and those of all. A scan is not bounded.
 type reading struct {
 	cards.Code
-	at      time.Time
-	guesses []store.Guesses // none for a scan
-	most    int
+	bounds []bound
 }
+
+// bound refuses a typed code when there were most of the guesses; nil refuses
+// nothing.
+type bound struct {
+	guesses store.Guesses
+	most    int
+	refusal *throttledError
+}
+
+func (r reading) guesses() []store.Guesses {
+	guesses := make([]store.Guesses, len(r.bounds))
+	for i := range r.bounds {
+		guesses[i] = r.bounds[i].guesses
+	}
+	return guesses
+}
+
+// bounded refuses when as many were counted of the guesses.
+func (r reading) bounded(counted []int64) error {
+	for i, bound := range r.bounds {
+		if bound.refusal != nil && counted[i] >= int64(bound.most) {
+			return bound.refusal
+		}
+	}
+	return nil
+}
+
+// meters is how many counters all callers share, so that a flood heats none of
+// them. Which one is a caller's, his name decides.
+const meters = 8
 
 // parse reads a code as cards.Codec.Parse does, and bounds guesses (防刷). What
 // a QR holds, and what cannot be a code, costs nothing here; nor does a typed code
-// that is right: its caller's counter is read with the card. One that is wrong
-// costs half a read unit, and a write unit to be counted. Once there were too
-// many, right and wrong ones are refused alike, after one read, with KindThrottled
-// code "too_many_codes".
-func (f *Function) parse(ctx context.Context, raw string, member loyalty.MemberID) (reading, error) {
+// that is right: the counters are read with the card. One that is wrong costs one
+// read unit, and two write units to be counted. Once its caller had too many, right
+// and wrong ones are refused alike, after one read, with KindThrottled code
+// "too_many_codes"; once all had, whoever has not answered a challenge, with code
+// "challenge_required".
+func (f *Function) parse(r *http.Request, raw string, member loyalty.MemberID) (reading, error) {
 	code, wrong := f.Keys.Codec().Parse(raw)
-	read := reading{Code: code, at: f.Clock()}
+	read := reading{Code: code}
 	if !cards.Guessable(raw) {
 		return read, wrong
 	}
+	ctx := r.Context()
 	rules, err := f.rules(ctx)
 	if err != nil {
 		return reading{}, err
 	}
-	now, most := read.at.UTC(), rules.Cards.Guesses()
-	guesses := store.Guesses{Caller: f.address(ctx), From: now.Truncate(time.Minute), Window: time.Minute}
-	read.most = most.PerAddress
+	now, most := f.Clock().UTC(), rules.Cards.Guesses()
+	own := bound{store.Guesses{Caller: f.address(ctx), From: now.Truncate(time.Minute), Window: time.Minute}, most.PerAddress, nil}
 	if member != "" {
-		guesses = store.Guesses{Caller: "member " + string(member), From: now.Truncate(time.Hour), Window: time.Hour}
-		read.most = most.PerMember
+		own = bound{store.Guesses{Caller: "member " + string(member), From: now.Truncate(time.Hour), Window: time.Hour}, most.PerMember, nil}
 	}
-	read.guesses = []store.Guesses{guesses}
+	own.refusal = &throttledError{tooManyCodes, own.guesses.Ends().Sub(now), ""}
+	meter := fmt.Sprint("all ", crc32.ChecksumIEEE([]byte(own.guesses.Caller))%meters)
+	all := bound{store.Guesses{Caller: meter, From: now.Truncate(time.Minute), Window: time.Minute}, most.Global / meters, nil}
+	if right, challenge, wait := f.answered(r.URL.Query().Get("challenge"), raw, now); !right {
+		all.refusal = &throttledError{challengeRequired, wait, challenge}
+	}
+	read.bounds = []bound{own, all}
 	if wrong == nil {
 		return read, nil
 	}
-	counted, err := f.Store.Counted(ctx, read.guesses...)
+	counted, err := f.Store.Counted(ctx, read.guesses()...)
 	if err == nil {
 		err = read.bounded(counted)
 	}
-	if err == nil {
-		err = f.Store.Table.Write(ctx, store.CountGuess(guesses))
+	for _, guesses := range read.guesses() {
+		if err == nil {
+			err = f.Store.Table.Write(ctx, store.CountGuess(guesses))
+		}
 	}
 	if err != nil {
 		return reading{}, err
 	}
 	return reading{}, wrong
-}
-
-// bounded refuses the code of a caller of whom too many guesses were counted.
-func (r reading) bounded(counted []int64) error {
-	if len(r.guesses) == 0 || counted[0] < int64(r.most) {
-		return nil
-	}
-	return &throttledError{r.guesses[0].Ends().Sub(r.at)}
 }
 
 // address names where a request comes from: the peer as the gateway saw it,
@@ -94,21 +124,34 @@ func (f *Function) address(ctx context.Context) string {
 }
 
 // throttledError tells when codes are read again.
-type throttledError struct{ after time.Duration }
+type throttledError struct {
+	refusal   *loyalty.Error
+	after     time.Duration
+	challenge string // by whose answer the code is read before, "" for none
+}
 
-var tooManyCodes = loyalty.Refuse(loyalty.KindThrottled, "too_many_codes",
-	"Too many wrong codes were typed. Wait, or scan the QR on the card: a scan is never refused for this.")
+var (
+	tooManyCodes = loyalty.Refuse(loyalty.KindThrottled, "too_many_codes",
+		"Too many wrong codes were typed. Wait, or scan the QR on the card: a scan is never refused for this.")
+	challengeRequired = loyalty.Refuse(loyalty.KindThrottled, "challenge_required",
+		"Many wrong codes are being typed. Send the request again with ?challenge= and the header Card-Challenge: as it is after a minute, "+
+			"or at once with a dot and a number behind it that make the SHA-256 of all begin with 15 zero bits. A scan of the QR is never challenged.")
+)
 
-func (e *throttledError) Error() string { return tooManyCodes.Error() }
-func (e *throttledError) Unwrap() error { return tooManyCodes }
+func (e *throttledError) Error() string { return e.refusal.Error() }
+func (e *throttledError) Unwrap() error { return e.refusal }
 
-// retryAfter sets the header of that name to the seconds until codes are read
-// again, where it was for that that a request was refused.
-func retryAfter(w http.ResponseWriter, err error) (wait time.Duration) {
-	throttled, ok := errors.AsType[*throttledError](err)
+// throttled sets the header Retry-After to the seconds until codes are read
+// again, and Card-Challenge to what may be answered meanwhile, where it was for
+// that that a request was refused.
+func throttled(w http.ResponseWriter, err error) throttledError {
+	refused, ok := errors.AsType[*throttledError](err)
 	if !ok {
-		return 0
+		return throttledError{}
 	}
-	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(throttled.after.Seconds()))))
-	return throttled.after
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(refused.after.Seconds()))))
+	if refused.challenge != "" {
+		w.Header().Set("Card-Challenge", refused.challenge)
+	}
+	return *refused
 }

@@ -54,7 +54,7 @@ func (b *brand) metered(method, path string, header map[string]string, body stri
 	return response, spent{usage.RoundTrips, usage.ReadUnits, usage.WriteUnits}
 }
 
-// A wrong typed code costs half a read and one write until there were too many;
+// A wrong typed code costs a read and two writes until there were too many;
 // then right and wrong ones get the same answer in one round trip, and what a QR
 // holds is served as ever.
 func TestGuessesAreBoundedAndScansAreNot(t *testing.T) {
@@ -64,7 +64,7 @@ func TestGuessesAreBoundedAndScansAreNot(t *testing.T) {
 	wrong, right := b.guess(batch, 0), b.typed(batch, 1)
 	member := b.enrol(b.phoneIdentity("13800000000"))
 	b.page("warm-up") // the program is read once a minute
-	guessing, locked := spent{2, 0.5, 1}, spent{1, 0.5, 0}
+	guessing, locked := spent{3, 1, 2}, spent{1, 1, 0}
 
 	for _, who := range []struct {
 		name   string
@@ -158,7 +158,7 @@ func TestAddressesOfOneNetworkCountTogether(t *testing.T) {
 		}
 		n := 0
 		for key := range b.snapshot() {
-			if strings.HasPrefix(key.PK, "L#") {
+			if strings.HasPrefix(key.PK, "L#address") {
 				n++
 				for _, address := range addresses {
 					if address != "" && strings.Contains(key.PK, address) {
@@ -188,7 +188,7 @@ func TestTheProgramSetsTheBounds(t *testing.T) {
 	b := open(t)
 	batch := b.batch(1, cards.FormPlain, prizes[cards.PrizePoints])
 	rules := program.Default()
-	if got := rules.Cards.Guesses(); got != (cards.Throttle{PerMember: 10, PerAddress: 60}) || got != (*cards.Rules)(nil).Guesses() {
+	if got := rules.Cards.Guesses(); got != (cards.Throttle{PerMember: 10, PerAddress: 60, Global: 600}) || got != (*cards.Rules)(nil).Guesses() {
 		t.Errorf("the defaults are %+v", got)
 	}
 	rules.Version, rules.EffectiveAt = 1, opened

@@ -107,13 +107,13 @@ func TestARefusalReadsTheSameWhateverTheReason(t *testing.T) {
 		page                     bool
 		scanned, typed           string
 	}{
-		{"a newcomer", "POST", "/redemption", openid("new"), asJSON, false, "strong[batch C I]", "strong[batch C L I]"},
-		{"a member", "POST", "/redemption", openid("known"), asJSON, false, "strong[batch C I]", "strong[batch C L I]"},
-		{"a phone", "POST", "/redemption", phone("13800000000"), asJSON, false, "strong[batch C]", "strong[batch C L]"},
-		{"a form", "POST", "", "phone=13800000000&consent=membership", asForm, false, "strong[batch C]", "strong[batch C L]"},
-		{"a token", "POST", "/redemption", "", nil, false, "strong[batch C]", "strong[batch C L]"},
-		{"a wrong form", "POST", "", "phone=1&consent=membership", asForm, true, "eventual[batch C]", "eventual[batch C L]"},
-		{"a page", "GET", "", "", nil, true, "eventual[batch C]", "eventual[batch C L]"},
+		{"a newcomer", "POST", "/redemption", openid("new"), asJSON, false, "strong[batch C I]", "strong[batch C L L I]"},
+		{"a member", "POST", "/redemption", openid("known"), asJSON, false, "strong[batch C I]", "strong[batch C L L I]"},
+		{"a phone", "POST", "/redemption", phone("13800000000"), asJSON, false, "strong[batch C]", "strong[batch C L L]"},
+		{"a form", "POST", "", "phone=13800000000&consent=membership", asForm, false, "strong[batch C]", "strong[batch C L L]"},
+		{"a token", "POST", "/redemption", "", nil, false, "strong[batch C]", "strong[batch C L L]"},
+		{"a wrong form", "POST", "", "phone=1&consent=membership", asForm, true, "eventual[batch C]", "eventual[batch C L L]"},
+		{"a page", "GET", "", "", nil, true, "eventual[batch C]", "eventual[batch C L L]"},
 	} {
 		answers := map[int]string{}
 		for _, name := range slices.Sorted(maps.Keys(refused)) {

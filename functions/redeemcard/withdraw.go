@@ -24,7 +24,7 @@ func (f *Function) withdraw(r *http.Request, raw string, p *page) error {
 	if err != nil {
 		return err
 	}
-	code, err := f.parse(r.Context(), raw, "")
+	code, err := f.parse(r, raw, "")
 	if err != nil {
 		return err
 	}

@@ -115,13 +115,15 @@ func (r Report) print(out io.Writer) error {
 		m := r.Work[one.name]
 		row(one.name, number(m.Nanoseconds), number(m.Allocations), number(m.Bytes), fmt.Sprintf("%d ns", one.target.Nanoseconds()), verdict(m.Nanoseconds <= float64(one.target.Nanoseconds())))
 	}
-	row(fmt.Sprintf("\nREFUSED REDEMPTIONS, %d calls each", refusalCalls), "round trips", "median µs", "middle half µs", fmt.Sprintf("its group within %d µs", tellable))
-	for _, one := range refusals {
-		m, mark := r.Refused[one.name], "-"
-		if one.group != "" {
-			mark = verdict(alike(r.Refused, one.group))
+	row(fmt.Sprintf("\nREFUSED REDEMPTIONS, %d calls each", refusalCalls), "round trips", "median µs", "middle half µs",
+		fmt.Sprintf("slower than unknown, at ±%v a trip", spread), "p", fmt.Sprintf("all within %d µs", tellable))
+	for i, one := range refusals {
+		m := r.Refused[one.name]
+		cells := []any{one.name, number(m.Trips), number(m.Median), number(m.Low) + " to " + number(m.High), "-", "-", "-"}
+		if i > 0 {
+			cells = append(cells[:4], fmt.Sprintf("%.1f %%", m.Slower*100), fmt.Sprintf("%.2f", m.Chance), verdict(alike(r.Refused)))
 		}
-		row(one.name, number(m.Trips), number(m.Median), number(m.Low)+" to "+number(m.High), mark)
+		row(cells...)
 	}
 	row("\nONE MACHINE, durable", "per second", "p50 ms", "p99 ms", "target", "")
 	for _, writers := range []string{"16 writers", "64 writers"} {

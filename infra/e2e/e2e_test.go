@@ -73,6 +73,12 @@ func (o *output) Write(p []byte) (int, error) {
 // open builds the program as `make run` does and starts it.
 func open(t *testing.T) brand {
 	t.Helper()
+	return openWith(t, t.TempDir())
+}
+
+// openWith is open on a data folder that something is in already.
+func openWith(t *testing.T, folder string) brand {
+	t.Helper()
 	program := filepath.Join(t.TempDir(), "huitou-local")
 	if text, err := exec.Command("go", "build", "-trimpath", "-o", program, "../local").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, text)
@@ -80,7 +86,7 @@ func open(t *testing.T) brand {
 	found := make(chan []string, 1)
 	printed := &output{found: found}
 	command := exec.Command(program)
-	command.Env = append(os.Environ(), "HUITOU_ADDR=127.0.0.1:0", "HUITOU_DATA="+t.TempDir())
+	command.Env = append(os.Environ(), "HUITOU_ADDR=127.0.0.1:0", "HUITOU_DATA="+folder)
 	command.Stdout, command.Stderr = printed, os.Stderr
 	if err := command.Start(); err != nil {
 		t.Fatal(err)

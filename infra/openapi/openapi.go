@@ -86,8 +86,9 @@ type (
 		RefundedTotal loyalty.Fen `json:"refunded_total,omitempty" doc:"fen ever given back, from a source that knows only the total"`
 	}
 	redemption struct {
-		Code string `path:"code"`
-		Body struct {
+		Code      string `path:"code"`
+		Challenge string `query:"challenge" doc:"the answer to the Card-Challenge of a 429 challenge_required, for a typed code"`
+		Body      struct {
 			Identity *struct {
 				Kind    loyalty.IdentityKind `json:"kind" enum:"buyer,openid,unionid,wecom,phone"`
 				Channel string               `json:"channel,omitempty"`
@@ -105,7 +106,8 @@ type (
 		State      string    `json:"state" enum:"credited,reserved" doc:"reserved: kept for whoever proves the typed phone"`
 	}
 	page struct {
-		Code string `path:"code"`
+		Code      string `path:"code"`
+		Challenge string `query:"challenge" doc:"the answer to the Card-Challenge of a 429 challenge_required, for a typed code"`
 	}
 	html struct {
 		ContentType string `header:"Content-Type"`

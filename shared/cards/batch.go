@@ -437,6 +437,16 @@ func (d *Draws) Award(card int) Award {
 	return Award{Kind: PrizeNone}
 }
 
+// Holder is the nth card, from 0, that gives a prize of an arm: Award turned
+// round. All three are positions in the batch's document, in their ranges.
+func (d *Draws) Holder(arm, prize, n int) int {
+	rank := d.batch.armEnd(arm-1) + n
+	for _, before := range d.batch.Arms[arm].Prizes[:prize] {
+		rank += before.Quantity
+	}
+	return int(d.shuffle.backward(uint64(rank))) // #nosec G115 -- below 2^20
+}
+
 // rank is where the card lands in the shuffle.
 func (d *Draws) rank(card int) int {
 	return int(d.shuffle.forward(uint64(card))) // #nosec G115 -- below 2^20

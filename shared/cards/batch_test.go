@@ -151,14 +151,14 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// Quantities are exact in every batch, arms have their share, and a reveal arm
-// has no blank.
+// Quantities are exact in every batch, arms have their share, a reveal arm has no
+// blank, and each prize has as many cards that hold it.
 func TestDrawsGiveEveryPrizeExactlyAsOftenAsDeclared(t *testing.T) {
 	keys := ring(t, root('1', 7))
 	rapid.Check(t, func(t *rapid.T) {
 		b := cards.Batch{
 			KeyID: "1", Number: rapid.IntRange(0, cards.MaxBatches-1).Draw(t, "number"), Name: "n",
-			Count: rapid.IntRange(1, 400).Draw(t, "count"), ValidFrom: from, ValidTo: to,
+			Count: rapid.IntRange(1, 400).Draw(t, "count"), Canaries: rapid.IntRange(0, 5).Draw(t, "canaries"), ValidFrom: from, ValidTo: to,
 		}
 		for i := range rapid.IntRange(1, 3).Draw(t, "arms") {
 			b.Arms = append(b.Arms, cards.Arm{Name: fmt.Sprint(i), Form: cards.FormScratch, Weight: rapid.IntRange(1, 9).Draw(t, "weight")})
@@ -184,11 +184,25 @@ func TestDrawsGiveEveryPrizeExactlyAsOftenAsDeclared(t *testing.T) {
 			t.Fatal(err)
 		}
 		given := map[string]int{}
-		for card := range b.Count {
-			given[fmt.Sprint(draws.Arm(card), draws.Award(card))]++
+		for card := range b.PrintRun() {
+			if !draws.Canary(card) {
+				given[fmt.Sprint(draws.Arm(card), draws.Award(card))]++
+			}
 		}
 		if diff := cmp.Diff(declared, given); diff != "" {
 			t.Fatal(diff)
+		}
+		held := map[int]bool{}
+		for i, arm := range b.Arms {
+			for j, prize := range arm.Prizes {
+				for n := range prize.Quantity {
+					card := draws.Holder(i, j, n)
+					if held[card] || draws.Arm(card) != i || draws.Award(card) != prize.Award {
+						t.Fatalf("no. %d of prize %d in arm %d is card %d: arm %d, %+v", n, j, i, card, draws.Arm(card), draws.Award(card))
+					}
+					held[card] = true
+				}
+			}
 		}
 	})
 }

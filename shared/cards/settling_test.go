@@ -34,8 +34,11 @@ func TestABatchSettlesAfterItsEnd(t *testing.T) {
 
 func TestTheThrottleHasBounds(t *testing.T) {
 	var none *cards.Rules
-	if err := none.Validate("/cards"); err != nil || none.Guesses() != (cards.Throttle{PerMember: 10, PerAddress: 60}) {
+	if err := none.Validate("/cards"); err != nil || none.Guesses() != (cards.Throttle{PerMember: 10, PerAddress: 60, Global: 600}) {
 		t.Errorf("without rules: %+v, %v", none.Guesses(), err)
+	}
+	if older := (cards.Rules{Throttle: cards.Throttle{PerMember: 1, PerAddress: 2}}); older.Guesses() != (cards.Throttle{PerMember: 1, PerAddress: 2, Global: 600}) {
+		t.Errorf("rules without a bound for all have %+v", older.Guesses())
 	}
 	for _, c := range []struct {
 		throttle cards.Throttle
@@ -47,6 +50,8 @@ func TestTheThrottleHasBounds(t *testing.T) {
 		{cards.Throttle{PerMember: 1_001, PerAddress: 60}, "/cards/throttle/guesses_per_member_hour"},
 		{cards.Throttle{PerMember: 10, PerAddress: -1}, "/cards/throttle/guesses_per_address_minute"},
 		{cards.Throttle{PerMember: 10, PerAddress: 10_001}, "/cards/throttle/guesses_per_address_minute"},
+		{cards.Throttle{PerMember: 10, PerAddress: 60, Global: 7}, "/cards/throttle/guesses_global_minute"},
+		{cards.Throttle{PerMember: 10, PerAddress: 60, Global: 1_000_001}, "/cards/throttle/guesses_global_minute"},
 	} {
 		pointer := ""
 		if refusal, ok := errors.AsType[*loyalty.Error]((&cards.Rules{Throttle: c.throttle}).Validate("/cards")); ok {

@@ -5,6 +5,7 @@ import "github.com/huitou/huitou/shared/loyalty"
 // Rules is the program's section on package cards.
 type Rules struct {
 	Throttle Throttle `json:"throttle" doc:"how many typed codes may be wrong before none is read for a while (防刷)"`
+	Holds    *Holds   `json:"holds,omitempty" doc:"which runs of redemptions wait for an operator (可疑兑换); absent: the defaults"`
 }
 
 // Throttle bounds guesses at codes (防刷). A guess is a typed code that could be
@@ -16,22 +17,32 @@ type Throttle struct {
 	// PerAddress bounds everybody else behind one address, in a minute. It is the
 	// looser one, for carriers put many customers behind one address.
 	PerAddress int `json:"guesses_per_address_minute" minimum:"1" maximum:"10000" doc:"wrong typed codes of one network address in a minute"`
+	// Global bounds all callers together, in a minute; 0 is the default. Beyond it
+	// a typed code is read for whoever answers a challenge. An honest brand's
+	// customers are wrong some times a day.
+	Global int `json:"guesses_global_minute,omitzero" minimum:"8" maximum:"1000000" doc:"wrong typed codes of everybody in a minute, before a typed code needs an answer to a challenge"`
 }
 
 // Bounds of a Throttle, and what a program without one has.
 const (
 	maxPerMember  = 1_000
 	maxPerAddress = 10_000
+	minGlobal     = 8 // it is counted in as many places
+	maxGlobal     = 1_000_000
 )
 
-var defaultThrottle = Throttle{PerMember: 10, PerAddress: 60}
+var defaultThrottle = Throttle{PerMember: 10, PerAddress: 60, Global: 600}
 
 // Guesses is the throttle in force; the default one for no rules at all.
 func (r *Rules) Guesses() Throttle {
 	if r == nil {
 		return defaultThrottle
 	}
-	return r.Throttle
+	bounds := r.Throttle
+	if bounds.Global == 0 {
+		bounds.Global = defaultThrottle.Global
+	}
+	return bounds
 }
 
 // Validate refuses rules out of bounds: KindInvalid, at the pointer.
@@ -42,8 +53,10 @@ func (r *Rules) Validate(pointer string) error {
 		return loyalty.Invalid(pointer+"/throttle/guesses_per_member_hour", "out_of_range", "a member may be wrong 1 to 1000 times an hour")
 	case guesses.PerAddress < 1 || guesses.PerAddress > maxPerAddress:
 		return loyalty.Invalid(pointer+"/throttle/guesses_per_address_minute", "out_of_range", "an address may be wrong 1 to 10000 times a minute")
+	case guesses.Global < minGlobal || guesses.Global > maxGlobal:
+		return loyalty.Invalid(pointer+"/throttle/guesses_global_minute", "out_of_range", "all together may be wrong 8 to 1000000 times a minute")
 	}
-	return nil
+	return r.Suspects().validate(pointer + "/holds")
 }
 
 // Guessable tells whether raw is a typed code with the right check letter. No

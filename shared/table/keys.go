@@ -25,8 +25,8 @@ type Index struct {
 // strongly, before anything is done about it.
 const (
 	// IndexMember lists what a member's history holds, newest last: facts of
-	// his orders and cards he redeemed. It also lists red packets and gifts by
-	// their state.
+	// his orders and cards he redeemed. It also lists red packets, gifts and held
+	// cards by their state.
 	IndexMember = "member"
 	// IndexRemind lists the accounts that want to be looked at by
 	// remindrepurchase, by time. It is a wake-up call, never later than the
@@ -258,6 +258,29 @@ func IsCard(key Key) bool { return strings.HasPrefix(key.PK, "C#") }
 // GuessesKey counts the wrong codes of one caller in a window of time that
 // began then.
 func GuessesKey(caller string, from time.Time) Key { return Key{join("L", caller, Instant(from)), "A"} }
+
+// PersonRunKey counts the prizes that one person redeemed in a window of time that
+// began then.
+func PersonRunKey(person string, from time.Time) Key {
+	return Key{join("L", person, Instant(from)), "R"}
+}
+
+// HoldKey is the hold of a redeemed card.
+func HoldKey(batch string, serial int64) Key {
+	key := CardKey(batch, serial)
+	key.SK += "#H"
+	return key
+}
+
+// HoldsPK is the holds in a state, in IndexMember: those that were appealed
+// against, or the others. They are few, so a state is one partition, in the order
+// of time.
+func HoldsPK(state string, appealed bool) string {
+	if appealed {
+		return join("H", state, "A")
+	}
+	return join("H", state)
+}
 
 // CardFriendKey is the friend whom a card brought.
 func CardFriendKey(batch string, serial int64) Key {

@@ -11,6 +11,7 @@ const words = {
   retry: ["重试", "Try again"],
   refresh: ["刷新", "Refresh"],
   more: ["加载更多", "Load more"],
+  justNow: ["刚刚", "just now"],
   shown: ["{0}：已显示 {1} 条", "{0}: {1} shown"],
   offline: ["连接不上服务，请检查网络后重试。", "The service cannot be reached. Check the connection and try again."],
   failed: ["没有读到数据", "That could not be read"],
@@ -50,6 +51,16 @@ const words = {
   error_batch_frozen: ["批次已冻结，不能再激活。", "The batch is frozen and stays so."],
   error_batch_not_received: ["卡片还在印刷厂，登记到货后才能激活。", "The cards are at the printing house; record first that they came back."],
   error_batch_expired: ["批次的活动时间已过。", "The batch's window is over."],
+  error_hold_unknown: ["没有这张待审核的卡。", "There is no such held card."],
+  error_hold_settled: ["这张卡已经以另一种方式了结，不会再变。", "This card ended otherwise and stays so."],
+  error_reason_differs: ["另一位运营人员提议了别的理由；请给出同样的理由，或放行。", "Another operator proposed another reason. Give the same one, or release the card."],
+  error_member_erased: ["会员已注销，奖品无人可发；可以“会员已注销”为由作废。", "The member was erased, so there is nobody to give it to. Void it for that reason."],
+  error_payout_unknown: ["没有这个账单。", "There is no such bill."],
+  error_payout_settled: ["这个红包已经以另一种方式了结，不会再变。", "This red packet ended otherwise and stays so."],
+  error_payout_in_flight: ["刚刚请款，付款方的答复可能还在路上，请一分钟后再试。", "The payer was asked a moment ago. Try again in a minute."],
+  error_resolution_differs: ["已有人提议了另一种结果：请同意它，或先撤回。", "Something else is proposed. Agree to it, or withdraw it first."],
+  error_resolution_proposed: ["有人提议人工处理，请先同意或撤回。", "An operator proposes to end it by hand. Agree, or withdraw that first."],
+  error_gift_shipped: ["赠品已随另一个订单发出。", "The gift left with another order."],
   error_lost_race: ["刚才有其他人修改了它，请刷新后再试。", "Somebody else changed it just now. Refresh and try again."],
   error_internal: ["服务内部出错，已记入日志。", "The service failed; its log says why."],
 
@@ -61,6 +72,10 @@ const words = {
   needSecond: ["批次“{0}”等待第二人确认激活", "Batch “{0}” waits for a second operator"],
   needEnding: ["批次“{0}”将于 {1} 结束", "Batch “{0}” ends on {1}"],
   needPaused: ["活动“{0}”已暂停", "Campaign “{0}” is paused"],
+  needSlow: ["{0} 个红包超过一天还没有结果", "{0} red packets are open after a day"],
+  needAgree: ["{0} 个红包的人工处理等待第二人同意", "{0} red packets wait for a second operator"],
+  tileGifts: ["待发赠品", "Gifts to pack"],
+  tileGiftsNote: ["随会员的下一单发出", "with members' next orders"],
   tileDead: ["死信", "Dead messages"],
   tileDeadNote: ["处理失败、等待重投", "failed at every try"],
   tileWaiting: ["排队中", "On queues"],
@@ -221,6 +236,7 @@ const words = {
   worth: ["申报价值", "Worth"],
   rulesText: ["活动说明", "Text"],
   publicRules: ["查看对外公示的活动规则", "The prize rules as customers see them"],
+  publicWinners: ["查看中奖公示", "The winners as customers see them"],
   publicLater: ["第一人确认激活后，活动规则对外公示。", "The prize rules are public from the first confirmation on."],
   activation: ["激活", "Activation"],
   twoPersons: ["激活需要两位不同的运营人员先后确认：第一人核对奖品与数量，确认后规则公示；第二人确认后，卡片在活动时间内可以兑换。奖品创建后不能更改。", "Two different operators confirm. The first checks prizes and quantities, and the rules become public; once the second confirms, cards can be redeemed within the window. Prizes never change after creation."],
@@ -287,6 +303,120 @@ const words = {
   howMany: ["张数", "Cards"],
   outOfRange: ["请填 {0} 到 {1} 之间的整数。", "Enter a whole number from {0} to {1}."],
   saved: ["已下载 {0}", "Downloaded {0}"],
+
+  batches: ["批次", "Batches"],
+  total: ["合计", "All"],
+  pairs: ["两两比较", "Pairs"],
+  pair: ["“{0}”比“{1}”", "“{0}” less “{1}”"],
+  difference: ["相差", "Difference"],
+  pair_winner: ["已分出", "told"],
+  pair_no_difference: ["没有差别", "no difference"],
+  pair_cannot_tell_yet: ["还不能下结论", "cannot tell yet"],
+
+  holds: ["可疑兑换", "Held cards"],
+  holdsLead: ["这些卡已被兑换，归兑换人所有；奖品等待人工核实后放行或作废。有申诉的排在前面，其余按时间先后。", "Somebody redeemed these cards and owns them; their prizes wait for you to release or void them. Those appealed against come first, the others in the order of time."],
+  hold_open: ["待审核", "open"],
+  hold_released: ["已放行", "released"],
+  hold_voided: ["已作废", "voided"],
+  noHolds: ["没有这种状态的卡。", "No cards are in this state."],
+  heldAt: ["兑换时间", "Redeemed"],
+  hold: ["卡", "Card"],
+  suspect_many_cards: ["同一人短时间内兑换很多", "many cards of one person"],
+  suspect_one_carton: ["同一人整箱连号兑换", "neighbouring numbers of one person"],
+  appealed: ["有申诉", "appealed"],
+  ground_bought: ["商品是自己买的", "says: I bought the goods"],
+  ground_given: ["商品是别人送的", "says: the goods were given to me"],
+  ground_other: ["会另行联系说明", "says: will contact you"],
+  reservedFor: ["为未核实的手机号保留", "reserved for an unproved phone"],
+  release: ["放行", "Release"],
+  releaseOf: ["放行 {0}", "Release {0}"],
+  releaseSure: ["放行这张卡（{0}）？奖品随即发放，不能收回。", "Release this card ({0})? Its prize is given at once and cannot be taken back."],
+  released: ["已放行。", "Released."],
+  void: ["作废", "Void"],
+  voidOf: ["作废 {0}", "Void {0}"],
+  voidHint: ["作废后不能恢复，奖品也不会给别人；顾客会看到理由、联系方式与申诉入口。价值较高的需要第二位运营人员给出同样的理由。", "There is no way back, and the prize goes to nobody else. The customer sees the reason, your contact and how to appeal. A dear prize takes a second operator with the same reason."],
+  voidReason_stolen: ["商品被盗或丢失", "the goods were stolen or lost"],
+  voidReason_unbought: ["不是随购买的商品取得", "taken without buying the goods"],
+  voidReason_returned: ["商品已退货", "the goods were returned"],
+  voidReason_leaked: ["卡码事先泄露", "the code leaked"],
+  voidReason_misprint: ["印制有误", "misprinted"],
+  voidReason_erased: ["会员已注销", "the member was erased"],
+  voidDone: ["已作废。", "Voided."],
+  voidProposed: ["已提议，等待第二位运营人员。", "Proposed; a second operator has to agree."],
+  voidBy: ["{0} 提议作废：{1}", "{0} proposed to void it: {1}"],
+  decidedBy: ["{0} · {1}", "{0} · {1}"],
+  needHolds: ["{0} 张可疑卡等待审核", "{0} held cards wait for you"],
+
+  payouts: ["红包兑付", "Red packets"],
+  payoutsLead: ["每个红包只有一个账单号，无论请款多少次都不会重复付款。", "A red packet has one bill for ever: however often the payer is asked, it is paid once."],
+  payout: ["红包 {0}", "Red packet {0}"],
+  payout_paying: ["等待付款方", "with the payer"],
+  payout_requested: ["尚未请款", "not asked yet"],
+  payout_paid: ["已付款", "paid"],
+  payout_failed_final: ["已失败", "failed"],
+  noPayouts: ["没有这种状态的红包。", "No red packets are in this state."],
+  bill: ["账单", "Bill"],
+  amount: ["金额", "Amount"],
+  cardNumber: ["第 {0} 张", "no. {0}"],
+  wonAt: ["中奖时间", "Won"],
+  asked: ["请款", "Asked"],
+  askedTimes: ["{0} 次", "{0} times"],
+  askedLast: ["{0} 次，最近 {1}", "{0} times, last {1}"],
+  nextAsk: ["下次请款", "Next ask"],
+  nextAskAt: ["下次请款 {0}", "next ask {0}"],
+  payerSaid: ["付款方答复", "Payer said"],
+  agreeNeeded: ["待第二人同意", "waits for a second"],
+  progress: ["经过", "Steps"],
+  step_requested: ["中奖", "Won"],
+  step_paying: ["请款", "Asked"],
+  step_paid: ["付款", "Paid"],
+  step_failed_final: ["失败", "Failed"],
+  byCard: ["兑奖", "the card"],
+  byPayer: ["付款方", "the payer"],
+  byTwo: ["{0}、{1}", "{0} and {1}"],
+  payer: ["付款方", "The payer"],
+  askNow: ["立即重新请款", "Ask the payer now"],
+  askNowHint: ["平时自动请款，间隔从 10 分钟逐次加倍到一天。付款方恢复后可以马上再请一次。", "The payer is asked by itself, after 10 minutes, doubled up to a day. Once he is well again he can be asked at once."],
+  askNowSure: ["请付款方再次处理账单 {0}（{1}）？账单号与金额不变，不会重复付款。", "Ask the payer again for bill {0} ({1})? Bill and amount stay, so nothing is paid twice."],
+  askedNow: ["已重新请款。", "The payer is being asked."],
+  byHand: ["人工处理", "By hand"],
+  byHandHint: ["先在付款方的账上查清结果，再由两位不同的运营人员先后确认。第一人提议后不再自动请款；了结后不能更改。", "Look in the payer's books first; then two different operators say the same. Nobody asks the payer in between, and what ended stays so."],
+  outcome: ["结果", "Outcome"],
+  outcome_paid: ["已付款", "It was paid"],
+  outcome_failed_final: ["没有付，也不会再付", "Nothing was paid, and nothing will be"],
+  reference: ["付款方流水号", "The payer's number"],
+  reason: ["理由", "Reason"],
+  reasonHint: ["永久保存，请勿写姓名与手机号。", "Kept for ever: name no person in it."],
+  referenceNeeded: ["已付款的需要付款方流水号。", "What was paid needs the payer's number."],
+  reasonNeeded: ["请填写至少 3 个字的理由。", "Give a reason of at least 3 characters."],
+  propose: ["提议", "Propose"],
+  proposed: ["{0} 于 {1} 提议：{2}。{3}", "{0} proposed on {1}: {2}. {3}"],
+  proposedOwn: ["等待另一位运营人员用自己的令牌登录后同意。", "Another operator has to sign in with a token of their own and agree."],
+  agree: ["同意并了结", "Agree and end it"],
+  agreeSure: ["同意“{0}”？了结后不能更改。", "Agree to “{0}”? What ended stays so."],
+  withdraw: ["撤回提议", "Withdraw"],
+  withdrawn: ["已撤回，恢复自动请款。", "Withdrawn; the payer is asked again."],
+  proposedDone: ["已记录提议，等待第二人。", "Recorded; a second operator has to agree."],
+  resolvedDone: ["红包已了结。", "The red packet ended."],
+  roleCannotPay: ["您的角色（{0}）不能处理红包。", "Your role ({0}) cannot act on red packets."],
+
+  gifts: ["随单赠品", "Gifts"],
+  giftsLead: ["会员中奖的赠品随下一个订单发出，登记一次即可。", "What members won leaves with their next order, and is recorded once."],
+  gift: ["赠品", "Gift"],
+  gift_pending: ["待发出", "to pack"],
+  gift_shipped: ["已发出", "left"],
+  noMemberGifts: ["没有赠品。", "No gifts."],
+  noGifts: ["没有这种状态的赠品。", "No gifts are in this state."],
+  ship: ["登记发出", "Record"],
+  shipOf: ["登记“{0}”发出", "“{0}” leaves"],
+  shipWith: ["随哪个订单发出", "With which order"],
+  shipOther: ["另一个订单…", "Another order…"],
+  shipNeeded: ["请填写渠道、店铺和订单号。", "Enter channel, shop and order number."],
+  shippedDone: ["已登记发出。", "Recorded."],
+  shippedWith: ["{0}，{1}", "{0}, {1}"],
+  channel: ["渠道", "Channel"],
+  shop: ["店铺", "Shop"],
+  orderNumber: ["订单号", "Order number"],
 
   campaigns: ["营销活动", "Campaigns"],
   noCampaigns: ["还没有营销活动。活动目前通过接口写入：PUT /v1/campaigns/{编号}。", "No campaigns yet. For now they are written by the API: PUT /v1/campaigns/{id}."],
@@ -386,6 +516,15 @@ const dateParts = (options) => (at) => new Intl.DateTimeFormat(languageTag, { ti
 const when = dateParts({ year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = dateParts({ year: "numeric", month: "2-digit", day: "2-digit" });
 const moment = (at) => (at ? el("time", { datetime: at }, when(at)) : "");
+const relative = new Intl.RelativeTimeFormat(languageTag);
+const hour = 3600000;
+
+// ago is how long something has waited, in the largest unit that fits.
+function ago(at) {
+  const passed = Date.now() - Date.parse(at);
+  const [unit, length] = [["day", 24 * hour], ["hour", hour], ["minute", hour / 60]].find(([, l]) => passed >= l) || [];
+  return el("time", { datetime: at, title: when(at) }, unit ? relative.format(-Math.trunc(passed / length), unit) : say("justNow"));
+}
 const isoDay = (at) => new Intl.DateTimeFormat("en-CA", { timeZone: zone(), year: "numeric", month: "2-digit", day: "2-digit" }).format(at);
 
 // startOfDay is the first instant of a day of the brand's zone.
@@ -417,6 +556,9 @@ const facts = (...pairs) => el("dl", { class: "facts" }, pairs.filter(([, v]) =>
   .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, ...[value].flat()))));
 const tile = (id, name, figure, note, href) => el(href ? "a" : "div", href ? { class: "tile", id, href, "data-page": true } : { class: "tile", id },
   el("span", { class: "label" }, name), el("strong", {}, figure), note ? el("small", {}, note) : "");
+// tabs are links to pages that belong together, or to one list in its states.
+const tabs = (id, name, current, entries) => el("nav", { class: "tabs", id, "aria-label": name },
+  entries.map(([key, href, text]) => el("a", { id: id + "-" + key, href, "data-page": true, "aria-current": key === current && "page" }, text)));
 const sheet = (id, title, ...children) => el("section", { class: "sheet", id, "aria-labelledby": id + "-title" }, el("h2", { id: id + "-title" }, title), ...children);
 
 // table is one that stays a table for screen readers when it is stacked.
@@ -449,7 +591,7 @@ async function load(place, read, render) {
   try {
     const answer = await read();
     if (mine !== visit) return;
-    place.replaceChildren(...[render(answer)].flat());
+    place.replaceChildren(...[render(answer)].flat(2));
   } catch (error) {
     if (mine !== visit || error.status === 401) return;
     if (!(error instanceof Refusal)) throw error;
@@ -502,6 +644,8 @@ async function every(path, most = 10) {
 }
 
 // A key belongs to one intent: pressing again after a lost answer repeats it.
+// keyed gives each body of a form the key of its own intent.
+const keyed = () => { const keys = {}; return (body) => (keys[JSON.stringify(body)] ??= newKey()); };
 const newKey = () => "console-" + [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 
 // pages shows a list page by page.
@@ -593,9 +737,10 @@ function today() {
     isAdmin() ? get("/v1/queues") : null,
     every("/v1/card-batches"), every("/v1/campaigns"),
     every("/v1/reminders?due_before=" + encodeURIComponent(inDays(7).toISOString()), 20),
+    every("/v1/payouts", 2), every("/v1/gifts", 2), every("/v1/card-holds", 2),
   ]);
   const place = el("div", {});
-  const show = (queues, batches, campaigns, reminders) => {
+  const show = (queues, batches, campaigns, reminders, payouts, gifts, holds) => {
     const dead = queues?.items.reduce((sum, q) => sum + q.dead, 0);
     const waiting = queues?.items.reduce((sum, q) => sum + q.waiting, 0);
     const inFlight = queues?.items.reduce((sum, q) => sum + q.in_flight, 0);
@@ -606,12 +751,16 @@ function today() {
       ] : []),
       tile("tile-batches", say("tileBatches"), say("unit_each", number(batches.items.length) + batches.more), say("tileBatchesNote", number(batches.items.filter((b) => batchState(b)[0] === "active").length)), "/console/cards"),
       tile("tile-campaigns", say("tileCampaigns"), say("unit_each", number(campaigns.items.length) + campaigns.more), say("tileCampaignsNote", number(campaigns.items.filter((c) => c.state === "active").length)), "/console/campaigns"),
-      tile("tile-reminders", say("tileReminders"), say("unit_messages", number(reminders.items.length) + reminders.more), say("tileRemindersNote"), "/console/reminders"));
+      tile("tile-reminders", say("tileReminders"), say("unit_messages", number(reminders.items.length) + reminders.more), say("tileRemindersNote"), "/console/reminders"),
+      gifts.items.length ? tile("tile-gifts", say("tileGifts"), say("unit_each", number(gifts.items.length) + gifts.more), say("tileGiftsNote"), "/console/gifts") : "");
+    const slow = payouts.items.filter(isSlow).length, proposed = payouts.items.filter((p) => p.proposed && p.proposed.operator !== session.name).length;
     const soon = inDays(7);
     needs.replaceChildren(
       ...(queues?.items || []).filter((q) => q.dead).map((q) => el("li", { class: "bad" }, link("/console/queues/" + q.name, say("needDead", term("queue", q.name), number(q.dead))))),
       ...batches.items.filter((b) => batchState(b)[0] === "waiting").map((b) => el("li", { class: "warn" }, link("/console/cards/" + b.id, say("needSecond", b.name)))),
       ...batches.items.filter((b) => batchState(b)[0] === "active" && new Date(b.valid_to) < soon).map((b) => el("li", { class: "warn" }, link("/console/cards/" + b.id, say("needEnding", b.name, when(Date.parse(b.valid_to) - 1000))))),
+      ...[["needSlow", slow], ["needAgree", proposed]].filter(([, n]) => n).map(([need, n]) => el("li", { class: "warn" }, link("/console/payouts", say(need, number(n))))),
+      holds.items.length ? el("li", { class: "warn" }, link("/console/holds", say("needHolds", number(holds.items.length) + holds.more))) : "",
       ...campaigns.items.filter((c) => c.state === "paused").map((c) => el("li", {}, link("/console/campaigns", say("needPaused", c.name || c.id)))));
     const next = byDue(reminders.items).slice(0, 5);
     return [
@@ -786,6 +935,12 @@ function member(id) {
         { name: say("source"), cell: (c) => source(c.trigger) },
         { name: say("expires"), cell: (c) => moment(c.expires_at) },
       ], say("noCoupons"))),
+      sheet("member-gifts", say("gifts"), pages("member-gifts-table", say("gifts"), base + "/gifts", [
+        { name: say("gift"), cell: (g) => [g.text, el("small", {}, g.id)] },
+        { name: say("wonAt"), cell: (g) => moment(g.won_at) },
+        { name: say("state"), cell: giftBadge },
+        { name: say("order"), cell: (g) => (g.order ? orderName(g.order) : "—") },
+      ], say("noMemberGifts"))),
       sheet("member-reminders", say("reminders"), pages("member-reminders-table", say("reminders"), base + "/reminders", reminderColumns(false), say("noMemberReminders"))),
     ];
   });
@@ -804,7 +959,11 @@ const batchBadge = (b) => { const [state, tone] = batchState(b); return badge(te
 // valid_to is the first instant after the window; people want its last minute.
 const windowOf = (b) => say("windowSpan", when(b.valid_from), when(Date.parse(b.valid_to) - 1000));
 
-const cards = () => [heading(say("cards")), pages("batches-table", say("cards"), "/v1/card-batches", [
+const cardTabs = (current) => tabs("card-tabs", say("cards"), current, [
+  ["batches", "/console/cards", say("batches")], ["holds", "/console/holds", say("holds")], ["payouts", "/console/payouts", say("payouts")], ["gifts", "/console/gifts", say("gifts")],
+]);
+
+const cards = () => [heading(say("cards")), cardTabs("batches"), pages("batches-table", say("cards"), "/v1/card-batches", [
   { name: say("batch"), cell: (b) => [link("/console/cards/" + encodeURIComponent(b.id), b.name), el("small", {}, b.id)] },
   { name: say("state"), cell: batchBadge },
   { name: say("window"), cell: windowOf },
@@ -837,7 +996,8 @@ function batch(id) {
         [say("canaries"), b.canaries ? say("canariesHint", number(b.canaries), b.id) : ""],
         [say("window"), windowOf(b)],
         [say("rulesText"), b.rules_text]),
-      el("p", {}, b.approved || b.activated ? el("a", { id: "public-rules", href: path + "/rules", target: "_blank", rel: "noopener" }, say("publicRules")) : say("publicLater"))),
+      el("p", {}, b.approved || b.activated ? el("a", { id: "public-rules", href: path + "/rules", target: "_blank", rel: "noopener" }, say("publicRules")) : say("publicLater")),
+      (b.approved || b.activated) && b.notices?.some((n) => n.code === "announce_winners") ? el("p", {}, el("a", { id: "public-winners", href: path + "/winners?limit=100", target: "_blank", rel: "noopener" }, say("publicWinners"))) : ""),
       activation(b, path, () => load(place, read, render)),
       b.activated ? batchResult(b, path) : "",
       ...b.arms.map((a, i) => sheet("arm-" + i, say("arm", a.name, term("form", a.form)),
@@ -898,6 +1058,15 @@ function rateBar(rate, most) {
   return bar;
 }
 
+const valueRange = (value, interval) => say("valueRange", digits(value), digits(interval.low), digits(interval.high));
+
+// pairsTable says of each two arms what can be told.
+const pairsTable = (c) => table("pairs-table", say("pairs"), [
+  { name: say("armName"), cell: (p) => say("pair", ...p.arms) },
+  { name: say("difference"), number: true, cell: (p) => valueRange(p.difference, p) },
+  { name: say("state"), cell: (p) => [badge(term("pair", p.verdict), p.verdict === "winner" ? "good" : ""), p.cards_needed ? el("small", {}, say("neededMore", say("unit_cards", number(p.cards_needed)), say("unit_" + c.by, number(p.events_needed)))) : ""] },
+], c.pairs).node;
+
 // batchResult is the funnel of each arm and what can be said of the arms.
 function batchResult(b, path) {
   const place = el("div", { id: "batch-result" });
@@ -914,7 +1083,7 @@ function batchResult(b, path) {
   const verdict = (c) => {
     const names = c.best.join(english ? "”, “" : "”“");
     const more = c.cards_needed ? say("neededMore", say("unit_cards", number(c.cards_needed)), say("unit_" + c.by, number(c.events_needed))) : say("neededSome", term("measure", c.by));
-    return el("p", { id: "verdict", class: c.verdict === "winner" ? "well" : "" }, el("strong", {}, say("verdict_" + c.verdict, names)), c.verdict === "cannot_tell_yet" ? " " + more : "");
+    return el("p", { id: "verdict", class: c.verdict === "winner" ? "verdict told" : "verdict" }, el("strong", {}, say("verdict_" + c.verdict, names)), c.verdict === "cannot_tell_yet" ? " " + more : "");
   };
   load(place, read, (r) => [
     r.complete ? "" : el("p", { class: "notice" }, say("incomplete")),
@@ -929,8 +1098,9 @@ function batchResult(b, path) {
       step(say("claimedOrders"), (a) => a.order_claimed, r),
       step(say("repurchased"), (a) => a.repurchased, r),
       { name: say("spent"), number: true, cell: (a) => [money(a.spent), a.fen_per_friend ? el("small", {}, say("perFriend", money(a.fen_per_friend))) : ""] },
-      r.comparison && { name: say("per_" + r.comparison.per, term("measure", r.comparison.by)), number: true, cell: (a) => [say("rank", a.value.rank), el("small", {}, say("valueRange", digits(a.value.value), digits(a.value.low), digits(a.value.high)))] },
-    ].filter(Boolean), r.arms).node,
+      r.comparison && { name: say("per_" + r.comparison.per, term("measure", r.comparison.by)), number: true, quiet: (a) => !a.value, cell: (a) => (a.value ? [say("rank", a.value.rank), el("small", {}, valueRange(a.value.value, a.value))] : "") },
+    ].filter(Boolean), r.arms.length > 1 ? [...r.arms, { ...r.total, name: say("total") }] : r.arms).node,
+    r.comparison?.pairs.length > 1 ? [el("h3", {}, say("pairs")), pairsTable(r.comparison)] : "",
     el("p", { class: "hint" }, say("resultHint")),
     el("button", { id: "result-csv", class: "plain", type: "button", onclick: (event) => act(event.target, troubles, async () => {
       const query = r.comparison ? "?by=" + r.comparison.by : "";
@@ -975,6 +1145,243 @@ function downloads(b, path) {
   return sheet("downloads", say("downloads"), el("p", {}, say("downloadsWarn")),
     form("csv", say("csv"), say("csvHint", number(20000)), 20000, 20000, "/cards.csv", ".csv"),
     form("sheet", say("sheet"), say("csvHint", number(480)), 480, 24, "/sheet.html", ".html"));
+}
+
+// ---- 可疑兑换 ------------------------------------------------------------
+
+const holdStates = ["open", "released", "voided"];
+const voidReasons = ["stolen", "unbought", "returned", "leaked", "misprint", "erased"];
+
+function holds() {
+  const state = wanted(holdStates);
+  const troubles = el("div", {});
+  const prize = (h) => prizeName(h.prize, {});
+  const decided = (d) => [say("decidedBy", d.approved ? say("byTwo", d.operator, d.approved) : d.operator, when(d.at)), d.reason ? el("small", {}, term("voidReason", d.reason)) : ""];
+  const actions = (h) => (mayRun() ? el("div", { class: "row buttons" },
+    el("button", { id: "release-" + h.id, class: "plain", type: "button", "aria-label": say("releaseOf", h.id), onclick: (event) => release(h, event.target, troubles) }, say("release")),
+    el("button", { id: "void-" + h.id, class: "plain", type: "button", "aria-label": say("voidOf", h.id), onclick: () => voidCard(h) }, say("void"))) : "");
+  return [
+    heading(say("holds"), el("button", { id: "refresh", class: "plain", type: "button", onclick: () => route() }, say("refresh"))),
+    cardTabs("holds"),
+    el("p", { class: "lead" }, say("holdsLead")),
+    tabs("hold-states", say("state"), state, holdStates.map((s) => [s, "/console/holds?state=" + s, term("hold", s)])),
+    troubles,
+    pages("holds-table", say("holds"), "/v1/card-holds?state=" + state, [
+      { name: say("hold"), cell: (h) => [el("code", {}, h.id), el("small", {}, link("/console/cards/" + encodeURIComponent(h.batch), h.batch), " · " + say("cardNumber", number(h.card)))] },
+      { name: say("prize"), cell: prize },
+      { name: say("member"), cell: (h) => (h.member_id ? memberLink(h.member_id) : say("reservedFor")) },
+      { name: say("why"), cell: (h) => [term("suspect", h.why), h.appeal ? el("small", {}, badge(say("appealed"), "warn"), " ", term("ground", h.appeal.ground)) : "",
+        h.proposed ? el("small", {}, badge(say("agreeNeeded"), "warn"), " ", say("voidBy", h.proposed.operator, term("voidReason", h.proposed.reason))) : ""] },
+      { name: say("heldAt"), cell: (h) => ago(h.held_at) },
+      state === "open" ? { name: "", cell: actions } : { name: say("state"), cell: (h) => decided(h.decided) },
+    ], say("noHolds")),
+  ];
+}
+
+async function release(hold, button, troubles) {
+  const key = newKey();
+  if (!await ask(say("releaseSure", prizeName(hold.prize, {})), say("release"))) return;
+  await act(button, troubles, async () => {
+    await request("POST", "/v1/card-holds/" + encodeURIComponent(hold.id) + "/release", { key });
+    route();
+    announce(say("released"));
+  });
+}
+
+// voidCard asks why a card is voided; what another operator proposed is chosen.
+function voidCard(hold) {
+  const troubles = el("div", {});
+  const keyOf = keyed();
+  const submit = (event) => {
+    event.preventDefault();
+    const body = { reason: byID("void-reason").value };
+    return act(byID("void-yes"), troubles, async () => {
+      const response = await request("POST", "/v1/card-holds/" + encodeURIComponent(hold.id) + "/void", { key: keyOf(body), body });
+      dialog.close();
+      route();
+      announce(say(response.status === 202 ? "voidProposed" : "voidDone"));
+    });
+  };
+  const dialog = el("dialog", { id: "void", "aria-labelledby": "void-title", onclose: () => dialog.remove() },
+    el("h2", { id: "void-title" }, say("voidOf", hold.id)),
+    el("p", {}, say("voidHint")),
+    el("form", { id: "void-form", class: "stack", method: "post", onsubmit: submit },
+      el("div", {}, el("label", { for: "void-reason" }, say("reason")),
+        el("select", { id: "void-reason" }, voidReasons.map((reason) => el("option", { value: reason, selected: reason === hold.proposed?.reason }, term("voidReason", reason))))),
+      troubles,
+      el("div", { class: "row buttons" },
+        el("button", { class: "plain", type: "button", onclick: () => dialog.close() }, say("cancel")),
+        el("button", { id: "void-yes", class: "primary", type: "submit" }, say("void")))));
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+// ---- 红包兑付 ------------------------------------------------------------
+
+const payoutStates = ["paying", "requested", "paid", "failed_final"];
+const isOpen = (p) => p.state === "requested" || p.state === "paying";
+const isSlow = (p) => isOpen(p) && Date.now() - Date.parse(p.steps[0].at) > 24 * hour;
+const payoutBadge = (p) => [badge(term("payout", p.state), { paid: "good", failed_final: "bad" }[p.state] || (isSlow(p) ? "warn" : "")), p.proposed ? badge(say("agreeNeeded"), "warn") : ""];
+const memberLink = (id) => link("/console/members/" + encodeURIComponent(id), el("code", {}, id));
+const wanted = (states) => { const state = new URLSearchParams(location.search).get("state"); return states.includes(state) ? state : states[0]; };
+
+function payouts() {
+  const state = wanted(payoutStates);
+  return [
+    heading(say("payouts"), el("button", { id: "refresh", class: "plain", type: "button", onclick: () => route() }, say("refresh"))),
+    cardTabs("payouts"),
+    el("p", { class: "lead" }, say("payoutsLead")),
+    tabs("payout-states", say("state"), state, payoutStates.map((s) => [s, "/console/payouts?state=" + s, term("payout", s)])),
+    pages("payouts-table", say("payouts"), "/v1/payouts?state=" + state, [
+      { name: say("bill"), cell: (p) => [link("/console/payouts/" + encodeURIComponent(p.bill), el("code", {}, p.bill)), el("small", {}, p.batch + " · " + say("cardNumber", number(p.card)))] },
+      { name: say("amount"), number: true, cell: (p) => money(p.amount) },
+      { name: say("member"), cell: (p) => memberLink(p.member_id) },
+      { name: say("wonAt"), cell: (p) => ago(p.steps[0].at) },
+      { name: say("state"), cell: (p) => [...payoutBadge(p), isOpen(p) && p.said ? el("small", {}, say("payerSaid") + " ", el("code", {}, p.said)) : ""] },
+      { name: say("asked"), cell: (p) => [say("askedTimes", number(p.asked)), p.next_ask && !p.proposed ? el("small", {}, say("nextAskAt", when(p.next_ask))) : ""] },
+    ], say("noPayouts")),
+  ];
+}
+
+function payout(bill) {
+  const place = el("div", { id: "payout" });
+  const title = heading(say("bill") + " " + bill);
+  const path = "/v1/payouts/" + encodeURIComponent(bill);
+  const who = (step) => (step.approved ? say("byTwo", step.by, step.approved) : { card: say("byCard"), payer: say("byPayer") }[step.by] || step.by);
+  const read = () => get(path);
+  const reload = () => load(place, read, render);
+  const render = (p) => {
+    title.querySelector("h1").textContent = say("payout", money(p.amount));
+    return [
+      sheet("about", p.bill, facts(
+        [say("state"), payoutBadge(p)],
+        [say("member"), memberLink(p.member_id)],
+        [say("source"), [link("/console/cards/" + encodeURIComponent(p.batch), p.batch), " · " + say("cardNumber", number(p.card))]],
+        [say("wonAt"), [moment(p.steps[0].at), " · ", ago(p.steps[0].at)]],
+        [say("asked"), p.asked ? say("askedLast", number(p.asked), when(p.asked_at)) : say("askedTimes", 0)],
+        [say("nextAsk"), p.next_ask && !p.proposed ? moment(p.next_ask) : ""],
+        [say("payerSaid"), p.said && el("code", {}, p.said)])),
+      isOpen(p) ? payoutActions(p, path, reload) : "",
+      sheet("steps", say("progress"), el("ol", { class: "steps" }, p.steps.map((s) => el("li", {}, el("strong", {}, term("step", s.state)), " ", say("signed", who(s), when(s.at)),
+        ...[s.reference, s.code].filter(Boolean).map((evidence) => [" · ", el("code", {}, evidence)]), s.reason ? el("small", {}, s.reason) : "")))),
+    ];
+  };
+  reload();
+  return [el("p", { class: "crumb" }, link("/console/payouts", "‹ " + say("payouts"))), title, place];
+}
+
+// payoutActions is what operators may do about a payout that has not ended.
+function payoutActions(p, path, reload) {
+  if (!mayRun()) return el("p", { class: "hint" }, say("roleCannotPay", term("role", session.role)));
+  const troubles = el("div", {});
+  const keyOf = keyed();
+  const send = (button, method, to, body, done) => act(button, troubles, async () => {
+    const response = await request(method, path + to, { key: method === "POST" ? keyOf([to, body]) : undefined, body });
+    reload();
+    announce(done(response.status));
+  });
+  const end = (r) => say("outcome_" + r.state) + (r.reference ? " " + r.reference : "");
+  if (p.proposed) {
+    const { state, reference, reason } = p.proposed;
+    return sheet("by-hand", say("byHand"),
+      el("p", { class: "notice" }, say("proposed", p.proposed.operator, when(p.proposed.at), end(p.proposed), reason)),
+      p.proposed.operator === session.name ? el("p", {}, say("proposedOwn")) : "",
+      el("div", { class: "row buttons" },
+        p.proposed.operator === session.name ? "" : el("button", { id: "agree", class: "primary", type: "button", onclick: async (event) => {
+          if (await ask(say("agreeSure", end(p.proposed)), say("agree"))) await send(event.target, "POST", "/resolution", { state, reference, reason }, () => say("resolvedDone"));
+        } }, say("agree")),
+        el("button", { id: "withdraw", class: "plain", type: "button", onclick: (event) => send(event.target, "DELETE", "/resolution", undefined, () => say("withdrawn")) }, say("withdraw"))),
+      troubles);
+  }
+  const outcome = el("select", { id: "outcome", onchange: () => { reference.hidden = outcome.value !== "paid"; } },
+    ["paid", "failed_final"].map((state) => el("option", { value: state }, say("outcome_" + state))));
+  const field = (id, label, hint) => el("div", {}, el("label", { for: id }, label), el("input", { id, type: "text", autocomplete: "off", maxlength: "128", "aria-describedby": "by-hand-error" }), hint ? el("p", { class: "hint" }, hint) : "");
+  const reference = field("reference", say("reference")), error = el("p", { id: "by-hand-error", class: "error", role: "alert" });
+  const propose = async (event) => {
+    event.preventDefault();
+    const body = { state: outcome.value, reason: byID("reason").value.trim(), ...(outcome.value === "paid" && { reference: byID("reference").value.trim() }) };
+    const wrong = body.reference === "" ? "reference" : [...body.reason].length < 3 ? "reason" : "";
+    for (const id of ["reference", "reason"]) byID(id).setAttribute("aria-invalid", id === wrong);
+    error.textContent = wrong ? say(wrong + "Needed") : "";
+    if (wrong) return byID(wrong).focus();
+    await send(byID("propose"), "POST", "/resolution", body, (status) => say(status === 202 ? "proposedDone" : "resolvedDone"));
+  };
+  return [
+    sheet("ask-again", say("payer"), el("p", {}, say("askNowHint")),
+      el("button", { id: "ask-now", class: "primary", type: "button", onclick: async (event) => {
+        if (await ask(say("askNowSure", p.bill, money(p.amount)), say("askNow"))) await send(event.target, "POST", "/ask", undefined, () => say("askedNow"));
+      } }, say("askNow")), troubles),
+    sheet("by-hand", say("byHand"), el("p", {}, say("byHandHint")),
+      el("form", { id: "by-hand-form", class: "stack", method: "post", novalidate: true, onsubmit: propose },
+        el("div", {}, el("label", { for: "outcome" }, say("outcome")), outcome), reference, field("reason", say("reason"), say("reasonHint")),
+        el("div", {}, error, el("button", { id: "propose", class: "plain", type: "submit" }, say("propose"))))),
+  ];
+}
+
+// ---- 随单赠品 ------------------------------------------------------------
+
+const giftStates = ["pending", "shipped"];
+const giftBadge = (g) => badge(term("gift", g.state), g.state === "shipped" ? "good" : "");
+const orderName = (o) => channelName(o.channel) + " · " + o.shop + " · " + o.order_id;
+
+function gifts() {
+  const state = wanted(giftStates);
+  const mayShip = mayRun() || session.role === "integration";
+  return [
+    heading(say("gifts"), el("button", { id: "refresh", class: "plain", type: "button", onclick: () => route() }, say("refresh"))),
+    cardTabs("gifts"),
+    el("p", { class: "lead" }, say("giftsLead")),
+    tabs("gift-states", say("state"), state, giftStates.map((s) => [s, "/console/gifts?state=" + s, term("gift", s)])),
+    pages("gifts-table", say("gifts"), "/v1/gifts?state=" + state, [
+      { name: say("gift"), cell: (g) => [g.text, el("small", {}, g.id)] },
+      { name: say("member"), cell: (g) => memberLink(g.member_id) },
+      { name: say("wonAt"), cell: (g) => ago(g.won_at) },
+      state === "shipped" ?
+        { name: say("order"), cell: (g) => [orderName(g.order), el("small", {}, say("shippedWith", g.shipped_by, when(g.shipped_at)))] } :
+        mayShip && { name: "", cell: (g) => el("button", { class: "plain", type: "button", "aria-label": say("shipOf", g.text), onclick: () => ship(g) }, say("ship")) },
+    ].filter(Boolean), say("noGifts")),
+  ];
+}
+
+// ship asks which order a gift leaves with: one of the member's, or another.
+function ship(gift) {
+  const troubles = el("div", {}), choice = el("div", {}), error = el("p", { id: "ship-error", class: "error", role: "alert" });
+  const keyOf = keyed();
+  const input = (id, label) => el("div", {}, el("label", { for: id }, label), el("input", { id, type: "text", autocomplete: "off", maxlength: "128", "aria-describedby": "ship-error" }));
+  const fields = ["channel", "shop", "order_id"];
+  const manual = el("div", { class: "stack" }, input("ship-channel", say("channel")), input("ship-shop", say("shop")), input("ship-order_id", say("orderNumber")));
+  let orders = [];
+  const submit = async (event) => {
+    event.preventDefault();
+    const listed = orders[byID("ship-choice")?.value];
+    const order = listed ? { channel: listed.channel, shop: listed.shop, order_id: listed.order_id } : Object.fromEntries(fields.map((f) => [f, byID("ship-" + f).value.trim()]));
+    const missing = fields.find((f) => !order[f]);
+    error.textContent = missing ? say("shipNeeded") : "";
+    if (missing) return byID("ship-" + missing).focus();
+    await act(byID("ship-yes"), troubles, async () => {
+      await request("POST", "/v1/members/" + encodeURIComponent(gift.member_id) + "/gifts/" + encodeURIComponent(gift.id) + "/shipment", { key: keyOf(order), body: { order } });
+      dialog.close();
+      route();
+      announce(say("shippedDone"));
+    });
+  };
+  const dialog = el("dialog", { id: "ship", "aria-labelledby": "ship-title", onclose: () => dialog.remove() },
+    el("h2", { id: "ship-title" }, say("shipOf", gift.text)),
+    el("form", { class: "stack", method: "post", novalidate: true, onsubmit: submit }, choice, manual, el("div", {}, error, troubles,
+      el("div", { class: "row buttons" },
+        el("button", { id: "ship-cancel", class: "plain", type: "button", onclick: () => dialog.close() }, say("cancel")),
+        el("button", { id: "ship-yes", class: "primary", type: "submit" }, say("ship"))))));
+  manual.hidden = true;
+  load(choice, () => get("/v1/members/" + encodeURIComponent(gift.member_id) + "/orders?limit=20"), (list) => {
+    orders = list.items;
+    manual.hidden = orders.length > 0;
+    if (!orders.length) return [];
+    const select = el("select", { id: "ship-choice", onchange: () => { manual.hidden = select.value !== "other"; } },
+      orders.map((o, i) => el("option", { value: i }, o.order_id + " · " + channelName(o.channel) + " " + o.shop + (o.paid_at ? " · " + day(o.paid_at) : ""))), el("option", { value: "other" }, say("shipOther")));
+    return [el("label", { for: "ship-choice" }, say("shipWith")), select];
+  });
+  document.body.append(dialog);
+  dialog.showModal();
 }
 
 // ---- 营销活动 ------------------------------------------------------------
@@ -1135,6 +1542,10 @@ const routes = [
   [/^\/console\/members\/([^/]+)$/, "members", member],
   [/^\/console\/cards$/, "cards", cards],
   [/^\/console\/cards\/([^/]+)$/, "cards", batch],
+  [/^\/console\/holds$/, "cards", holds],
+  [/^\/console\/payouts$/, "cards", payouts],
+  [/^\/console\/payouts\/([^/]+)$/, "cards", payout],
+  [/^\/console\/gifts$/, "cards", gifts],
   [/^\/console\/campaigns$/, "campaigns", campaigns],
   [/^\/console\/reminders$/, "reminders", reminders],
   [/^\/console\/queues$/, "queues", queues],
