@@ -69,7 +69,7 @@ type ProfileIdentity struct {
 	Kind    loyalty.IdentityKind `json:"kind"`
 	Channel loyalty.Channel      `json:"channel,omitempty"`
 	Value   string               `json:"value"`           // a phone's is its token
-	Shown   string               `json:"shown,omitempty"` // a phone's: "138****0000"
+	Shown   string               `json:"shown,omitempty"` // a phone's: "*******0000"
 }
 
 // Bought is the member's history with one category.
