@@ -21,6 +21,7 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/table/crash"
 	"github.com/huitou/huitou/shared/table/embedded"
 )
 
@@ -347,43 +348,15 @@ func TestTheSameMessageAtTheSameMoment(t *testing.T) {
 	}
 }
 
-// crashing ends an invocation at one of its calls of the table: that one and
-// all that follow fail. It may have happened all the same.
-type crashing struct {
+// watched looks after each write.
+type watched struct {
 	table.Table
-	left    int // calls until the crash
-	happens bool
-	watch   func()
+	look func()
 }
 
-var errCrashed = table.Timeout(nil)
-
-func (c *crashing) call(do func() error) error {
-	c.left--
-	switch {
-	case c.left > 0:
-		return do()
-	case c.left == 0 && c.happens:
-		if err := do(); err != nil {
-			return err
-		}
-	}
-	return errCrashed
-}
-
-func (c *crashing) Get(ctx context.Context, consistency table.Consistency, keys ...table.Key) (items []*table.Item, err error) {
-	err = c.call(func() error { items, err = c.Table.Get(ctx, consistency, keys...); return err })
-	return items, err
-}
-
-func (c *crashing) Query(ctx context.Context, query table.Query) (page table.Page, err error) {
-	err = c.call(func() error { page, err = c.Table.Query(ctx, query); return err })
-	return page, err
-}
-
-func (c *crashing) Write(ctx context.Context, actions ...table.Action) error {
-	err := c.call(func() error { return c.Table.Write(ctx, actions...) })
-	c.watch()
+func (w watched) Write(ctx context.Context, actions ...table.Action) error {
+	err := w.Table.Write(ctx, actions...)
+	w.look()
 	return err
 }
 
@@ -403,10 +376,9 @@ func TestCrashAnywhere(t *testing.T) {
 				}
 			}
 			crashed := w.function
-			breaking := &crashing{Table: w.store.Table, happens: happens, watch: func() { w.within(budget) }}
-			crashed.Store.Table = breaking
 			for range 2 {
-				breaking.left = n
+				death := crash.Point{At: n, After: happens}
+				crashed.Store.Table = watched{death.Table(w.store.Table), func() { w.within(budget) }}
 				if !w.deliver(crashed, message(3)) {
 					reached = true
 					crashes++
@@ -541,7 +513,8 @@ func TestADeliveryMeetsAHalfDoneOne(t *testing.T) {
 					first.Store.Table = &meanwhile{Table: w.store.Table, left: n, do: func() {
 						happened = true
 						second := w.function
-						second.Store.Table = &crashing{Table: w.store.Table, left: k, happens: true, watch: func() {}}
+						death := crash.Point{At: k, After: true}
+						second.Store.Table = death.Table(w.store.Table)
 						died = !w.deliver(second, message(3))
 						w.within(budget)
 					}}
@@ -584,7 +557,8 @@ func TestAPageThatFoundNothingLeft(t *testing.T) {
 		w.template.Budget.Quantity = 21
 		w.write(store.PutTemplate(w.template, 1))
 		second := w.function
-		second.Store.Table = &crashing{Table: w.store.Table, left: 4, happens: true, watch: func() {}}
+		death := crash.Point{At: 4, After: true}
+		second.Store.Table = death.Table(w.store.Table)
 		if w.deliver(second, message(3)) {
 			t.Fatal("the second delivery did not die")
 		}
@@ -643,16 +617,16 @@ func TestAMemberWhoHasTheCoupon(t *testing.T) {
 type dead struct{ table.Table }
 
 func (d dead) Get(context.Context, table.Consistency, ...table.Key) ([]*table.Item, error) {
-	return nil, errCrashed
+	return nil, crash.Died
 }
 
 func (d dead) Query(context.Context, table.Query) (table.Page, error) {
-	return table.Page{}, errCrashed
+	return table.Page{}, crash.Died
 }
 
 func (d dead) Write(ctx context.Context, actions ...table.Action) error {
 	_ = d.Table.Write(ctx, actions...)
-	return errCrashed
+	return crash.Died
 }
 
 // within holds the budget at any moment: what is issued is at most what is
@@ -674,7 +648,8 @@ func (w *world) within(budget coupons.Budget) {
 func TestMembersWhoJoinDuringARunShiftNoPage(t *testing.T) {
 	w := newWorld(t, 400, 9, coupons.Budget{}, 0)
 	crashed := w.function
-	crashed.Store.Table = &crashing{Table: w.store.Table, left: 8, watch: func() {}}
+	death := crash.Point{At: 8}
+	crashed.Store.Table = death.Table(w.store.Table)
 	if w.deliver(crashed, message(9)) {
 		t.Fatal("the crash did not happen")
 	}
@@ -778,7 +753,8 @@ func TestABudgetLoweredAtTheWorstMoment(t *testing.T) {
 func TestAPausedCampaignStopsAndGivesBack(t *testing.T) {
 	w := newWorld(t, 400, 4, coupons.Budget{Quantity: 350}, 0)
 	crashed := w.function
-	crashed.Store.Table = &crashing{Table: w.store.Table, left: 8, watch: func() {}}
+	death := crash.Point{At: 8}
+	crashed.Store.Table = death.Table(w.store.Table)
 	if w.deliver(crashed, message(4)) {
 		t.Fatal("the crash did not happen")
 	}

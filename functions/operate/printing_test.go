@@ -16,10 +16,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/makiuchi-d/gozxing"
-	zxing "github.com/makiuchi-d/gozxing/qrcode"
 
 	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/qr/qrtest"
 	"github.com/huitou/huitou/shared/token"
 )
 
@@ -340,27 +339,6 @@ func (s drawnSheet) print(t *testing.T) *image.Gray {
 	return paper
 }
 
-// scan reads a picture by somebody else's reader, turned by a quarter where the
-// first look misses it.
-func scan(t *testing.T, picture image.Image) string {
-	t.Helper()
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
-	if err != nil {
-		t.Fatal(err)
-	}
-	result, missed := zxing.NewQRCodeReader().Decode(bitmap, nil)
-	for turns := 0; missed != nil && turns < 3; turns++ {
-		if bitmap, err = bitmap.RotateCounterClockwise(); err != nil {
-			t.Fatal(err)
-		}
-		result, missed = zxing.NewQRCodeReader().Decode(bitmap, nil)
-	}
-	if missed != nil {
-		t.Fatal(missed)
-	}
-	return result.GetText()
-}
-
 // Every card of the sheet is scanned from the paper by somebody else's reader,
 // in each size that is offered, and says what the file says.
 func TestEveryCardOfTheSheetIsScannedBack(t *testing.T) {
@@ -408,8 +386,8 @@ func TestEveryCardOfTheSheetIsScannedBack(t *testing.T) {
 				}
 				piece := paper.SubImage(image.Rect(int(ground.X*dots), int(ground.Y*dots), int((ground.X+ground.Width)*dots), int((ground.Y+ground.Height)*dots)))
 				row := rows[card.Number]
-				if got := scan(t, piece); got != row[1] {
-					t.Fatalf("%s: card %d says %s, want %s", c.query, card.Number, got, row[1])
+				if got, _, err := qrtest.Read(piece); got != row[1] {
+					t.Fatalf("%s: card %d says %q, want %s: %v", c.query, card.Number, got, row[1], err)
 				}
 				words := strings.Join(card.Text, "\n")
 				if !strings.Contains(words, row[2][:9]+"\n"+row[2][10:]+"\nNo. "+row[0]) {

@@ -12,35 +12,47 @@ import (
 	"github.com/huitou/huitou/shared/table"
 )
 
-// review counts a prize that is about to be won, for one write unit, with what
-// the same member, or the same phone that nobody has proved, won before; where
-// that is a suspicious run the card is held, and the action is its hold. Whom the
-// card makes a member has no run.
-func (f *Function) review(ctx context.Context, code cards.Code, card *store.Redemption, who claimant) ([]table.Action, error) {
+// review counts a prize that is about to be won with what the same member, or the
+// same phone that nobody has proved, won before in the same window; where that is
+// a suspicious run the card is held, and the action is its hold. Points are
+// counted by the write that gives them to their member, for nothing; the bound
+// that refuses it comes back with his account. Every other prize costs a write
+// unit. Whom the card makes a member has no run.
+func (f *Function) review(ctx context.Context, code cards.Code, card *store.Redemption, who claimant) ([]table.Action, store.PrizeCount, error) {
 	rules, err := f.rules(ctx)
 	if err != nil {
-		return nil, err
+		return nil, store.PrizeCount{}, err
 	}
 	bounds := rules.Cards.Suspects()
-	if card.Award.Kind == cards.PrizeNone || card.Joined || !bounds.Counts() {
-		return nil, nil
+	from, window := bounds.Window(card.At)
+	count := store.PrizeCount{From: from, Most: bounds.PerPerson}
+	var why cards.Suspicion
+	switch {
+	case card.Award.Kind == cards.PrizeNone || !bounds.Counts():
+	case card.Award.Kind == cards.PrizePoints && (card.Member != "" || card.Joined):
+		if who.known.Member == card.Member {
+			why = bounds.Judge(cards.Run{Cards: count.Counted(who.known)})
+		}
+		if why == "" {
+			return nil, count, nil
+		}
+	case !card.Joined:
+		run := store.PersonRun{Person: "phone " + card.Identity.Value, From: from, Window: window}
+		if card.Member != "" {
+			run.Person = "member " + string(card.Member)
+		}
+		why, err = f.Store.CountCard(ctx, run, code, bounds)
 	}
-	run := store.PersonRun{Person: "phone " + card.Identity.Value}
-	if card.Member != "" {
-		run.Person = "member " + string(card.Member)
-	}
-	run.From, run.Window = bounds.Window(card.At)
-	why, err := f.Store.CountCard(ctx, run, code, bounds)
 	if err != nil || why == "" {
-		return nil, err
+		return nil, store.PrizeCount{}, err
 	}
 	// No credit will find out that he is gone.
 	if err := f.present(ctx, who, cards.Award{}); err != nil {
-		return nil, err
+		return nil, store.PrizeCount{}, err
 	}
 	card.Hold = cards.HoldOpen
 	f.Log.InfoContext(ctx, "card held", "batch", code.BatchID(), "why", why)
-	return []table.Action{store.PutHold(cards.HoldCard(code, card.Award, card.Member, why, card.At))}, nil
+	return []table.Action{store.PutHold(cards.HoldCard(code, card.Award, card.Member, why, card.At))}, store.PrizeCount{}, nil
 }
 
 // The views of a card that is held or void, and of an appeal.

@@ -182,55 +182,63 @@ var prizesThatGive = map[cards.PrizeKind]cards.Award{
 
 // However many cards one person redeems at once, no more than the bound pass.
 func TestParallelRunsPassNoMoreThanTheBound(t *testing.T) {
-	b := open(t)
-	b.bounds(cards.Holds{WindowHours: 24, PerPerson: 7, PerCarton: 0, Carton: 100})
-	member := b.alreadyMember("o-1")
-	batch := b.many(1, 64, cards.Award{Kind: cards.PrizePoints, Amount: 10})
-	states := make([]string, batch.Count)
-	var wait sync.WaitGroup
-	for card := range batch.Count {
-		wait.Go(func() {
-			for range 20 { // a credit that lost every race asks again
-				response := b.redeem(b.code(batch, card), nil, openid("o-1"))
-				if response.StatusCode == 503 {
-					continue
-				}
-				states[card] = b.answered(response).State
-				return
+	for kind, award := range prizesThatGive {
+		t.Run(string(kind), func(t *testing.T) {
+			b := open(t)
+			b.template()
+			b.bounds(cards.Holds{WindowHours: 24, PerPerson: 7, PerCarton: 0, Carton: 100})
+			member := b.alreadyMember("o-1")
+			batch := b.many(1, 64, award)
+			states := make([]string, batch.Count)
+			var wait sync.WaitGroup
+			for card := range batch.Count {
+				wait.Go(func() {
+					for range 20 { // a credit that lost every race asks again
+						response := b.redeem(b.code(batch, card), nil, openid("o-1"))
+						if response.StatusCode == 503 {
+							continue
+						}
+						states[card] = b.answered(response).State
+						return
+					}
+				})
+			}
+			wait.Wait()
+			counts := map[string]int{}
+			for _, state := range states {
+				counts[state]++
+			}
+			if diff := cmp.Diff(map[string]int{"credited": 7, "held": 57}, counts); diff != "" {
+				t.Error(diff)
+			}
+			if given := b.given(member, award); given != 7 {
+				t.Errorf("%d prizes were given", given)
+			}
+			open, _, err := b.f.Store.Holds(t.Context(), cards.HoldOpen, false, 100, "")
+			if err != nil || len(open) != 57 {
+				t.Errorf("%d in the queue, %v", len(open), err)
 			}
 		})
-	}
-	wait.Wait()
-	counts := map[string]int{}
-	for _, state := range states {
-		counts[state]++
-	}
-	if diff := cmp.Diff(map[string]int{"credited": 7, "held": 57}, counts); diff != "" {
-		t.Error(diff)
-	}
-	if balance := b.account(member).Balance; balance.Available != 70 {
-		t.Errorf("balance %+v", balance)
-	}
-	open, _, err := b.f.Store.Holds(t.Context(), cards.HoldOpen, false, 100, "")
-	if err != nil || len(open) != 57 {
-		t.Errorf("%d in the queue, %v", len(open), err)
 	}
 }
 
 // A card counts once with its person, however often he asks for it.
 func TestACardCountsOnce(t *testing.T) {
-	b := open(t)
-	b.bounds(strict)
-	b.alreadyMember("o-1")
-	batch := b.many(1, 10, prizes[cards.PrizePoints])
-	var wait sync.WaitGroup
-	for range 32 {
-		wait.Go(func() { b.redeem(b.code(batch, 0), nil, openid("o-1")) })
-	}
-	wait.Wait()
-	for card, want := range []string{"credited", "credited", "held"} {
-		if got := b.answered(b.redeem(b.code(batch, card), nil, openid("o-1"))); got.State != want {
-			t.Errorf("card %d: %s, want %s", card, got.State, want)
+	for kind, award := range prizesThatGive {
+		b := open(t)
+		b.template()
+		b.bounds(strict)
+		b.alreadyMember("o-1")
+		batch := b.many(1, 10, award)
+		var wait sync.WaitGroup
+		for range 32 {
+			wait.Go(func() { b.redeem(b.code(batch, 0), nil, openid("o-1")) })
+		}
+		wait.Wait()
+		for card, want := range []string{"credited", "credited", "held"} {
+			if got := b.answered(b.redeem(b.code(batch, card), nil, openid("o-1"))); got.State != want {
+				t.Errorf("%s, card %d: %s, want %s", kind, card, got.State, want)
+			}
 		}
 	}
 }
@@ -252,6 +260,7 @@ func TestWhichRunsAreHeld(t *testing.T) {
 		"neighbours":                   {carton, []int{3, 4, 5}, prizes[cards.PrizeGift], 0, "held", cards.SuspectCarton},
 		"of two cartons":               {carton, []int{8, 9, 10, 11}, prizes[cards.PrizeGift], 0, "credited", ""},
 		"no neighbours":                {carton, []int{0, 10, 20, 30, 40}, prizes[cards.PrizeGift], 0, "credited", ""},
+		"neighbours that give points":  {carton, []int{3, 4, 5}, prizes[cards.PrizePoints], 0, "credited", ""},
 		"no neighbours, but many":      {carton, []int{0, 10, 20, 30, 40, 50}, prizes[cards.PrizeGift], 0, "held", cards.SuspectMany},
 		"no bounds":                    {cards.Holds{WindowHours: 1, Carton: 2}, []int{1, 2, 3, 4, 5, 6}, prizes[cards.PrizePoints], 0, "credited", ""},
 		"that win nothing":             {strict, []int{1, 2, 3, 4, 5, 6}, prizes[cards.PrizeNone], 0, "credited", ""},

@@ -13,12 +13,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
 
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/qr/qrtest"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 )
@@ -150,16 +149,12 @@ func TestTheFriendSymbolIsTheLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
+	read, _, err := qrtest.Read(picture)
 	if err != nil {
 		t.Fatal(err)
 	}
-	read, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "https://work.weixin.qq.com/ca/cawcde0123456789abcdef?customer_channel=" + reference; read.GetText() != want {
-		t.Errorf("the symbol reads %s, want %s", read.GetText(), want)
+	if want := "https://work.weixin.qq.com/ca/cawcde0123456789abcdef?customer_channel=" + reference; read != want {
+		t.Errorf("the symbol reads %s, want %s", read, want)
 	}
 	t.Logf("a symbol of %d bytes", len(raw))
 }

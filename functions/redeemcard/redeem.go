@@ -103,9 +103,9 @@ func (f *Function) try(ctx context.Context, read reading, who claimant) (draw, e
 	if err := f.present(ctx, who, card.Award); err != nil {
 		return draw{}, err
 	}
-	actions, err := f.review(ctx, code, &card, who)
+	actions, count, err := f.review(ctx, code, &card, who)
 	if err == nil && !card.Suspended() {
-		actions, err = f.give(ctx, code, batch, &card, who.known, now)
+		actions, err = f.give(ctx, code, batch, &card, who.known, count, now)
 	}
 	if err != nil {
 		return draw{}, err
@@ -206,7 +206,7 @@ func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Re
 	if err := f.present(ctx, who, card.Award); err != nil {
 		return draw{}, err
 	}
-	actions, err := f.give(ctx, code, batch, &card, who.known, now)
+	actions, err := f.give(ctx, code, batch, &card, who.known, store.PrizeCount{}, now)
 	if err != nil {
 		return draw{}, err
 	}
@@ -260,13 +260,13 @@ func refused(refusal *table.ConditionError) (store.Account, error) {
 }
 
 // give is what a prize does beside being noted on the card.
-func (f *Function) give(ctx context.Context, code cards.Code, batch cards.Batch, card *store.Redemption, known store.Account, now time.Time) ([]table.Action, error) {
+func (f *Function) give(ctx context.Context, code cards.Code, batch cards.Batch, card *store.Redemption, known store.Account, count store.PrizeCount, now time.Time) ([]table.Action, error) {
 	rules, err := f.rules(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return prizes.Giver{Store: f.Store, Random: f.Random}.Give(ctx, prizes.Win{
-		Code: code, Batch: batch, Rules: rules, Known: known, Since: now, Now: now,
+		Code: code, Batch: batch, Rules: rules, Known: known, Since: now, Count: count, Now: now,
 	}, card)
 }
 

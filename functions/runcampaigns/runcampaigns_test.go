@@ -20,6 +20,7 @@ import (
 	"github.com/huitou/huitou/shared/schedule"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/table/crash"
 	"github.com/huitou/huitou/shared/table/embedded"
 )
 
@@ -205,41 +206,6 @@ func shipped(version int64) program.Program {
 	return p
 }
 
-// crashing ends an invocation at one of its calls of the table: that one and
-// all that follow fail. It may have happened all the same.
-type crashing struct {
-	table.Table
-	left    int
-	happens bool
-}
-
-func (c *crashing) call(do func() error) error {
-	c.left--
-	switch {
-	case c.left > 0:
-		return do()
-	case c.left == 0 && c.happens:
-		if err := do(); err != nil {
-			return err
-		}
-	}
-	return table.Timeout(nil)
-}
-
-func (c *crashing) Get(ctx context.Context, consistency table.Consistency, keys ...table.Key) (items []*table.Item, err error) {
-	err = c.call(func() error { items, err = c.Table.Get(ctx, consistency, keys...); return err })
-	return items, err
-}
-
-func (c *crashing) Query(ctx context.Context, query table.Query) (page table.Page, err error) {
-	err = c.call(func() error { page, err = c.Table.Query(ctx, query); return err })
-	return page, err
-}
-
-func (c *crashing) Write(ctx context.Context, actions ...table.Action) error {
-	return c.call(func() error { return c.Table.Write(ctx, actions...) })
-}
-
 // A crash at any call loses no run: the same tick again sends it, with the
 // terms of the first firing.
 func TestCrashAnywhere(t *testing.T) {
@@ -249,7 +215,8 @@ func TestCrashAnywhere(t *testing.T) {
 		for _, happens := range []bool{false, true} {
 			w := newWorld(t, daily(), once())
 			crashed := w.function
-			crashed.Store.Table = &crashing{Table: w.store.Table, left: n, happens: happens}
+			death := crash.Point{At: n, After: happens}
+			crashed.Store.Table = death.Table(w.store.Table)
 			at := nine.Add(time.Hour)
 			if crashed.Handle(t.Context(), schedule.Tick{Time: at}) != nil {
 				reached = true

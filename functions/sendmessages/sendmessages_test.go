@@ -21,6 +21,7 @@ import (
 	"github.com/huitou/huitou/shared/repurchase"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/table/crash"
 )
 
 func TestOneMessageOnDay21(t *testing.T) {
@@ -377,22 +378,22 @@ func TestCrashAtEveryCall(t *testing.T) {
 		w.enrol("m", marketing...)
 		w.buy("m", day(0, 10, 0), milk)
 		w.buy("m", day(0, 11, 0), diaper)
-		w.crash.calls = 0
+		w.death.Calls = 0
 		w.hourly(day(11, 8, 5), day(11, 12, 5))
 		w.hourly(day(21, 8, 5), day(21, 12, 5))
 	}
 	clean := newWorld(t, rules())
 	scenario(clean)
-	calls := clean.crash.calls
+	calls := clean.death.Calls
 	if calls < 100 {
 		t.Fatalf("the scenario makes only %d calls", calls)
 	}
 	for at := 1; at <= calls; at++ {
 		for _, after := range []bool{false, true} {
 			w := newWorld(t, rules())
-			w.crash = crash{at: 0, after: after}
+			w.death.After = after
 			w.enrol("x", marketing...)
-			w.crash.at = at
+			w.death.At = at
 			scenario(w)
 			ids := []string{}
 			for _, message := range w.taken {
@@ -490,7 +491,7 @@ func TestAPostponedMessageCounts(t *testing.T) {
 
 type deaf struct{}
 
-func (deaf) Send(context.Context, notify.Message) error { return errCrashed }
+func (deaf) Send(context.Context, notify.Message) error { return crash.Died }
 
 func TestRefusedBodiesChangeNothing(t *testing.T) {
 	w := newWorld(t, rules())
@@ -653,11 +654,11 @@ func TestAnyHistory(t *testing.T) {
 				}
 			},
 			"crash": func(t *rapid.T) {
-				w.crash.at = w.crash.calls + rapid.IntRange(1, 40).Draw(t, "calls")
-				w.crash.after = rapid.Bool().Draw(t, "after")
+				w.death.At = w.death.Calls + rapid.IntRange(1, 40).Draw(t, "calls")
+				w.death.After = rapid.Bool().Draw(t, "after")
 			},
 		})
-		w.crash.at = 0
+		w.death.At = 0
 		for range 3 * 45 { // more than any cycle
 			w.now = w.now.Add(8 * time.Hour)
 			w.tick(w.now)

@@ -25,6 +25,7 @@ import (
 	"github.com/huitou/huitou/shared/schedule"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/table/crash"
 	"github.com/huitou/huitou/shared/table/embedded"
 )
 
@@ -69,7 +70,7 @@ type world struct {
 	engine  *embedded.Engine
 	calm    store.Store // past the faults, to prepare and to look
 	now     time.Time
-	crash   crash
+	death   crash.Point
 	queue   [][]byte
 	taken   []notify.Message // by the receiver, each id once
 	handed  map[string]int
@@ -92,63 +93,16 @@ func (w *world) must(err error) {
 	}
 }
 
-// crash stops an invocation at its nth call to anything outside it: before the
-// call, or after it took effect. What is called afterwards by the same
-// invocation fails too, as a dead process calls nothing.
-type crash struct {
-	at    int // 0 for never
-	after bool
-	calls int
-	dead  bool
-}
-
-var errCrashed = loyalty.Refuse(loyalty.KindUnavailable, "crashed", "")
-
-func (c *crash) around(call func() error) error {
-	if c.dead {
-		return errCrashed
-	}
-	c.calls++
-	if c.calls != c.at {
-		return call()
-	}
-	c.dead = true
-	if c.after {
-		_ = call()
-	}
-	return errCrashed
-}
-
-// shaky is the table with the crash before it.
-type shaky struct {
-	table.Table
-	*crash
-}
-
-func (s shaky) Get(ctx context.Context, c table.Consistency, keys ...table.Key) (items []*table.Item, err error) {
-	err = s.around(func() error { items, err = s.Table.Get(ctx, c, keys...); return err })
-	return items, err
-}
-
-func (s shaky) Query(ctx context.Context, q table.Query) (page table.Page, err error) {
-	err = s.around(func() error { page, err = s.Table.Query(ctx, q); return err })
-	return page, err
-}
-
-func (s shaky) Write(ctx context.Context, actions ...table.Action) error {
-	return s.around(func() error { return s.Table.Write(ctx, actions...) })
-}
-
 type sender struct{ *world }
 
 func (s sender) Send(_ context.Context, bodies ...[]byte) error {
-	return s.crash.around(func() error { s.queue = append(s.queue, bodies...); return nil })
+	return s.death.Around(func() error { s.queue = append(s.queue, bodies...); return nil })
 }
 
 type receiver struct{ *world }
 
 func (r receiver) Send(_ context.Context, message notify.Message) error {
-	return r.crash.around(func() error {
+	return r.death.Around(func() error {
 		r.handed[message.ID]++
 		if r.handed[message.ID] > 1 {
 			return nil // it knows the id
@@ -164,12 +118,12 @@ func (r receiver) Send(_ context.Context, message notify.Message) error {
 func (w *world) logger() *slog.Logger { return slog.New(slog.NewTextHandler(&w.log, nil)) }
 
 func (w *world) schedule() remindrepurchase.Function {
-	return remindrepurchase.Function{Store: store.Store{Table: shaky{w.engine, &w.crash}}, Messages: sender{w}, Log: slog.New(slog.DiscardHandler)}
+	return remindrepurchase.Function{Store: store.Store{Table: w.death.Table(w.engine)}, Messages: sender{w}, Log: slog.New(slog.DiscardHandler)}
 }
 
 func (w *world) sendmessages() sendmessages.Function {
 	return sendmessages.Function{
-		Store: store.Store{Table: shaky{w.engine, &w.crash}}, Notifier: receiver{w},
+		Store: store.Store{Table: w.death.Table(w.engine)}, Notifier: receiver{w},
 		Clock: func() time.Time { return w.now }, Log: w.logger(),
 	}
 }
@@ -178,10 +132,10 @@ func (w *world) sendmessages() sendmessages.Function {
 func (w *world) tick(at time.Time) {
 	w.Helper()
 	w.now = at
-	if err := w.schedule().Handle(context.Background(), schedule.Tick{Time: at}); err != nil && !w.crash.dead {
+	if err := w.schedule().Handle(context.Background(), schedule.Tick{Time: at}); err != nil && !w.death.Dead {
 		w.Fatalf("tick: %v", err)
 	}
-	w.crash.dead = false
+	w.death.Revive()
 }
 
 // deliver gives sendmessages what is queued; what fails stays queued.
@@ -204,10 +158,8 @@ func (w *world) failed(bodies ...[]byte) [][]byte {
 		event.Records = append(event.Records, events.SQSMessage{MessageId: fmt.Sprint(i), Body: string(body)})
 	}
 	answer, err := w.sendmessages().Handle(context.Background(), event)
-	crashed := w.crash.dead
-	w.crash.dead = false
-	if err != nil {
-		if !crashed {
+	if died := w.death.Revive(); err != nil {
+		if !died {
 			w.Fatalf("deliver: %v", err)
 		}
 		return bodies

@@ -22,6 +22,7 @@ import (
 	"github.com/huitou/huitou/shared/schedule"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/table/crash"
 	"github.com/huitou/huitou/shared/table/embedded"
 )
 
@@ -455,45 +456,6 @@ func TestReadsFollowWhatIsDue(t *testing.T) {
 	}
 }
 
-// crashing stops at the nth call, before it or after it took effect.
-type crashing struct {
-	table.Table
-	calls int
-	after bool
-	dead  bool
-}
-
-var errCrashed = loyalty.Refuse(loyalty.KindUnavailable, "crashed", "")
-
-func (c *crashing) around(call func() error) error {
-	if c.dead {
-		return errCrashed
-	}
-	c.calls--
-	if c.calls != 0 {
-		return call()
-	}
-	c.dead = true
-	if c.after {
-		_ = call()
-	}
-	return errCrashed
-}
-
-func (c *crashing) Get(ctx context.Context, consistency table.Consistency, keys ...table.Key) (items []*table.Item, err error) {
-	err = c.around(func() error { items, err = c.Table.Get(ctx, consistency, keys...); return err })
-	return items, err
-}
-
-func (c *crashing) Query(ctx context.Context, q table.Query) (page table.Page, err error) {
-	err = c.around(func() error { page, err = c.Table.Query(ctx, q); return err })
-	return page, err
-}
-
-func (c *crashing) Write(ctx context.Context, actions ...table.Action) error {
-	return c.around(func() error { return c.Table.Write(ctx, actions...) })
-}
-
 // Orders, completions and refunds in any order, runs that crash anywhere: the
 // counters are the entries' sum after every commit (checked by audited), and
 // in the end nothing is pending.
@@ -530,7 +492,8 @@ func TestAnyHistory(t *testing.T) {
 			"tick": func(t *rapid.T) { b.tick(now) },
 			"crash": func(t *rapid.T) {
 				f := b.function()
-				f.Store.Table = &crashing{b.store.Table, rapid.IntRange(1, 60).Draw(t, "call"), rapid.Bool().Draw(t, "after"), false}
+				death := crash.Point{At: rapid.IntRange(1, 60).Draw(t, "call"), After: rapid.Bool().Draw(t, "after")}
+				f.Store.Table = death.Table(b.store.Table)
 				_ = f.Handle(context.Background(), schedule.Tick{Time: now}) // a dead process answers nothing
 			},
 		})

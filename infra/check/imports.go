@@ -140,6 +140,10 @@ var layers = []layer{
 		why: "an engine knows keys and values, nothing of what they mean",
 	},
 	{
+		of: []string{"shared/table/crash"}, own: []string{"shared/table", "shared/loyalty"},
+		why: "a test stops calls to any engine",
+	},
+	{
 		of: []string{"shared/table/tabletest"}, own: []string{"shared/table", "shared/loyalty"},
 		outside: []string{"github.com/google/go-cmp/cmp/...", "pgregory.net/rapid"},
 		why:     "the suite sees engines through the interface alone",
@@ -170,6 +174,10 @@ var layers = []layer{
 	{
 		of: []string{"shared/wecom/wecomtest"}, not: impure,
 		why: "a platform that is made up shares no line with what reads the real one",
+	},
+	{
+		of: []string{"shared/qr/qrtest"}, outside: []string{"github.com/makiuchi-d/gozxing/..."}, not: impure,
+		why: "somebody else's reader shares no line with what draws",
 	},
 	{
 		of: []string{"shared/audience/rule"}, own: []string{"shared/audience", "shared/loyalty"},

@@ -15,8 +15,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
+	"github.com/huitou/huitou/shared/qr/qrtest"
 )
 
 // sheets are the drawings of a PDF's pages.
@@ -85,22 +84,6 @@ func printed(t *testing.T, drawing []string) (piece *image.Gray, x, y, side floa
 	return piece, left / pointsPerMillimetre, 297 - top/pointsPerMillimetre, float64(edge) * module / pointsPerMillimetre
 }
 
-// scanned reads a picture by somebody else's reader, turned by a quarter where
-// the first look misses it.
-func scanned(t *testing.T, picture image.Image) string {
-	t.Helper()
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
-	for turns := 0; turns < 4 && err == nil; turns++ {
-		result, missed := qrcode.NewQRCodeReader().Decode(bitmap, nil)
-		if missed == nil {
-			return result.GetText()
-		}
-		bitmap, err = bitmap.RotateCounterClockwise()
-	}
-	t.Fatalf("not to be read: %v", err)
-	return ""
-}
-
 // Every card of the PDF is scanned back from the areas that are drawn, stands
 // where it should, and carries its own code and number.
 func TestEveryCardOfThePDFIsScannedBack(t *testing.T) {
@@ -150,8 +133,8 @@ func TestEveryCardOfThePDFIsScannedBack(t *testing.T) {
 						t.Errorf("the first symbol is %.2f wide at %.2f, %.2f, want %.2f at %.2f, %.2f", side, x, y, c.side, c.x, c.y)
 					}
 					row := rows[card]
-					if text := scanned(t, piece); text != row[1] {
-						t.Fatalf("card %d says %s, want %s", card, text, row[1])
+					if text, _, err := qrtest.Read(piece); text != row[1] {
+						t.Fatalf("card %d says %q, want %s: %v", card, text, row[1], err)
 					}
 					if want := row[2][:9] + "|" + row[2][10:] + "|No. " + row[0]; !strings.Contains(strings.Join(said, "|"), want) {
 						t.Fatalf("card %d lacks %s: %q", card, want, said)

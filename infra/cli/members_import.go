@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/huitou/huitou/shared/orders/export"
@@ -158,56 +157,27 @@ func (c MembersImportCommand) read(ctx context.Context, console Console) (brough
 // so that every row's outcome is known. done is called once for each row that
 // was taken or refused.
 func (c MembersImportCommand) send(ctx context.Context, huitou *api, members []broughtMember, report *MembersReport, done func()) {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	waiting := make(chan int)
 	outcomes := make([]string, len(members)) // why a row was refused
-	var group sync.WaitGroup
-	var lock sync.Mutex
-	finished := 0
-	for range min(parallelMembers, len(members)) {
-		group.Go(func() {
-			for i := range waiting {
-				fresh, refused, err := importMember(context.WithoutCancel(ctx), huitou, members[i])
-				lock.Lock()
-				switch {
-				case err != nil:
-					stop(err)
-				case refused != "":
-					outcomes[i] = refused
-				default:
-					report.Imported++
-				}
-				if fresh {
-					report.New++
-				}
-				if err == nil {
-					finished++
-					done()
-				}
-				lock.Unlock()
+	report.Stopped = eachRow(ctx, len(members), parallelMembers, func(ctx context.Context, i int) (func(), error) {
+		fresh, refused, err := importMember(context.WithoutCancel(ctx), huitou, members[i])
+		return func() {
+			if fresh {
+				report.New++
 			}
-		})
-	}
-feeding:
-	for i := range members {
-		select {
-		case waiting <- i:
-		case <-ctx.Done():
-			break feeding
-		}
-	}
-	close(waiting)
-	group.Wait()
+			switch {
+			case err != nil:
+				return
+			case refused != "":
+				outcomes[i] = refused
+			default:
+				report.Imported++
+			}
+			done()
+		}, err
+	})
 	for i, refused := range outcomes {
 		if refused != "" {
 			report.Refused = append(report.Refused, export.Refusal{File: printable(c.File), Line: members[i].Line, Reason: "huitou refused " + refused})
-		}
-	}
-	if finished < len(members) {
-		report.Stopped = "interrupted"
-		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-			report.Stopped = cause.Error()
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -88,52 +87,26 @@ type delivered struct {
 // first, so that every order's outcome is known. done is called once for each
 // order that was taken or refused.
 func (d *delivery) send(ctx context.Context, list []export.Order, done func()) delivered {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	waiting := make(chan int)
 	outcomes := make([]*export.Refusal, len(list))
-	var group sync.WaitGroup
-	var lock sync.Mutex
 	var total delivered
-	for range min(parallelOrders, len(list)) {
-		group.Go(func() {
-			for i := range waiting {
-				events, refusal, err := d.sendOrder(ctx, list[i])
-				lock.Lock()
-				total.events += events
-				switch {
-				case err != nil:
-					stop(err)
-				case refusal != nil:
-					outcomes[i] = refusal
-					done()
-				default:
-					total.orders++
-					done()
-				}
-				lock.Unlock()
+	total.stopped = eachRow(ctx, len(list), parallelOrders, func(ctx context.Context, i int) (func(), error) {
+		events, refusal, err := d.sendOrder(ctx, list[i])
+		return func() {
+			total.events += events
+			switch {
+			case err != nil:
+				return
+			case refusal != nil:
+				outcomes[i] = refusal
+			default:
+				total.orders++
 			}
-		})
-	}
-feeding:
-	for i := range list {
-		select {
-		case waiting <- i:
-		case <-ctx.Done():
-			break feeding
-		}
-	}
-	close(waiting)
-	group.Wait()
+			done()
+		}, err
+	})
 	for _, refusal := range outcomes {
 		if refusal != nil {
 			total.refused = append(total.refused, *refusal)
-		}
-	}
-	if total.orders+len(total.refused) < len(list) {
-		total.stopped = "interrupted"
-		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-			total.stopped = cause.Error()
 		}
 	}
 	return total

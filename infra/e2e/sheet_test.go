@@ -21,8 +21,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
+
+	"github.com/huitou/huitou/shared/qr/qrtest"
 )
 
 // result is a command whose answer counts.
@@ -57,22 +57,6 @@ func (b *tab) picture(t *testing.T, at box) image.Image {
 		t.Fatal(err)
 	}
 	return img
-}
-
-// scanned reads a picture by somebody else's reader, turned by a quarter where
-// the first look misses it.
-func scanned(t *testing.T, picture image.Image) string {
-	t.Helper()
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
-	for turns := 0; turns < 4 && err == nil; turns++ {
-		result, missed := qrcode.NewQRCodeReader().Decode(bitmap, nil)
-		if missed == nil {
-			return result.GetText()
-		}
-		bitmap, err = bitmap.RotateCounterClockwise()
-	}
-	t.Errorf("not to be read: %v", err)
-	return ""
 }
 
 // The sheet in a real browser is true to the millimetre, fills whole pages of
@@ -120,8 +104,8 @@ func TestTheSheetPrintsTrueAndIsScannedBack(t *testing.T) {
 			if math.Abs(ground.Width/millimetre-c.width-2*c.bleed) > 0.05 || math.Abs(ground.Height/millimetre-c.height-2*c.bleed) > 0.05 {
 				t.Fatalf("card %d with its bleed is %.2f × %.2f mm", i+1, ground.Width/millimetre, ground.Height/millimetre)
 			}
-			if text := scanned(t, b.picture(t, ground)); text != rows[i+1][1] {
-				t.Errorf("card %d says %s, want %s", i+1, text, rows[i+1][1])
+			if text, _, err := qrtest.Read(b.picture(t, ground)); text != rows[i+1][1] {
+				t.Errorf("card %d says %q, want %s: %v", i+1, text, rows[i+1][1], err)
 			}
 		}
 		// No text runs over the card's edge or into the symbol.

@@ -49,9 +49,8 @@ type kept struct {
 	Completed      bool
 }
 
-// An order whose export names no buyer belongs to nobody yet, and no answer of
-// the API shows it. So its table is looked at once the process has ended.
-func keptOrders(t *testing.T, folder string) (map[string]kept, []table.Item) {
+// inTable visits every item of a table that nobody runs on.
+func inTable(t *testing.T, folder string, visit func(s store.Store, item table.Item)) {
 	t.Helper()
 	engine, err := embedded.Open(filepath.Join(folder, "table"))
 	if err != nil {
@@ -62,43 +61,49 @@ func keptOrders(t *testing.T, folder string) (map[string]kept, []table.Item) {
 			t.Error(err)
 		}
 	}()
-	s := store.Store{Table: engine}
-	orders := map[string]kept{}
-	var items []table.Item
-	scan := table.Scan{Segments: 1, Limit: 1000, Consistency: table.Strong}
-	for {
+	for scan := (table.Scan{Segments: 1, Limit: 1000, Consistency: table.Strong}); ; {
 		page, err := engine.Scan(t.Context(), scan)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, item := range page.Items {
-			items = append(items, item)
-			parts := strings.Split(item.Key.PK, "#")
-			if parts[0] != "O" || len(parts) != 4 {
-				continue
-			}
-			key := loyalty.OrderKey{Channel: loyalty.Channel(parts[1]), Shop: parts[2], Order: parts[3]}
-			if _, seen := orders[key.Order]; seen {
-				continue
-			}
-			log, err := s.Log(t.Context(), key)
-			if err != nil {
-				t.Fatal(err)
-			}
-			order := points.Replay(key, log)
-			o := kept{Facts: len(log), Completed: !order.CompletedAt.IsZero()}
-			for _, purchase := range order.Purchases() {
-				o.Paid += purchase.Paid
-				o.Refunded += purchase.Refunded
-				o.Lines++
-			}
-			orders[key.Order] = o
+			visit(store.Store{Table: engine}, item)
 		}
-		if page.Next == "" {
-			break
+		if scan.Cursor = page.Next; scan.Cursor == "" {
+			return
 		}
-		scan.Cursor = page.Next
 	}
+}
+
+// An order whose export names no buyer belongs to nobody yet, and no answer of
+// the API shows it. So its table is looked at once the process has ended.
+func keptOrders(t *testing.T, folder string) (map[string]kept, []table.Item) {
+	t.Helper()
+	orders := map[string]kept{}
+	var items []table.Item
+	inTable(t, folder, func(s store.Store, item table.Item) {
+		items = append(items, item)
+		parts := strings.Split(item.Key.PK, "#")
+		if parts[0] != "O" || len(parts) != 4 {
+			return
+		}
+		key := loyalty.OrderKey{Channel: loyalty.Channel(parts[1]), Shop: parts[2], Order: parts[3]}
+		if _, seen := orders[key.Order]; seen {
+			return
+		}
+		log, err := s.Log(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		order := points.Replay(key, log)
+		o := kept{Facts: len(log), Completed: !order.CompletedAt.IsZero()}
+		for _, purchase := range order.Purchases() {
+			o.Paid += purchase.Paid
+			o.Refunded += purchase.Refunded
+			o.Lines++
+		}
+		orders[key.Order] = o
+	})
 	slices.SortFunc(items, func(a, b table.Item) int { return strings.Compare(a.Key.PK+a.Key.SK, b.Key.PK+b.Key.SK) })
 	return orders, items
 }

@@ -230,66 +230,45 @@ type whole struct {
 // fold of its entries: counters, lots and growth value.
 func auditAccounts(t *testing.T, folder string) (sum whole) {
 	t.Helper()
-	engine, err := embedded.Open(filepath.Join(folder, "table"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := engine.Close(); err != nil {
-			t.Error(err)
+	inTable(t, folder, func(s store.Store, item table.Item) {
+		member, isAccount := table.MemberOfAccount(item.Key)
+		if !isAccount {
+			return
 		}
-	}()
-	s := store.Store{Table: engine}
-	scan := table.Scan{Segments: 1, Limit: 1000, Consistency: table.Strong}
-	for {
-		page, err := engine.Scan(t.Context(), scan)
+		account, err := store.ReadAccount(member, item)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, item := range page.Items {
-			member, isAccount := table.MemberOfAccount(item.Key)
-			if !isAccount {
-				continue
-			}
-			account, err := store.ReadAccount(member, item)
+		var fold points.Account
+		growth := map[string]loyalty.Points{}
+		for cursor := ""; ; {
+			records, next, err := s.History(t.Context(), member, 100, cursor)
 			if err != nil {
 				t.Fatal(err)
 			}
-			var fold points.Account
-			growth := map[string]loyalty.Points{}
-			cursor := ""
-			for {
-				records, next, err := s.History(t.Context(), member, 100, cursor)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, record := range records {
-					for _, entry := range record.Entries {
-						fold = fold.Plus(entry)
-						if entry.Growth != nil {
-							growth[entry.Growth.Month] += entry.Growth.Counting
-						}
+			for _, record := range records {
+				for _, entry := range record.Entries {
+					fold = fold.Plus(entry)
+					if entry.Growth != nil {
+						growth[entry.Growth.Month] += entry.Growth.Counting
 					}
 				}
-				if cursor = next; cursor == "" {
-					break
-				}
 			}
-			if diff := cmp.Diff(fold.Lots, account.Lots); fold.Balance != account.Balance || diff != "" || cmp.Diff(growth, account.Growth) != "" {
-				t.Errorf("%s: the entries add up to %+v, the counters are %+v; lots %s", member, fold.Balance, account.Balance, diff)
+			if cursor = next; cursor == "" {
+				break
 			}
-			sum.Members++
-			sum.Orders += account.Orders
-			sum.Paid += account.Paid
-			sum.Refunded += account.Refunded
-			sum.Available += account.Balance.Available
-			sum.Pending += account.Balance.Pending
 		}
-		if page.Next == "" {
-			return sum
+		if diff := cmp.Diff(fold.Lots, account.Lots); fold.Balance != account.Balance || diff != "" || cmp.Diff(growth, account.Growth) != "" {
+			t.Errorf("%s: the entries add up to %+v, the counters are %+v; lots %s", member, fold.Balance, account.Balance, diff)
 		}
-		scan.Cursor = page.Next
-	}
+		sum.Members++
+		sum.Orders += account.Orders
+		sum.Paid += account.Paid
+		sum.Refunded += account.Refunded
+		sum.Available += account.Balance.Available
+		sum.Pending += account.Balance.Pending
+	})
+	return sum
 }
 
 // `huitou orders import --history` marks what it sends.

@@ -360,24 +360,28 @@ func (b *brand) receive() {
 	}
 }
 
+// card makes a batch of one card, and gives its code.
+func (b *brand) card(batch int, award cards.Award) (code string) {
+	b.Helper()
+	made := cards.Batch{
+		KeyID: string(b.secrets.Cards.ID), Number: batch, Name: "smoke", Count: 1, State: cards.StateActive,
+		ValidFrom: b.now.AddDate(0, 0, -1), ValidTo: b.now.AddDate(0, 0, 1),
+		Arms: []cards.Arm{{Name: "a", Form: cards.FormScratch, Weight: 1, Prizes: []cards.Prize{{Award: award, Quantity: 1}}}},
+	}
+	_, _, err := b.store.CreateBatch(b.Context(), made, "smoke")
+	b.must(err)
+	ring, err := cards.NewKeyring(b.secrets.Cards)
+	b.must(err)
+	code, err = ring.Codec().Token(made.Code(0))
+	b.must(err)
+	return code
+}
+
 // redeem gives the member a card's prize and returns the State that a friend
 // of his comes with; a second person gets none.
 func (b *brand) redeem(member loyalty.MemberID) (state string) {
 	b.Helper()
-	batch := cards.Batch{
-		KeyID: string(b.secrets.Cards.ID), Number: 1, Name: "smoke", Count: 1, State: cards.StateActive,
-		ValidFrom: b.now.AddDate(0, 0, -1), ValidTo: b.now.AddDate(0, 0, 1),
-		Arms: []cards.Arm{{Name: "a", Form: cards.FormScratch, Weight: 1, Prizes: []cards.Prize{{
-			Award: cards.Award{Kind: cards.PrizePoints, Amount: 888}, Quantity: 1,
-		}}}},
-	}
-	_, _, err := b.store.CreateBatch(b.Context(), batch, "smoke")
-	b.must(err)
-	ring, err := cards.NewKeyring(b.secrets.Cards)
-	b.must(err)
-	code, err := ring.Codec().Token(batch.Code(0))
-	b.must(err)
-
+	code := b.card(1, cards.Award{Kind: cards.PrizePoints, Amount: 888})
 	page := b.ask("RedeemCard", http.StatusOK, b.request("GET", "/C/"+code, "", nil))
 	if !strings.Contains(page.Body, "<html") || strings.Contains(page.Body, `id="prize"`) {
 		b.Errorf("RedeemCard: the page is no page, or shows the prize")
@@ -405,19 +409,7 @@ func (b *brand) redeem(member loyalty.MemberID) (state string) {
 // pay gives the member a red packet, which is paid once.
 func (b *brand) pay(member loyalty.MemberID) {
 	b.Helper()
-	batch := cards.Batch{
-		KeyID: string(b.secrets.Cards.ID), Number: 2, Name: "smoke", Count: 1, State: cards.StateActive,
-		ValidFrom: b.now.AddDate(0, 0, -1), ValidTo: b.now.AddDate(0, 0, 1),
-		Arms: []cards.Arm{{Name: "a", Form: cards.FormScratch, Weight: 1, Prizes: []cards.Prize{{
-			Award: cards.Award{Kind: cards.PrizeRedPacket, Amount: 188}, Quantity: 1,
-		}}}},
-	}
-	_, _, err := b.store.CreateBatch(b.Context(), batch, "smoke")
-	b.must(err)
-	ring, err := cards.NewKeyring(b.secrets.Cards)
-	b.must(err)
-	code, err := ring.Codec().Token(batch.Code(0))
-	b.must(err)
+	code := b.card(2, cards.Award{Kind: cards.PrizeRedPacket, Amount: 188})
 	b.ask("RedeemCard", http.StatusOK, b.request("POST", "/c/"+code+"/redemption", "", map[string]any{
 		"identity": map[string]string{"kind": "buyer", "channel": "tmall", "value": "buyer-1"},
 	}))

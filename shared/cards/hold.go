@@ -19,8 +19,8 @@ import (
 type Holds struct {
 	WindowHours int `json:"window_hours" minimum:"1" maximum:"168" doc:"how long cards are counted together, in hours"`
 	// PerPerson and PerCarton are how many prizes nobody looks at; 0 is no bound.
-	PerPerson int `json:"cards_per_person" minimum:"0" maximum:"60" doc:"prizes of one member, or of one phone that nobody has proved, in a window; what is beyond is held; 0: no bound"`
-	PerCarton int `json:"cards_per_carton" minimum:"0" maximum:"60" doc:"of those, with neighbouring numbers (整箱连号); 0: no bound"`
+	PerPerson int `json:"cards_per_person" minimum:"0" maximum:"60" doc:"prizes of one member, or of one phone that nobody has proved, in a window, points and other prizes each; what is beyond is held; 0: no bound"`
+	PerCarton int `json:"cards_per_carton" minimum:"0" maximum:"60" doc:"of those that are not points of a member, with neighbouring numbers (整箱连号); 0: no bound"`
 	Carton    int `json:"carton_cards" minimum:"2" maximum:"10000" doc:"how many neighbouring numbers of a batch make a carton"`
 	// VoidLimit is in fen.
 	VoidLimit loyalty.Fen `json:"void_limit" minimum:"0" maximum:"5000000" doc:"worth of a held prize, in fen, above which two operators have to agree to void it; so they have to where the worth is not known"`

@@ -20,15 +20,11 @@ import (
 	"github.com/huitou/huitou/shared/table"
 )
 
-// MaxIdentities is how many identities one request may bring, so that all of
-// them fit one write.
-const MaxIdentities = 20
-
 const attempts = 5
 
 // Request is a person who joins, or who is known and brings more.
 type Request struct {
-	Identities []Identity
+	Identities []Identity // few enough for one write: the API takes 20
 	Consents   []loyalty.Consent
 	Birthday   string            // "2024-05" or "2024-05-17"; "" says nothing
 	Facts      map[string]string // merged into what is known
@@ -91,7 +87,7 @@ func try(ctx context.Context, s store.Store, request Request, random io.Reader, 
 	if err != nil {
 		return "", false, err
 	}
-	actions := store.CreateAccount(member, profile(store.Profile{}, request, added), request.Consents, now)
+	actions := store.CreateAccount(member, grown(store.Profile{}, request, added), request.Consents, now)
 	for _, identity := range added {
 		actions = append(actions, store.GiveIdentity(identity.Identity, member))
 	}
@@ -111,7 +107,7 @@ func extend(ctx context.Context, s store.Store, account store.Account, request R
 	for _, identity := range added {
 		actions = append(actions, store.GiveIdentity(identity.Identity, account.Member))
 	}
-	profile, held := store.ChangeProfile(account.Profile, profile(account.Profile, request, added))
+	profile, held := store.ChangeProfile(account.Profile, grown(account.Profile, request, added))
 	changes = append(changes, profile...)
 	if len(changes) > 0 {
 		actions = append(actions, store.UpdateAccount(account.Member, changes, append(held, store.Alive())...))
@@ -131,7 +127,8 @@ func Whole(ctx context.Context, s store.Store, member loyalty.MemberID) (store.A
 	return s.Account(ctx, account.Merged.Into)
 }
 
-func profile(was store.Profile, request Request, added []Identity) store.Profile {
+// grown is a profile with what a request brings.
+func grown(was store.Profile, request Request, added []Identity) store.Profile {
 	is := store.Profile{
 		Identities: slices.Clone(was.Identities),
 		Birthday:   was.Birthday,

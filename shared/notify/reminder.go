@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
@@ -25,6 +26,15 @@ type Reminder struct {
 // category.
 func ReminderID(member loyalty.MemberID, category string, bought time.Time) string {
 	return fmt.Sprintf("remind:%s:%s:%d", member, category, bought.Unix())
+}
+
+// MemberOf is the member whom a ReminderID names; false for what is none.
+func MemberOf(id string) (loyalty.MemberID, bool) {
+	parts := strings.SplitN(id, ":", 3)
+	if len(parts) != 3 || parts[0] != "remind" || parts[1] == "" {
+		return "", false
+	}
+	return loyalty.MemberID(parts[1]), true
 }
 
 // NewReminder makes the wish that a schedule at the instant puts on the queue.

@@ -33,6 +33,7 @@ type Win struct {
 	// Who is no member yet becomes one by it.
 	By    loyalty.Identity
 	Since time.Time // points end as if they had come then
+	Count store.PrizeCount
 	Now   time.Time
 }
 
@@ -65,6 +66,10 @@ func (g Giver) Give(ctx context.Context, win Win, card *store.Redemption) ([]tab
 		card.Entries = []points.Entry{points.Prize(card.Trigger(), loyalty.Points(card.Award.Amount), card.Until, account.Points(win.Now))}
 	}
 	credit, held := store.Credit(card.Entries, account)
+	if len(credit) > 0 {
+		counted, bounded := win.Count.Change()
+		credit, held = append(credit, counted...), append(held, bounded...)
+	}
 	var actions []table.Action
 	switch {
 	case joins:

@@ -9,14 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
 	"rsc.io/qr/coding"
+
+	"github.com/huitou/huitou/shared/qr/qrtest"
 )
 
-// scan reads a symbol at 4 dots a module by somebody else's reader. A symbol
-// that is missed is turned and looked at again, as a person turns a card: the
-// reader takes something among the data for a finder pattern now and then.
+// scan reads a symbol at 4 dots a module, "" where it cannot be read.
 func scan(t *testing.T, symbol Symbol) (text string, looks int) {
 	t.Helper()
 	const scale = 4
@@ -29,18 +27,11 @@ func scan(t *testing.T, symbol Symbol) (text string, looks int) {
 			}
 		}
 	}
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
-	for looks = 1; looks <= 4 && err == nil; looks++ {
-		result, missed := qrcode.NewQRCodeReader().Decode(bitmap, nil)
-		if missed == nil {
-			return result.GetText(), looks
-		}
-		bitmap, err = bitmap.RotateCounterClockwise()
-	}
+	text, looks, err := qrtest.Read(picture)
 	if err != nil {
-		t.Fatal(err)
+		return "", looks
 	}
-	return "", looks
+	return text, looks
 }
 
 // cardURLs are addresses as cards have them.

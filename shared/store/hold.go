@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -58,6 +59,30 @@ func (s Store) CountCard(ctx context.Context, run PersonRun, code cards.Code, bo
 	}
 	return bounds.Judge(cards.Run{Cards: int(counted.Int(runCards)), Carton: int(counted.Int(carton))}), nil
 }
+
+// PrizeCount counts a prize of points with those that its member won in the same
+// window, in the write that gives it, for nothing. The zero PrizeCount counts
+// nothing.
+type PrizeCount struct {
+	From time.Time // of the window
+	Most int       // prizes that pass
+}
+
+// window names the window in as few letters as an account should keep for a day.
+func (c PrizeCount) window() string { return strconv.FormatInt(c.From.Unix()/3600, 36) }
+
+// Change is of the member's account; the condition fails when there were as many
+// as pass.
+func (c PrizeCount) Change() ([]table.Change, []table.Condition) {
+	if c.Most == 0 {
+		return nil, nil
+	}
+	name := accountPrizes + c.window()
+	return []table.Change{table.Add(name, 1)}, []table.Condition{table.MissingOrAtMost(name, table.Number(int64(c.Most)-1))}
+}
+
+// Counted is how many were counted with an account.
+func (c PrizeCount) Counted(account Account) int { return int(account.prizes[c.window()]) }
 
 // PutHold keeps a new hold; the condition fails when the card has one.
 func PutHold(hold cards.Hold) table.Action { return table.Put(holdItem(hold), table.Absent()) }

@@ -76,10 +76,11 @@ func ID(cause string) string {
 	return "msg_" + hex.EncodeToString(sum[:16])
 }
 
-// Post sends a body once and returns the answer whatever its status, up to 64 kB
-// of it. It fails with KindUnavailable code "receiver_unavailable" when no whole
-// answer came, which says nothing of what the receiver did, and with KindInvalid
-// code "message_too_large" when the body is over MaxBody, and was not sent.
+// Post sends a body about a cause once and returns the answer whatever its
+// status, up to 64 kB of it. It fails with KindUnavailable code
+// "receiver_unavailable" when no whole answer came, which says nothing of what
+// the receiver did, and with KindInvalid code "message_too_large" when the body
+// is over MaxBody, and was not sent.
 func (r *Receiver) Post(ctx context.Context, cause string, body []byte) (status int, answer []byte, err error) {
 	if len(body) > MaxBody {
 		return 0, nil, loyalty.Refuse(loyalty.KindInvalid, "message_too_large", "the message is larger than webhooks may be")

@@ -83,9 +83,9 @@ func ReadEvent(text []byte) (Event, error) {
 	}
 	event.At = time.Unix(int64(unix), 0).UTC() // #nosec G115 -- 33 bits
 	event.Change, event.User, event.External = fields["ChangeType"], fields["UserID"], fields["ExternalUserID"]
-	for pointer, id := range map[string]string{"/UserID": event.User, "/ExternalUserID": event.External} {
-		if event.isFriendship() && !isToken(id, maxID) {
-			return Event{}, loyalty.Invalid(pointer, "malformed", "the event does not say whose friendship it is about")
+	for _, party := range []struct{ pointer, id string }{{"/UserID", event.User}, {"/ExternalUserID", event.External}} {
+		if event.isFriendship() && !isToken(party.id, maxID) {
+			return Event{}, loyalty.Invalid(party.pointer, "malformed", "the event does not say whose friendship it is about")
 		}
 	}
 	// Neither is worth losing the event for.
