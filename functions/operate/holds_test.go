@@ -354,3 +354,30 @@ func TestAFreeCardIsVoidedForGood(t *testing.T) {
 		t.Errorf("a void ends by itself: %v %v", items, err)
 	}
 }
+
+// What is held or void has cost nothing and has no winner to announce.
+func TestAHeldCardIsNoWinnersAndCostsNothing(t *testing.T) {
+	for _, state := range append([]cards.HoldState{""}, cards.HoldStates...) {
+		b := open(t)
+		batch, draws := b.opened(dear(8))
+		card := draws.Holder(1, 1, 0)
+		redemption := store.Redemption{
+			Batch: batch.ID(), Card: card, Arm: 1, Award: draws.Award(card), Hold: state,
+			Fact: points.Fact{Kind: points.FactPrize, At: now, Member: "m-1"},
+		}
+		b.member("m-1", -1)
+		if err := b.engine.Write(t.Context(), store.RedeemCard(batch.Code(card), redemption)); err != nil {
+			t.Fatal(err)
+		}
+		won, spent := 1, int64(120_000)
+		if redemption.Suspended() {
+			won, spent = 0, 0
+		}
+		if winners, _ := b.winners(batch, 10); len(winners) != won {
+			t.Errorf("%q: %+v", state, winners)
+		}
+		if result, answer := b.result(batch.ID(), "?by=redeemed"); result.Arms[1].Redeemed.Count != 1 || result.Arms[1].Spent != spent {
+			t.Errorf("%q: %s", state, answer)
+		}
+	}
+}

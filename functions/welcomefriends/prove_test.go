@@ -818,3 +818,26 @@ func TestUnitsOfAProof(t *testing.T) {
 		}
 	}
 }
+
+// While an operator looks at a card, and after he voided it, no friend makes its
+// prize anybody's.
+func TestAFriendProvesNothingOfAHeldCard(t *testing.T) {
+	for _, state := range []cards.HoldState{cards.HoldOpen, cards.HoldVoided} {
+		s := openShop(t)
+		s.batch(packet)
+		s.reserve(card)
+		was := s.redeemed(card)
+		held := was
+		held.Hold = state
+		s.write(store.ChangeRedemption(card, was, held))
+		before := s.all("C#", "Y#")
+		s.tell(s.added())
+		if got := s.redeemed(card); got.Member != "" || got.Hold != state || s.fact().Prize != friend.PrizeNone || len(s.payouts.bodies) != 0 {
+			t.Errorf("%s: the card is %+v, the fact %+v", state, got, s.fact())
+		}
+		after := s.all("Y#")
+		if len(after) != 0 || before[table.CardKey(card.BatchID(), int64(card.Card))] != s.all("C#")[table.CardKey(card.BatchID(), int64(card.Card))] {
+			t.Errorf("%s: %v", state, after)
+		}
+	}
+}
