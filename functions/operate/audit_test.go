@@ -18,6 +18,7 @@ import (
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/coupons"
 	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/queue"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
@@ -125,7 +126,8 @@ func (o *office) raw() string {
 	return text.String()
 }
 
-// prizes are two red packets that a payer was asked for, and a gift.
+// prizes are two red packets that a payer was asked for, two held cards and a
+// gift.
 func (o *office) prizes() {
 	o.t.Helper()
 	var actions []table.Action
@@ -135,6 +137,20 @@ func (o *office) prizes() {
 			o.t.Fatal(err)
 		}
 		actions = append(actions, store.PutPayout(payout.Ask(now.Add(-time.Hour))))
+	}
+	for _, card := range []int{4, 5} {
+		code := cards.Code{KeyID: 'K', Batch: 1, Card: card}
+		redeemed := store.Redemption{
+			Fact: points.Fact{Kind: points.FactPrize, At: now}, Batch: code.BatchID(), Card: card,
+			Award: cards.Award{Kind: cards.PrizePoints, Amount: 50}, Hold: cards.HoldOpen, Identity: loyalty.Identity{Kind: loyalty.IdentityPhone, Value: "phone-canary"},
+		}
+		actions = append(actions, store.RedeemCard(code, redeemed), store.PutHold(cards.HoldCard(code, redeemed.Award, "", cards.SuspectMany, now)))
+	}
+	held := cards.Batch{KeyID: "K", Number: 1, Name: "held", Count: 10, State: cards.StateActive, Arms: []cards.Arm{{
+		Name: "a", Form: cards.FormPlain, Weight: 1, Prizes: []cards.Prize{{Award: cards.Award{Kind: cards.PrizePoints, Amount: 50}, Quantity: 10}},
+	}}}
+	if _, _, err := o.function.Store.CreateBatch(o.t.Context(), held, "held"); err != nil {
+		o.t.Fatal(err)
 	}
 	gift := cards.WinGift(cards.Code{KeyID: 'K', Batch: 1, Card: 3}, cards.Award{Kind: cards.PrizeGift, Text: "gift-canary"}, "m-gift", now)
 	if err := o.engine.Write(o.t.Context(), append(actions, store.PutGift(gift))...); err != nil {
@@ -179,6 +195,9 @@ var acts = []soundAct{
 	{id: "report-payout", path: "/v1/payouts/HTK000010000001/result", body: `{"state":"paid","amount":188,"reference":"payer-canary"}`},
 	{id: "resolve-payout", path: "/v1/payouts/HTK000010000002/resolution", body: `{"state":"failed_final","reason":"closed account"}`},
 	{id: "withdraw-resolution", path: "/v1/payouts/HTK000010000002/resolution"},
+	{id: "release-card", path: "/v1/card-holds/K-00001-0000004/release"},
+	{id: "void-held-card", path: "/v1/card-holds/K-00001-0000005/void", body: `{"reason":"stolen"}`},
+	{id: "void-card", path: "/v1/card-batches/K-00001/cards/7/void", body: `{"reason":"misprint"}`},
 	{id: "ship-gift", path: "/v1/members/m-gift/gifts/K-00001-0000003/shipment", body: `{"order":{"channel":"tmall","shop":"flagship","order_id":"order-canary"}}`},
 	{id: "message-event", path: "/v1/messages/remind:{member}:x/events", body: `{"type":"delivered"}`},
 	{id: "redrive", path: "/v1/queues/orders/redrive"},
@@ -275,7 +294,7 @@ func TestEveryActLeavesOneRow(t *testing.T) {
 			want.Resource += "/li.na"
 		case "open-points":
 			want.Resource += "/oldcrm"
-		case "adjust-points", "bind-order", "reserve-points", "merge-members", "unmerge-members", "resolve-payout":
+		case "adjust-points", "bind-order", "reserve-points", "merge-members", "unmerge-members", "resolve-payout", "void-held-card", "void-card":
 			want.Reason = field(t, r.body, "reason")
 		case "unbind-order":
 			want.Reason = "wrong member"

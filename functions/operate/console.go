@@ -68,7 +68,7 @@ type consoleView struct {
 var consoleViews = []consoleView{
 	{"today", "/console", nil, false, map[string]string{chinese: "今日", english: "Today"}},
 	{"members", "/console/members", []string{"/console/members/{id}"}, false, map[string]string{chinese: "会员", english: "Members"}},
-	{"cards", "/console/cards", []string{"/console/cards/{id}", "/console/payouts", "/console/payouts/{bill}", "/console/gifts"}, false, map[string]string{chinese: "包裹卡", english: "Cards"}},
+	{"cards", "/console/cards", []string{"/console/cards/{id}", "/console/holds", "/console/payouts", "/console/payouts/{bill}", "/console/gifts"}, false, map[string]string{chinese: "包裹卡", english: "Cards"}},
 	{"campaigns", "/console/campaigns", nil, false, map[string]string{chinese: "营销", english: "Campaigns"}},
 	{"reminders", "/console/reminders", nil, false, map[string]string{chinese: "提醒", english: "Reminders"}},
 	{"queues", "/console/queues", []string{"/console/queues/{name}"}, true, map[string]string{chinese: "队列", english: "Queues"}},

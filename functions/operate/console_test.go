@@ -42,6 +42,7 @@ func TestEveryPageOfTheConsoleIsAShellWithoutData(t *testing.T) {
 		"/console/members/m1":                     "members",
 		"/console/cards":                          "cards",
 		"/console/cards/K-1":                      "cards",
+		"/console/holds":                          "cards",
 		"/console/payouts":                        "cards",
 		"/console/payouts?state=paid":             "cards",
 		"/console/payouts/HTK000070000003":        "cards",

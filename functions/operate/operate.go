@@ -114,6 +114,7 @@ func (f Function) Register(api rest.API) {
 	f.registerProgram(api)
 	f.registerCards(api)
 	f.registerPrizes(api)
+	f.registerHolds(api)
 	f.registerCampaigns(api)
 	f.registerSpending(api)
 	f.registerAdjustments(api)

@@ -305,8 +305,11 @@ func (c *counting) count(ctx context.Context, redemptions []store.Redemption, fu
 }
 
 // prizeCost is what the prize of a redeemed card costs, 0 where that is not
-// known.
+// known, and of one that is held or void: nothing was given.
 func (c *counting) prizeCost(r store.Redemption) loyalty.Fen {
+	if r.Suspended() {
+		return 0
+	}
 	for _, prize := range c.batch.Arms[r.Arm].Prizes {
 		if prize.Award == r.Award {
 			cost, _ := prize.Cost()

@@ -104,7 +104,7 @@ func (f Function) listWinners(ctx context.Context, batch cards.Batch, zone *time
 	winners := []winnerAnswer{}
 	for _, r := range redemptions {
 		account := accounts[r.Member]
-		if r.Withheld || account != nil && account.Erased != nil {
+		if r.Withheld || r.Suspended() || account != nil && account.Erased != nil {
 			continue
 		}
 		winners = append(winners, winnerAnswer{

@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/identity"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/orders"
@@ -28,6 +29,7 @@ type claimant struct {
 	identity loyalty.Identity
 	last4    string // of a phone, for the page
 	consents []loyalty.Consent
+	ground   cards.Ground  // of an appeal
 	request  string        // fingerprint of the Idempotency-Key, "" without one
 	known    store.Account // his account, where a credit was refused and had to look at it
 	parts    []store.Merge // which accounts were then found to be parts of others
@@ -40,6 +42,7 @@ func (c claimant) unproved() bool { return c.member == "" && c.identity.Kind == 
 type redemptionBody struct {
 	Identity *identityBody     `json:"identity,omitzero"`
 	Consents []loyalty.Consent `json:"consents,omitzero"`
+	Ground   cards.Ground      `json:"ground,omitzero"`
 }
 
 type identityBody struct {
@@ -83,13 +86,13 @@ func (f *Function) claimant(r *http.Request) (claimant, error) {
 		if err != nil {
 			return claimant{}, err
 		}
-		return claimant{member: member, request: request}, nil
+		return claimant{member: member, ground: body.Ground, request: request}, nil
 	}
 	if body.Identity == nil {
 		return claimant{}, loyalty.Invalid("/identity", "required", "send an identity, or a member token in the Authorization header")
 	}
 	who, err := f.identify(*body.Identity)
-	who.consents, who.request = body.Consents, request
+	who.consents, who.ground, who.request = body.Consents, body.Ground, request
 	return who, err
 }
 
@@ -164,16 +167,9 @@ func fingerprint(key string) (string, error) {
 // claimantFromForm reads the page's own form. Fields says by name which ones
 // are wrong; there is an error only for what is no such form at all.
 func (f *Function) claimantFromForm(r *http.Request) (who claimant, fields []string, typed string, err error) {
-	if err := checkMedia(r.Header, "application/x-www-form-urlencoded"); err != nil {
-		return who, nil, "", err
-	}
-	raw, err := io.ReadAll(r.Body)
+	form, err := readForm(r)
 	if err != nil {
 		return who, nil, "", err
-	}
-	form, err := url.ParseQuery(string(raw))
-	if err != nil || !utf8.Valid(raw) {
-		return who, nil, "", loyalty.Invalid("", "not_a_form", "the body is not a form")
 	}
 	typed = form.Get("phone")
 	who, err = f.identify(identityBody{Kind: loyalty.IdentityPhone, Value: typed})
@@ -185,10 +181,27 @@ func (f *Function) claimantFromForm(r *http.Request) (who claimant, fields []str
 			who.consents = append(who.consents, consent)
 		}
 	}
+	who.ground = cards.Ground(form.Get("ground"))
 	if !slices.Contains(who.consents, loyalty.ConsentMembership) {
 		fields = append(fields, "membership")
 	}
 	return who, fields, typed, err
+}
+
+// readForm reads the body of one of the page's own forms.
+func readForm(r *http.Request) (url.Values, error) {
+	if err := checkMedia(r.Header, "application/x-www-form-urlencoded"); err != nil {
+		return nil, err
+	}
+	raw, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(raw))
+	if err != nil || !utf8.Valid(raw) {
+		return nil, loyalty.Invalid("", "not_a_form", "the body is not a form")
+	}
+	return form, nil
 }
 
 // checkMedia takes one media type in UTF-8, not compressed.

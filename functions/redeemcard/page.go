@@ -73,7 +73,9 @@ type page struct {
 	FriendQR template.URL // the same, for a long press and for another phone
 	Last4    string
 	Repeat   bool
+	Claim    claimForm
 	Date     string
+	Void     cards.VoidReason
 	Mistyped bool
 	Wait     int // minutes until codes are read again
 
@@ -118,9 +120,14 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 	case http.MethodGet, http.MethodHead:
 		err = f.show(r, code, &p)
 	case http.MethodPost:
-		if r.URL.Query().Has("withdraw") {
+		switch query := r.URL.Query(); {
+		case query.Has("withdraw"):
 			err = f.withdraw(r, code, &p)
-		} else {
+		case query.Has("appeal"):
+			err = f.appeal(r, code, &p)
+		case query.Has("claim"):
+			err = f.claimOrder(r, code, &p)
+		default:
 			err = f.submit(r, code, &p)
 		}
 	default:
@@ -213,6 +220,9 @@ func (f *Function) submit(r *http.Request, code string, p *page) error {
 	if err != nil {
 		return err
 	}
+	if result.suspended() {
+		return f.showSuspended(r.Context(), result, p)
+	}
 	p.View, p.Batch, p.Form = viewPrize, result.batch, result.arm.Form
 	p.Friend = result.friend
 	p.Reserved, p.Last4, p.Repeat = result.state == stateReserved, who.last4, result.repeat
@@ -228,9 +238,12 @@ func (p *page) refuse(err error, code string) {
 	case loyalty.KindConflict:
 		p.View = viewTaken
 	case loyalty.KindThrottled:
-		p.View = viewThrottled
-		if refusalCode(err) == challengeRequired.Code {
+		switch {
+		case p.Claim.Full: // the page says so itself
+		case refusalCode(err) == challengeRequired.Code:
 			p.View = viewChallenge
+		default:
+			p.View = viewThrottled
 		}
 	case loyalty.KindInvalid:
 		if refusalCode(err) != "form_incomplete" {

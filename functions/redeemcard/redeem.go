@@ -11,7 +11,7 @@ import (
 	"github.com/huitou/huitou/shared/enrolment"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
-	"github.com/huitou/huitou/shared/prize"
+	"github.com/huitou/huitou/shared/prizes"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 )
@@ -26,17 +26,20 @@ type state string
 const (
 	stateCredited state = "credited" // it is the member's
 	stateReserved state = "reserved" // it is kept for the owner of a phone that nobody has proved
+	stateHeld     state = "held"     // it is kept for him while an operator looks at it
+	stateVoided   state = "voided"   // an operator found that it is not to be given
 )
 
 // draw is the answer to a redemption; a repeat gives the same.
 type draw struct {
-	award  cards.Award
-	at     time.Time // of the first redemption, whole seconds, UTC
+	award  cards.Award // none of one that is held or void
+	at     time.Time   // of the first redemption, whole seconds, UTC
 	state  state
 	repeat bool
 	batch  cards.Batch
 	arm    cards.Arm
 	friend string // the card's reference, by which WeCom will name it
+	void   cards.VoidReason
 }
 
 // redeem gives a card's prize to the claimant, once: the card's item is put
@@ -52,7 +55,7 @@ func (f *Function) redeem(r *http.Request, raw string, who claimant) (draw, erro
 	for range attempts {
 		result, err := f.try(ctx, code, who)
 		refusal, lost := errors.AsType[*table.ConditionError](err)
-		if err == nil {
+		if err == nil && !result.suspended() {
 			result.friend, err = f.Keys.Reference(code.Code)
 		}
 		if !lost {
@@ -100,12 +103,12 @@ func (f *Function) try(ctx context.Context, read reading, who claimant) (draw, e
 	if err := f.present(ctx, who, card.Award); err != nil {
 		return draw{}, err
 	}
-	var actions []table.Action
-	if found.Owner != "" || card.Joined {
-		winner := prize.Winner{Member: found.Owner, Identity: who.identity, Known: who.known}
-		if actions, err = f.giver().Give(ctx, code, batch, &card, winner, now); err != nil {
-			return draw{}, err
-		}
+	actions, count, err := f.review(ctx, code, &card, who)
+	if err == nil && !card.Suspended() {
+		actions, err = f.give(ctx, code, batch, &card, who.known, count, now)
+	}
+	if err != nil {
+		return draw{}, err
 	}
 	actions = append([]table.Action{store.RedeemCard(code, card)}, actions...)
 	if err := f.write(ctx, actions, who.member != ""); err != nil {
@@ -199,10 +202,11 @@ func (e *takenError) Unwrap() error { return e.refusal }
 // The date and the prize stay those of the first answer.
 func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Redemption, batch cards.Batch, who claimant, now time.Time) (draw, error) {
 	card := reserved
+	card.Member = who.member
 	if err := f.present(ctx, who, card.Award); err != nil {
 		return draw{}, err
 	}
-	actions, err := f.giver().Give(ctx, code, batch, &card, prize.Winner{Member: who.member, Known: who.known}, now)
+	actions, err := f.give(ctx, code, batch, &card, who.known, store.PrizeCount{}, now)
 	if err != nil {
 		return draw{}, err
 	}
@@ -255,9 +259,15 @@ func refused(refusal *table.ConditionError) (store.Account, error) {
 	return store.ReadAccount(member, *failed.Old)
 }
 
-// giver gives the prizes.
-func (f *Function) giver() prize.Giver {
-	return prize.Giver{Store: f.Store, Rules: f.rules, Random: f.Random}
+// give is what a prize does beside being noted on the card.
+func (f *Function) give(ctx context.Context, code cards.Code, batch cards.Batch, card *store.Redemption, known store.Account, count store.PrizeCount, now time.Time) ([]table.Action, error) {
+	rules, err := f.rules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return prizes.Giver{Store: f.Store, Random: f.Random}.Give(ctx, prizes.Win{
+		Code: code, Batch: batch, Rules: rules, Known: known, Since: now, Count: count, Now: now,
+	}, card)
 }
 
 // promised is a coupon template with the terms that the batch's rules were
@@ -270,13 +280,22 @@ func (f *Function) promised(ctx context.Context, batch cards.Batch, id string) (
 	return template, err
 }
 
-// announce asks for the orders that waited for a new member's identity, and for
-// his red packet to be paid. It is repeated with the winner's repeat, so a
+// announce asks for the orders that waited for a new member's identity, for those
+// that were claimed while the prize was reserved, and for his red packet to be
+// paid. It is repeated with the winner's repeat, so a
 // message that was lost is sent again; a payout that nobody asks for again is
-// found by settlepoints.
+// found by settlepoints. A prize that is not given yet has nothing to announce.
 func (f *Function) announce(ctx context.Context, code cards.Code, card store.Redemption) error {
+	if card.Suspended() {
+		return nil
+	}
 	if card.Award.Kind == cards.PrizeRedPacket && card.Member != "" {
 		if err := f.Payouts.Send(ctx, code.Bill().Message()); err != nil {
+			return err
+		}
+	}
+	if card.Member != "" && card.Identity.Kind == loyalty.IdentityPhone {
+		if err := f.tellClaims(ctx, code); err != nil {
 			return err
 		}
 	}

@@ -48,6 +48,7 @@ type Function struct {
 //	GET  /c/{code}             the card's page; no prize in it
 //	POST /c/{code}             its form; the page with the prize
 //	POST /c/{code}/redemption  the same for programs, JSON in and out
+//	POST /c/{code}/appeal      against a hold or a void, JSON in and out
 //
 // /C/ is the same as /c/. A code that cannot be redeemed now is 404
 // card_not_found whatever the reason; a card that somebody else redeemed is
@@ -62,20 +63,24 @@ func (f *Function) Handle(ctx context.Context, event events.APIGatewayV2HTTPRequ
 func (f *Function) route(w http.ResponseWriter, r *http.Request) {
 	_, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if code, isAPI := strings.CutSuffix(rest, "/redemption"); isAPI {
-		f.serveRedemption(w, r, code)
+		f.serve(w, r, http.StatusOK, func() (any, error) { return f.redeemFromJSON(r, code) })
+		return
+	}
+	if code, isAPI := strings.CutSuffix(rest, "/appeal"); isAPI {
+		f.serve(w, r, http.StatusAccepted, func() (any, error) { return f.appealFromJSON(r, code) })
 		return
 	}
 	f.servePage(w, r, rest)
 }
 
-// serveRedemption answers programs.
-func (f *Function) serveRedemption(w http.ResponseWriter, r *http.Request, code string) {
+// serve answers programs.
+func (f *Function) serve(w http.ResponseWriter, r *http.Request, status int, work func() (any, error)) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		problem.Write(w, r, loyalty.Refuse(loyalty.KindNotAllowed, "method_not_allowed", "only POST is taken here"))
 		return
 	}
-	draw, err := f.redeemFromJSON(r, code)
+	body, err := work()
 	if err != nil {
 		f.report(r, err)
 		throttled(w, err)
@@ -85,26 +90,40 @@ func (f *Function) serveRedemption(w http.ResponseWriter, r *http.Request, code 
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	// The prize is given; a customer who does not hear of it asks again.
-	_ = json.NewEncoder(w).Encode(answer{Prize: draw.award, RedeemedAt: draw.at, State: draw.state, FriendState: draw.friend})
+	w.WriteHeader(status)
+	// It is done; a customer who does not hear of it asks again.
+	_ = json.NewEncoder(w).Encode(body)
 }
 
 // answer is the body of a redemption.
 type answer struct {
-	Prize      cards.Award `json:"prize"`
-	RedeemedAt time.Time   `json:"redeemed_at"`
-	State      state       `json:"state"`
-	// FriendState is what a WeCom contact way (联系我) or acquisition link (获客链接)
+	Prize      *cards.Award     `json:"prize,omitempty"` // not while the card is held, and never of a voided one
+	RedeemedAt time.Time        `json:"redeemed_at"`
+	State      state            `json:"state"`
+	VoidReason cards.VoidReason `json:"void_reason,omitempty"`
+	// FriendState goes with the prize. It is what a WeCom contact way (联系我) or acquisition link (获客链接)
 	// carries to tell which card brought the friend.
-	FriendState string `json:"friend_state"`
+	FriendState string `json:"friend_state,omitempty"`
 }
 
-func (f *Function) redeemFromJSON(r *http.Request, code string) (draw, error) {
-	who, err := f.claimant(r)
-	if err != nil {
-		return draw{}, err
+func answerOf(d draw) answer {
+	a := answer{RedeemedAt: d.at, State: d.state, VoidReason: d.void, FriendState: d.friend}
+	if !d.suspended() {
+		a.Prize = &d.award
 	}
-	return f.redeem(r, code, who)
+	return a
+}
+
+func (f *Function) redeemFromJSON(r *http.Request, code string) (answer, error) {
+	who, err := f.claimant(r)
+	if err == nil && who.ground != "" {
+		err = loyalty.Invalid("/ground", "unknown", "a ground is of an appeal")
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	result, err := f.redeem(r, code, who)
+	return answerOf(result), err
 }
 
 // report logs what is our fault and only the kind of what is the caller's.

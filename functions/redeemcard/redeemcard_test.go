@@ -235,7 +235,8 @@ func phone(number string) string {
 
 var consents = []string{"membership", "marketing"}
 
-// snapshot is all items of the table, to show that nothing changed.
+// snapshot is all items of the table, to show that nothing changed; but for the
+// counts of runs, which hold nothing of anybody and end by themselves.
 func (b *brand) snapshot() map[table.Key]map[string]string {
 	b.t.Helper()
 	found := map[table.Key]map[string]string{}
@@ -246,6 +247,9 @@ func (b *brand) snapshot() map[table.Key]map[string]string {
 			b.t.Fatal(err)
 		}
 		for _, item := range page.Items {
+			if strings.HasPrefix(item.Key.PK, "L#") && item.Key.SK == "R" {
+				continue
+			}
 			attributes := map[string]string{}
 			for name, value := range item.Attributes {
 				attributes[name] = fmt.Sprint(value.Text(), value.Int())
@@ -284,7 +288,11 @@ func problemCode(t *testing.T, r events.APIGatewayV2HTTPResponse) string {
 	return problem.Type[strings.LastIndex(problem.Type, "/")+1:]
 }
 
-func TestEveryPrizeIsGivenToAKnownMemberWithinSixUnits(t *testing.T) {
+// Points are counted with their owner's run for nothing, other prizes for a unit.
+func TestWhatAPrizeForAKnownMemberCosts(t *testing.T) {
+	most := map[cards.PrizeKind]float64{
+		cards.PrizePoints: 5, cards.PrizeCoupon: 6, cards.PrizeGift: 7, cards.PrizeRedPacket: 7, cards.PrizeNone: 2,
+	}
 	for kind, award := range prizes {
 		b := open(t)
 		b.template()
@@ -308,7 +316,7 @@ func TestEveryPrizeIsGivenToAKnownMemberWithinSixUnits(t *testing.T) {
 			t.Errorf("%s: %s", kind, response.Body)
 		}
 		t.Logf("%-10s %v write units, %v read units, %d round trips", kind, usage.WriteUnits, usage.ReadUnits, usage.RoundTrips)
-		if usage.WriteUnits > 6 {
+		if usage.WriteUnits > most[kind] {
 			t.Errorf("%s: %v write units", kind, usage.WriteUnits)
 		}
 		want := points.Balance{}

@@ -26,7 +26,7 @@ func (f *Function) refuse(ctx context.Context, code cards.Code, batch cards.Batc
 // prove gives a reserved prize to the member if the phone is his. It does
 // nothing for anybody else. In a frozen batch the prize stays where it is; a
 // claim made before the freeze may still be on its way then, and is fended off
-// before the refusal. The mark that does so counts for whoever sees it, also if
+// before the refusal. One that is held or void stays so. The mark that does so counts for whoever sees it, also if
 // he read the batch before its freeze.
 func (f *Function) prove(ctx context.Context, code cards.Code, card store.Redemption, batch cards.Batch, who claimant, now time.Time) (result draw, his bool, err error) {
 	frozen := batch.State == cards.StateFrozen
@@ -35,6 +35,9 @@ func (f *Function) prove(ctx context.Context, code cards.Code, card store.Redemp
 	}
 	if his, err := f.owns(ctx, who.member, card.Identity); err != nil || !his {
 		return draw{}, false, err
+	}
+	if card.Suspended() {
+		return drawOf(card, batch, who, true), true, nil
 	}
 	if frozen {
 		withheld := card

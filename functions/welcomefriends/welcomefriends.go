@@ -1,6 +1,6 @@
 // Package welcomefriends records who became a WeCom friend (企业微信好友) of the
-// brand's staff and who left, ties him to the package card that brought him,
-// and greets him (欢迎语).
+// brand's staff and who left, ties him to the package card that brought him and
+// gives him its prize where that waited for proof (好友核实), and greets him (欢迎语).
 package welcomefriends
 
 import (
@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/notify"
 	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/queue"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 )
@@ -32,8 +34,11 @@ const attempts = 8
 // Function is welcomefriends and what it needs.
 type Function struct {
 	Store    store.Store
+	Orders   queue.Sender // told of claims that waited on a card, see claim.Message
+	Payouts  queue.Sender // told of red packets, see cards.Bill.Message
 	Keys     *cards.Keyring
 	Notifier notify.Notifier
+	Random   io.Reader // for the ids of new members and the codes of coupons
 	Clock    func() time.Time
 	// RealClock is the platform's time, by which a greeting comes too late. It
 	// differs from Clock only where somebody has moved the clock to try a
@@ -45,7 +50,8 @@ type Function struct {
 // Handle deals with each message by itself; the answer names those to deliver
 // again. A change is recorded before the greeting leaves. A delivery that finds
 // it recorded and the greeting still due hands that over again while the 20
-// seconds last, and records that they are over afterwards.
+// seconds last, and records that they are over afterwards. What follows from a
+// prize that he was given is sent last, and again with each repeat.
 func (f Function) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	versions, err := f.Store.Programs(ctx)
 	if err != nil {
@@ -61,7 +67,10 @@ func (f Function) Handle(ctx context.Context, event events.SQSEvent) (events.SQS
 		if err != nil {
 			return err
 		}
-		return f.welcome(ctx, rules, change, record)
+		if err := f.welcome(ctx, rules, change, record); err != nil {
+			return err
+		}
+		return f.follow(ctx, change, record)
 	})
 }
 
@@ -88,7 +97,7 @@ func (f Function) record(ctx context.Context, rules program.Program, change frie
 			return store.FriendRecord{}, err
 		}
 		f.Log.InfoContext(ctx, "friend recorded", slog.String("change", string(record.Change)),
-			slog.Bool("card", record.Card != nil), slog.String("untied", record.Untied), slog.Bool("member", record.Member != ""))
+			slog.Bool("card", record.Card != nil), slog.String("untied", record.Untied), slog.Bool("member", record.Member != ""), slog.String("prize", string(record.Prize)))
 		return record, nil
 	}
 	return store.FriendRecord{}, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the same friend at the same time")
@@ -98,16 +107,16 @@ func (f Function) record(ctx context.Context, rules program.Program, change frie
 // that it is part of.
 func (f Function) decide(ctx context.Context, rules program.Program, change friend.Event, log []store.FriendRecord) (store.FriendRecord, []table.Action, error) {
 	record := store.FriendRecord{
-		Seq:     len(log) + 1,
-		Fact:    friend.Fact{Change: change.Change, At: change.At, User: change.User, State: change.State},
-		Welcome: friend.Greet(change, rules.Brand.Welcome, greeted(log, change.User), f.RealClock()),
+		Seq:  len(log) + 1,
+		Fact: friend.Fact{Change: change.Change, At: change.At, User: change.User, State: change.State},
 	}
 	var actions []table.Action
 	if code, err := f.Keys.ParseReference(change.State); err == nil && change.Change == friend.Added {
-		if actions, err = f.tie(ctx, code, change.External, &record.Fact); err != nil {
+		if actions, err = f.tie(ctx, rules, code, change.External, &record.Fact); err != nil {
 			return record, nil, err
 		}
 	}
+	record.Welcome = friend.Greet(change, rules.Brand.Greeting(record.Prize), greeted(log, change.User), f.RealClock())
 	was := make([]friend.Fact, len(log))
 	for i, known := range log {
 		was[i] = known.Fact
@@ -117,9 +126,9 @@ func (f Function) decide(ctx context.Context, rules program.Program, change frie
 	return record, slices.Concat([]table.Action{store.AppendFriendFact(change.External, record)}, actions, counts), nil
 }
 
-// tie gives the card its friend, and the contact's identity to the member who
-// won the card. It completes the fact.
-func (f Function) tie(ctx context.Context, code cards.Code, external string, fact *friend.Fact) ([]table.Action, error) {
+// tie gives the card its friend, and what that proves: a prize that is reserved
+// to him, or his identity to the member who won the card. It completes the fact.
+func (f Function) tie(ctx context.Context, rules program.Program, code cards.Code, external string, fact *friend.Fact) ([]table.Action, error) {
 	look, err := f.Store.LookAtCardFriend(ctx, code, external)
 	if err != nil {
 		return nil, err
@@ -131,32 +140,16 @@ func (f Function) tie(ctx context.Context, code cards.Code, external string, fac
 		return nil, nil
 	case look.Friend != "" && look.Friend != external:
 		fact.Untied = friend.UntiedTaken
-		return nil, nil
+		fact.Prize, err = f.standing(ctx, *look.Redemption, look.Owner)
+		return nil, err
 	}
 	fact.Card = &friend.Card{Batch: look.Redemption.Batch, Card: look.Redemption.Card, Arm: look.Redemption.Arm}
 	var actions []table.Action
 	if look.Friend == "" {
 		actions = append(actions, store.TieFriend(code, external))
 	}
-	// A prize that is reserved for a phone says nothing of who typed that phone,
-	// so its owner is not given a stranger's contact for an identity.
-	winner := look.Redemption.Member
-	if winner == "" || look.Owner != "" {
-		return actions, nil
-	}
-	account, err := f.Store.Account(ctx, winner)
-	if loyalty.KindOf(err) == loyalty.KindNotFound {
-		return actions, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	fact.Member = winner
-	identity := store.WeComIdentity(external)
-	profile := account.Profile
-	profile.Identities = append(slices.Clone(profile.Identities), store.ProfileIdentity{Kind: identity.Kind, Channel: identity.Channel, Value: identity.Value})
-	changes, held := store.ChangeProfile(account.Profile, profile)
-	return append(actions, store.GiveIdentity(identity, winner), store.UpdateAccount(winner, changes, held...)), nil
+	given, err := f.prove(ctx, rules, code, look, external, fact)
+	return append(actions, given...), err
 }
 
 // greeted tells whether the same staff greeted the contact in the friendship
@@ -199,7 +192,7 @@ func (f Function) send(ctx context.Context, rules program.Program, change friend
 	defer cancel()
 	err := f.Notifier.Send(ctx, notify.Message{
 		ID: welcomeID(change), Member: record.Member, Kind: notify.KindWelcome,
-		Text: rules.Brand.Welcome, WelcomeCode: change.WelcomeCode, At: f.RealClock().UTC(),
+		Text: rules.Brand.Greeting(record.Prize), WelcomeCode: change.WelcomeCode, At: f.RealClock().UTC(),
 	})
 	switch {
 	case err == nil:

@@ -208,14 +208,14 @@ func TestAFriendIsRecordedTiedAndGreeted(t *testing.T) {
 		t.Fatalf("%+v, %v\n%s", answer, err, &b.log)
 	}
 	want := []store.FriendRecord{{Seq: 1, Welcome: friend.WelcomeSent, Fact: friend.Fact{
-		Change: friend.Added, At: began, User: "zhangsan", State: b.reference(card), Card: &tied, Member: winner,
+		Change: friend.Added, At: began, User: "zhangsan", State: b.reference(card), Card: &tied, Member: winner, Prize: friend.PrizeHis,
 	}}}
 	if diff := cmp.Diff(want, b.records()); diff != "" {
 		t.Errorf("the log (-want +got):\n%s", diff)
 	}
 	b.expect("one friend", 1, 0, 1)
 	sent := notify.Message{
-		ID: b.platform.taken[0].ID, Member: winner, Kind: notify.KindWelcome, Text: greeting, WelcomeCode: "WELCOME-CODE-1", At: b.now,
+		ID: b.platform.taken[0].ID, Member: winner, Kind: notify.KindWelcome, Text: greeting + "\n" + program.Default().Brand.WelcomePrize, WelcomeCode: "WELCOME-CODE-1", At: b.now,
 	}
 	if diff := cmp.Diff(sent, b.platform.taken[0]); diff != "" || !strings.HasPrefix(sent.ID, "welcome:") || strings.Contains(sent.ID, external) {
 		t.Errorf("the greeting (-want +got):\n%s", diff)
@@ -382,18 +382,6 @@ func TestALinkThatWasPassedOn(t *testing.T) {
 	stranger.Change, stranger.At, stranger.State, stranger.WelcomeCode = friend.Removed, began.Add(time.Second), "", ""
 	b.tell(stranger)
 	b.expect("a stranger leaves", 1, 0, 2)
-}
-
-func TestAReservedPrizeProvesNobody(t *testing.T) {
-	b := open(t)
-	phone := loyalty.Identity{Kind: loyalty.IdentityPhone, Value: "token-of-a-phone"}
-	b.write(store.GiveIdentity(phone, winner)) // whoever typed the phone need not be its owner
-	b.redeem(card, "")
-	b.tell(b.added())
-	if got := b.records(); got[0].Card == nil || got[0].Member != "" || b.owner() != "" {
-		t.Errorf("%+v, the contact is %q's", got, b.owner())
-	}
-	b.expect("reserved", 1, 0, 1)
 }
 
 func TestAContactWhoIsSomebody(t *testing.T) {

@@ -33,6 +33,7 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/notify"
 	"github.com/huitou/huitou/shared/orders"
+	"github.com/huitou/huitou/shared/prizes"
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/schedule"
 	"github.com/huitou/huitou/shared/store"
@@ -132,6 +133,21 @@ var earnings = []operation{
 	{"card redeemed again by its winner", 0, func(s *shop) (Units, error) {
 		_, err := s.redeemed(cards.StateActive, 0, http.StatusOK)
 		return after(err, func() (Units, error) { return s.redeemed(cards.StateActive, 0, http.StatusOK) })
+	}},
+	{"card of a suspicious run, held", noTarget, func(s *shop) (Units, error) {
+		return after(s.busy(0), func() (Units, error) { return s.redeemed(cards.StateActive, 0, http.StatusOK) })
+	}},
+	{"held card released", noTarget, func(s *shop) (Units, error) {
+		err := s.busy(0)
+		if err == nil {
+			_, err = s.redeemed(cards.StateActive, 0, http.StatusOK)
+		}
+		return after(err, func() (Units, error) {
+			return s.metered(1, func(ctx context.Context) error {
+				_, err := prizes.Giver{Store: s.store, Random: s.random}.Release(ctx, cards.Code{KeyID: 'K', Batch: 1}, "bench", s.now)
+				return err
+			})
+		})
 	}},
 	{"card taken by somebody else", 0, func(s *shop) (Units, error) {
 		_, err := s.redeemed(cards.StateActive, 0, http.StatusOK)
@@ -537,6 +553,19 @@ func (s *shop) paidOut(messages ...[]byte) (Units, error) {
 // redeemed is redeemedFor points.
 func (s *shop) redeemed(state cards.State, buyer, status int) (Units, error) {
 	return s.redeemedFor(cards.Award{Kind: cards.PrizePoints, Amount: 888}, state, buyer, status)
+}
+
+// busy has a member win points so often today that the next time is held.
+func (s *shop) busy(member int) error {
+	bounds := program.Default().Cards.Suspects()
+	from, _ := bounds.Window(s.now)
+	for range bounds.PerPerson {
+		changes, conditions := store.PrizeCount{From: from, Most: bounds.PerPerson}.Change()
+		if err := s.store.Table.Write(s.ctx, store.UpdateAccount(s.members[member], changes, conditions...)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // redeemedFor is what redeemcard needs for the one card of a batch in the state

@@ -44,7 +44,7 @@ var rules = []string{
 }
 
 // paths are what several functions do alike over the store.
-var paths = []string{"shared/census", "shared/claim", "shared/enrolment", "shared/ledger", "shared/liability", "shared/prize", "shared/simulation", "shared/statement"}
+var paths = []string{"shared/census", "shared/claim", "shared/enrolment", "shared/ledger", "shared/liability", "shared/prizes", "shared/simulation", "shared/statement"}
 
 var impure = []string{"context", "os/...", "net", "net/http/...", "log/...", "math/rand/...", "crypto/rand", "syscall", "unsafe"}
 

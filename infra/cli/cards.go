@@ -26,6 +26,9 @@ type cardsCommands struct {
 	Canaries CardsCanariesCommand `cmd:"" help:"The cards to take out before packing (暗桩)."`
 	Activate CardsActivateCommand `cmd:"" help:"Activate a batch; two operators have to."`
 	Freeze   CardsFreezeCommand   `cmd:"" help:"Close a batch for good."`
+	Holds    CardsHoldsCommand    `cmd:"" help:"Cards of suspicious runs, whose prizes wait for an operator (可疑兑换)."`
+	Release  CardsReleaseCommand  `cmd:"" help:"Let the prize of a held card go (放行)."`
+	Void     CardsVoidCommand     `cmd:"" help:"Void a held card, or one that nobody has redeemed (作废)."`
 	Export   CardsExportCommand   `cmd:"" help:"Write all codes and addresses to a CSV file for the printing house."`
 	PDF      CardsPDFCommand      `cmd:"" name:"pdf" help:"Write cards as a PDF with bleed and crop marks."`
 	Result   CardsResultCommand   `cmd:"" help:"What came of a batch, and which arm is best (分组结果)."`

@@ -116,11 +116,20 @@ func handlers(d deps) map[string]stack.Builder {
 		"SendMessages": plain(func(env stack.Environment) stack.Handler {
 			return stack.Call(sendmessages.Function{Store: d.storeOf(env), Notifier: d.notifier, Clock: env.Clock, Log: d.log}.Handle)
 		}),
-		"WelcomeFriends": plain(func(env stack.Environment) stack.Handler {
+		"WelcomeFriends": func(env stack.Environment) (stack.Handler, error) {
+			orders, err := env.Queue("ORDERS_QUEUE_URL")
+			if err != nil {
+				return nil, err
+			}
+			payouts, err := env.Queue("PAYOUTS_QUEUE_URL")
+			if err != nil {
+				return nil, err
+			}
 			return stack.Call(welcomefriends.Function{
-				Store: d.storeOf(env), Keys: d.keys, Notifier: d.notifier, Clock: env.Clock, RealClock: time.Now, Log: d.log,
-			}.Handle)
-		}),
+				Store: d.storeOf(env), Orders: orders, Payouts: payouts, Keys: d.keys, Notifier: d.notifier, Random: rand.Reader,
+				Clock: env.Clock, RealClock: time.Now, Log: d.log,
+			}.Handle), nil
+		},
 		"PayPrizes": plain(func(env stack.Environment) stack.Handler {
 			return stack.Call(payprizes.Function{Store: d.storeOf(env), Payer: demoPayer{d.notifier, env.Clock}, Clock: env.Clock, Log: d.log}.Handle)
 		}),

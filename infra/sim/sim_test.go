@@ -140,23 +140,27 @@ func TestSettings(t *testing.T) {
 	}
 	s := simulate(1, draw(1), nil, nil)
 	lines := map[string]*line{convertOrders: s.orders, issueCoupons: s.coupons, sendMessages: s.messages}
-	for name, timeout := range timeouts {
+	type function struct {
+		Timeout template.Int
+		Events  map[string]event
+	}
+	read := func(name string) (f function) {
+		t.Helper()
 		resource, ok := parsed.Resource(name)
 		if !ok {
-			t.Errorf("the template has no %s", name)
-			continue
+			t.Fatalf("the template has no %s", name)
 		}
 		properties, err := parsed.Function(resource)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var function struct {
-			Timeout template.Int
-			Events  map[string]event
-		}
-		if err := template.Decode(properties, &function, false); err != nil {
+		if err := template.Decode(properties, &f, false); err != nil {
 			t.Fatal(err)
 		}
+		return f
+	}
+	for name, timeout := range timeouts {
+		function := read(name)
 		if got := time.Duration(function.Timeout) * time.Second; got != timeout {
 			t.Errorf("%s: a timeout of %s, simulated as %s", name, got, timeout)
 		}
@@ -166,9 +170,10 @@ func TestSettings(t *testing.T) {
 			}
 		}
 	}
-	// Nobody is told a last "no" before the latest write of a redemption that
-	// began before a freeze was written.
-	if late := 2*maxSkew + timeouts[operate] + timeouts[redeemCard] + 2*maxFlight; late >= cards.SettlingTime {
+	// Nobody is told a last "no" before the latest write of a redemption, or of a
+	// friend's proof, that began before a freeze was written.
+	proof := time.Duration(read("WelcomeFriends").Timeout) * time.Second
+	if late := 2*maxSkew + timeouts[operate] + max(timeouts[redeemCard], proof) + 2*maxFlight; late >= cards.SettlingTime {
 		t.Errorf("a redemption lands up to %s after the end of its batch, which settles in %s", late, cards.SettlingTime)
 	}
 	for name, line := range map[string]*line{"OrdersQueue": s.orders, "CouponsQueue": s.coupons, "MessagesQueue": s.messages} {

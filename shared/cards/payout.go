@@ -122,10 +122,12 @@ type Payout struct {
 	Batch  string           `json:"batch"`
 	Card   int              `json:"card"`
 	Member loyalty.MemberID `json:"member_id"`
-	// Recipient is the openid that redeemed the card; its channel names the
-	// application that the openid is of. Empty for a member who came otherwise:
-	// the payer knows him by his id, and nobody guesses an openid for him. It is
-	// personal data, and gone once the payout ended.
+	// Recipient is the openid that redeemed the card, its channel names the
+	// application that the openid is of; or the WeCom contact (外部联系人) that
+	// proved it, which the platform turns into an openid for the corporation's own
+	// account (convert_to_openid). Empty for a member who came otherwise: the payer
+	// knows him by his id, and nobody guesses an openid for him. It is personal
+	// data, and gone once the payout ended.
 	Recipient loyalty.Identity `json:"recipient,omitzero"`
 	Amount    Packet           `json:"amount"`
 	Steps     []PayoutStep     `json:"steps"` // only ever appended to; the last one is the state
@@ -157,7 +159,7 @@ func RequestPayout(code Code, award Award, member loyalty.MemberID, redeemedBy l
 		Bill: code.Bill(), Batch: code.BatchID(), Card: code.Card, Member: member, Amount: amount, NextAsk: now,
 		Steps: []PayoutStep{{State: PayoutRequested, At: now, By: ByCard}},
 	}
-	if redeemedBy.Kind == loyalty.IdentityOpenID {
+	if redeemedBy.Kind == loyalty.IdentityOpenID || redeemedBy.Kind == loyalty.IdentityWeCom {
 		payout.Recipient = redeemedBy
 	}
 	return payout, nil

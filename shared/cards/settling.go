@@ -5,7 +5,7 @@ import "time"
 // SettlingTime is how long after its end a batch may still see a redemption
 // land that was decided before. It is longer than all of these together: two
 // clocks that are a minute off in opposite directions, the time-outs of the
-// freeze and of the redemption, and twenty seconds in the network for each of
+// freeze and of the redemption or of a friend's proof, and twenty seconds in the network for each of
 // their writes.
 const SettlingTime = 5 * time.Minute
 

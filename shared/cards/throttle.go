@@ -5,6 +5,7 @@ import "github.com/huitou/huitou/shared/loyalty"
 // Rules is the program's section on package cards.
 type Rules struct {
 	Throttle Throttle `json:"throttle" doc:"how many typed codes may be wrong before none is read for a while (防刷)"`
+	Holds    *Holds   `json:"holds,omitempty" doc:"which runs of redemptions wait for an operator (可疑兑换); absent: the defaults"`
 }
 
 // Throttle bounds guesses at codes (防刷). A guess is a typed code that could be
@@ -55,7 +56,7 @@ func (r *Rules) Validate(pointer string) error {
 	case guesses.Global < minGlobal || guesses.Global > maxGlobal:
 		return loyalty.Invalid(pointer+"/throttle/guesses_global_minute", "out_of_range", "all together may be wrong 8 to 1000000 times a minute")
 	}
-	return nil
+	return r.Suspects().validate(pointer + "/holds")
 }
 
 // Guessable tells whether raw is a typed code with the right check letter. No

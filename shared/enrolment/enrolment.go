@@ -70,7 +70,7 @@ func try(ctx context.Context, s store.Store, request Request, random io.Reader, 
 		if known != nil && known.Includes(owner) {
 			continue
 		}
-		account, err := whole(ctx, s, owner)
+		account, err := Whole(ctx, s, owner)
 		if err != nil {
 			return "", false, err
 		}
@@ -118,8 +118,8 @@ func extend(ctx context.Context, s store.Store, account store.Account, request R
 	return s.Table.Write(ctx, actions...)
 }
 
-// whole reads an account, or that of the member whom it was merged into.
-func whole(ctx context.Context, s store.Store, member loyalty.MemberID) (store.Account, error) {
+// Whole reads an account, or that of the member whom it was merged into.
+func Whole(ctx context.Context, s store.Store, member loyalty.MemberID) (store.Account, error) {
 	account, err := s.Account(ctx, member)
 	if err != nil || account.Merged == nil {
 		return account, err

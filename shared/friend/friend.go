@@ -77,7 +77,28 @@ type Fact struct {
 	Untied string    `json:"untied,omitempty"` // why a card's State did not count: Untied…
 	// Member is whose identity the customer is, or became by this.
 	Member loyalty.MemberID `json:"member,omitempty"`
+	Prize  Prize            `json:"prize,omitempty"` // of the card that State names, as it is for him
 }
+
+// Prize is what adding the staff made of the prize of the card that a State
+// names. Its State is given with the prize alone, so whoever comes with it held
+// the page of who redeemed the card: that proves a prize which is reserved for a
+// typed phone (好友核实), once, to the first who comes.
+type Prize string
+
+// What a card's prize can be for a friend.
+const (
+	PrizeNone     Prize = ""         // there is no card, nothing in it, or nothing is known of whose it is
+	PrizeProved   Prize = "proved"   // it was reserved, and is his by this
+	PrizeBlank    Prize = "blank"    // the same of a card that gives nothing: he is a member by this
+	PrizeHis      Prize = "his"      // it was his before
+	PrizeHeld     Prize = "held"     // the card is his by this, and its prize waits for an operator (待审核)
+	PrizeTaken    Prize = "taken"    // it is somebody else's
+	PrizeWithheld Prize = "withheld" // nobody gets it any more: the batch is frozen, or who it was kept for was erased
+)
+
+// Proved tells whether the card became his by it.
+func (p Prize) Proved() bool { return p == PrizeProved || p == PrizeBlank || p == PrizeHeld }
 
 // Why a State that names a card brought it no friend.
 const (

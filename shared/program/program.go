@@ -53,10 +53,15 @@ type Brand struct {
 	Links    map[string]string `json:"links,omitempty" doc:"where a reminder leads, by channel; \"\" is the default"`
 	// Welcome greets a new WeCom friend; WeCom takes 4,000 bytes.
 	Welcome string `json:"welcome,omitempty" maxLength:"4000" doc:"what a new WeCom friend is greeted with (欢迎语); empty leaves it to the staff"`
+	// WelcomePrize and WelcomeTaken follow it where a package card brought the friend.
+	WelcomePrize string `json:"welcome_prize,omitempty" maxLength:"200" doc:"said after the greeting to a friend whose package card's prize is his by that (好友核实); our own sentence where it is absent"`
+	WelcomeTaken string `json:"welcome_taken,omitempty" maxLength:"200" doc:"said to one who cannot have it: it became somebody else's before, or the batch is frozen; our own sentence where it is absent"`
 	// FriendLink is a WeCom acquisition link (获客链接).
 	FriendLink string `json:"friend_link,omitempty" maxLength:"200" doc:"the WeCom acquisition link (获客链接) on a card's page, https://work.weixin.qq.com/ca/…"`
+	// Shops are what a card's page asks for when an order is claimed there.
+	Shops []Shop `json:"shops,omitempty" maxItems:"20" doc:"the shops whose orders are claimed by number on a card's page after the prize (凭单号认领), as they are offered there; none: the page leads to claim_link"`
 	// ClaimLink is where a member claims an order by its number.
-	ClaimLink string `json:"claim_link,omitempty" maxLength:"200" doc:"where members claim orders by their numbers (凭单号认领): the brand's member centre, https://…"`
+	ClaimLink string `json:"claim_link,omitempty" maxLength:"200" doc:"where members claim orders by their numbers and see what became of it: the brand's member centre, https://…"`
 	// Logo is an image in itself, see ValidateLogo.
 	Logo string `json:"logo,omitempty" maxLength:"12002" doc:"the logo on a card's page, shown on white: data:image/png;base64,… or data:image/svg+xml;base64,…; the name is shown where it is absent"`
 	// CardTexts are the brand's own words on a card's page, by language.
@@ -75,8 +80,6 @@ func (b Brand) FriendURL(state string) string {
 	link.RawQuery = query.Encode()
 	return link.String()
 }
-
-const maxWelcome = 4000 // bytes, of WeCom's text
 
 //go:embed default.json
 var files embed.FS
@@ -142,8 +145,8 @@ func (d Document) Validate() error {
 	if err := d.Brand.validatePage("/brand"); err != nil {
 		return err
 	}
-	if len(d.Brand.Welcome) > maxWelcome {
-		return loyalty.Invalid("/brand/welcome", "out_of_range", "a greeting has 4000 bytes at most, which is some 1300 Chinese characters")
+	if err := d.Brand.validateGreeting("/brand"); err != nil {
+		return err
 	}
 	if _, err := time.LoadLocation(d.TimeZone); err != nil || d.TimeZone == "" || d.TimeZone == "Local" {
 		return loyalty.Invalid("/time_zone", "unknown", `a time zone is an IANA name such as "Asia/Shanghai"`)

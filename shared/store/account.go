@@ -37,6 +37,8 @@ type Account struct {
 	// when none did.
 	FirstOrder loyalty.OrderKey
 
+	prizes map[string]int64 // see PrizeCount
+
 	Orders   int64       // orders credited to him
 	Paid     loyalty.Fen // net paid goods of all of them
 	Refunded loyalty.Fen // of that, given back
@@ -117,6 +119,7 @@ const (
 	accountPart      = "part:"
 	accountKept      = "kept:"
 	accountErased    = "erased"
+	accountPrizes    = "w:" // points that cards gave in the window that began then
 )
 
 // lotEnd writes the end of a lot: byte order is time order, to the minute.
@@ -274,6 +277,12 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 			if counting := loyalty.Points(value.Int()); counting != 0 { // all of it may have gone back
 				a.Growth[rest] = counting
 			}
+			continue
+		case accountPrizes:
+			if a.prizes == nil {
+				a.prizes = map[string]int64{}
+			}
+			a.prizes[rest] = value.Int()
 			continue
 		case accountConsent:
 			a.Consents[loyalty.Consent(rest)] = instant(value.Text())

@@ -28,10 +28,18 @@ type Redemption struct {
 	// Withheld tells that the owner of the phone for which the prize is reserved
 	// was refused it, because the batch had been frozen.
 	Withheld bool `json:"withheld,omitempty"`
+	// Hold is where a card is that was redeemed in a suspicious run; "" for every
+	// other. Void is why a voided one was. The rest stands in its cards.Hold.
+	Hold cards.HoldState  `json:"hold,omitempty"`
+	Void cards.VoidReason `json:"void,omitempty"`
 }
 
 // Trigger names the card as a cause.
 func (r Redemption) Trigger() string { return fmt.Sprintf("card:%s:%d", r.Batch, r.Card) }
+
+// Suspended tells whether the prize is not given, to whomever it belongs: the
+// card is held or void.
+func (r Redemption) Suspended() bool { return r.Hold == cards.HoldOpen || r.Hold == cards.HoldVoided }
 
 // CardLook is what one round trip tells about a card.
 type CardLook struct {
@@ -105,6 +113,37 @@ func CloseCard(code cards.Code, at time.Time) table.Action {
 		cardClosed:             table.String(table.Instant(at)),
 		table.ExpiresAttribute: table.Number(at.Add(closedLife).Unix()),
 	}}, table.Absent())
+}
+
+// VoidedCard is why a card was taken out of the world that nobody had redeemed.
+type VoidedCard struct {
+	Reason cards.VoidReason `json:"reason"`
+	By     Hand             `json:"by"`
+}
+
+// VoidCard closes a card for good that nobody has redeemed (作废). One that was
+// voided before stays as it was. It fails with KindConflict: "card_redeemed",
+// "card_voided" when it was voided for another reason, "batch_over" when nobody
+// can redeem it any more.
+func (s Store) VoidCard(ctx context.Context, code cards.Code, voided VoidedCard) (VoidedCard, error) {
+	item := documentItem(cardKey(code), voided)
+	item.Attributes[cardClosed] = table.String(table.Instant(voided.By.At))
+	err := s.Table.Write(ctx, table.Put(item, table.Absent()))
+	refused, there := refusedBy(err)
+	if !refused {
+		return voided, err
+	}
+	switch {
+	case there.Text(cardClosed) == "":
+		return voided, loyalty.Refuse(loyalty.KindConflict, "card_redeemed", "somebody has redeemed this card; only one that is held can still be voided")
+	case there.Text(doc) == "":
+		return voided, loyalty.Refuse(loyalty.KindConflict, "batch_over", "the batch is over, and nobody can redeem this card any more")
+	}
+	before, err := decode[VoidedCard](*there)
+	if err == nil && before.Reason != voided.Reason {
+		err = loyalty.Refuse(loyalty.KindConflict, "card_voided", "this card was voided for another reason, and stays so")
+	}
+	return before, err
 }
 
 // RedeemCard puts a card's redemption; its condition fails when there is one, or

@@ -26,8 +26,8 @@ type Index struct {
 // strongly, before anything is done about it.
 const (
 	// IndexMember lists what a member's history holds, newest last: facts of
-	// his orders and cards he redeemed. It also lists red packets and gifts by
-	// their state.
+	// his orders and cards he redeemed. It also lists red packets, gifts and held
+	// cards by their state.
 	IndexMember = "member"
 	// IndexRemind lists the accounts that want to be looked at by
 	// remindrepurchase, by time. It is a wake-up call, never later than the
@@ -261,12 +261,41 @@ func IsCard(key Key) bool { return strings.HasPrefix(key.PK, "C#") }
 // began then.
 func GuessesKey(caller string, from time.Time) Key { return Key{join("L", caller, Instant(from)), "A"} }
 
+// PersonRunKey counts the prizes that one person redeemed in a window of time that
+// began then.
+func PersonRunKey(person string, from time.Time) Key {
+	return Key{join("L", person, Instant(from)), "R"}
+}
+
+// HoldKey is the hold of a redeemed card.
+func HoldKey(batch string, serial int64) Key {
+	key := CardKey(batch, serial)
+	key.SK += "#H"
+	return key
+}
+
+// HoldsPK is the holds in a state, in IndexMember: those that were appealed
+// against, or the others. They are few, so a state is one partition, in the order
+// of time.
+func HoldsPK(state string, appealed bool) string {
+	if appealed {
+		return join("H", state, "A")
+	}
+	return join("H", state)
+}
+
 // CardFriendKey is the friend whom a card brought.
 func CardFriendKey(batch string, serial int64) Key {
 	key := CardKey(batch, serial)
 	key.SK += "#F"
 	return key
 }
+
+// CardClaimsKey is the claims of orders that were made on a card's page.
+func CardClaimsKey(batch string, serial int64) Key { return ClaimsOfCard(CardKey(batch, serial)) }
+
+// ClaimsOfCard is the same of a card that is named by its key.
+func ClaimsOfCard(card Key) Key { return Key{card.PK, card.SK + "#O"} }
 
 // FriendFactKey is the nth fact of the log of one WeCom contact (外部联系人),
 // from 1; see FactKey.
@@ -308,11 +337,11 @@ func PayoutsPK(state string, shard int) string { return join("Y", state, fmt.Spr
 
 // GiftKey is the gift that a card gave a member.
 func GiftKey(member loyalty.MemberID, id string) Key {
-	return Key{join("M", string(member)), join("G", id)}
+	return Key{join("M", string(member)), join("P", id)}
 }
 
 // GiftPrefix begins the sort keys of a member's gifts.
-const GiftPrefix = "G#"
+const GiftPrefix = "P#"
 
 // GiftsPK is one shard of the gifts in a state, in IndexMember.
 func GiftsPK(state string, shard int) string { return join("G", state, fmt.Sprint(shard)) }

@@ -51,6 +51,10 @@ const words = {
   error_batch_frozen: ["批次已冻结，不能再激活。", "The batch is frozen and stays so."],
   error_batch_not_received: ["卡片还在印刷厂，登记到货后才能激活。", "The cards are at the printing house; record first that they came back."],
   error_batch_expired: ["批次的活动时间已过。", "The batch's window is over."],
+  error_hold_unknown: ["没有这张待审核的卡。", "There is no such held card."],
+  error_hold_settled: ["这张卡已经以另一种方式了结，不会再变。", "This card ended otherwise and stays so."],
+  error_reason_differs: ["另一位运营人员提议了别的理由；请给出同样的理由，或放行。", "Another operator proposed another reason. Give the same one, or release the card."],
+  error_member_erased: ["会员已注销，奖品无人可发；可以“会员已注销”为由作废。", "The member was erased, so there is nobody to give it to. Void it for that reason."],
   error_payout_unknown: ["没有这个账单。", "There is no such bill."],
   error_payout_settled: ["这个红包已经以另一种方式了结，不会再变。", "This red packet ended otherwise and stays so."],
   error_payout_in_flight: ["刚刚请款，付款方的答复可能还在路上，请一分钟后再试。", "The payer was asked a moment ago. Try again in a minute."],
@@ -308,6 +312,40 @@ const words = {
   pair_winner: ["已分出", "told"],
   pair_no_difference: ["没有差别", "no difference"],
   pair_cannot_tell_yet: ["还不能下结论", "cannot tell yet"],
+
+  holds: ["可疑兑换", "Held cards"],
+  holdsLead: ["这些卡已被兑换，归兑换人所有；奖品等待人工核实后放行或作废。有申诉的排在前面，其余按时间先后。", "Somebody redeemed these cards and owns them; their prizes wait for you to release or void them. Those appealed against come first, the others in the order of time."],
+  hold_open: ["待审核", "open"],
+  hold_released: ["已放行", "released"],
+  hold_voided: ["已作废", "voided"],
+  noHolds: ["没有这种状态的卡。", "No cards are in this state."],
+  heldAt: ["兑换时间", "Redeemed"],
+  hold: ["卡", "Card"],
+  suspect_many_cards: ["同一人短时间内兑换很多", "many cards of one person"],
+  suspect_one_carton: ["同一人整箱连号兑换", "neighbouring numbers of one person"],
+  appealed: ["有申诉", "appealed"],
+  ground_bought: ["商品是自己买的", "says: I bought the goods"],
+  ground_given: ["商品是别人送的", "says: the goods were given to me"],
+  ground_other: ["会另行联系说明", "says: will contact you"],
+  reservedFor: ["为未核实的手机号保留", "reserved for an unproved phone"],
+  release: ["放行", "Release"],
+  releaseOf: ["放行 {0}", "Release {0}"],
+  releaseSure: ["放行这张卡（{0}）？奖品随即发放，不能收回。", "Release this card ({0})? Its prize is given at once and cannot be taken back."],
+  released: ["已放行。", "Released."],
+  void: ["作废", "Void"],
+  voidOf: ["作废 {0}", "Void {0}"],
+  voidHint: ["作废后不能恢复，奖品也不会给别人；顾客会看到理由、联系方式与申诉入口。价值较高的需要第二位运营人员给出同样的理由。", "There is no way back, and the prize goes to nobody else. The customer sees the reason, your contact and how to appeal. A dear prize takes a second operator with the same reason."],
+  voidReason_stolen: ["商品被盗或丢失", "the goods were stolen or lost"],
+  voidReason_unbought: ["不是随购买的商品取得", "taken without buying the goods"],
+  voidReason_returned: ["商品已退货", "the goods were returned"],
+  voidReason_leaked: ["卡码事先泄露", "the code leaked"],
+  voidReason_misprint: ["印制有误", "misprinted"],
+  voidReason_erased: ["会员已注销", "the member was erased"],
+  voidDone: ["已作废。", "Voided."],
+  voidProposed: ["已提议，等待第二位运营人员。", "Proposed; a second operator has to agree."],
+  voidBy: ["{0} 提议作废：{1}", "{0} proposed to void it: {1}"],
+  decidedBy: ["{0} · {1}", "{0} · {1}"],
+  needHolds: ["{0} 张可疑卡等待审核", "{0} held cards wait for you"],
 
   payouts: ["红包兑付", "Red packets"],
   payoutsLead: ["每个红包只有一个账单号，无论请款多少次都不会重复付款。", "A red packet has one bill for ever: however often the payer is asked, it is paid once."],
@@ -699,10 +737,10 @@ function today() {
     isAdmin() ? get("/v1/queues") : null,
     every("/v1/card-batches"), every("/v1/campaigns"),
     every("/v1/reminders?due_before=" + encodeURIComponent(inDays(7).toISOString()), 20),
-    every("/v1/payouts", 2), every("/v1/gifts", 2),
+    every("/v1/payouts", 2), every("/v1/gifts", 2), every("/v1/card-holds", 2),
   ]);
   const place = el("div", {});
-  const show = (queues, batches, campaigns, reminders, payouts, gifts) => {
+  const show = (queues, batches, campaigns, reminders, payouts, gifts, holds) => {
     const dead = queues?.items.reduce((sum, q) => sum + q.dead, 0);
     const waiting = queues?.items.reduce((sum, q) => sum + q.waiting, 0);
     const inFlight = queues?.items.reduce((sum, q) => sum + q.in_flight, 0);
@@ -722,6 +760,7 @@ function today() {
       ...batches.items.filter((b) => batchState(b)[0] === "waiting").map((b) => el("li", { class: "warn" }, link("/console/cards/" + b.id, say("needSecond", b.name)))),
       ...batches.items.filter((b) => batchState(b)[0] === "active" && new Date(b.valid_to) < soon).map((b) => el("li", { class: "warn" }, link("/console/cards/" + b.id, say("needEnding", b.name, when(Date.parse(b.valid_to) - 1000))))),
       ...[["needSlow", slow], ["needAgree", proposed]].filter(([, n]) => n).map(([need, n]) => el("li", { class: "warn" }, link("/console/payouts", say(need, number(n))))),
+      holds.items.length ? el("li", { class: "warn" }, link("/console/holds", say("needHolds", number(holds.items.length) + holds.more))) : "",
       ...campaigns.items.filter((c) => c.state === "paused").map((c) => el("li", {}, link("/console/campaigns", say("needPaused", c.name || c.id)))));
     const next = byDue(reminders.items).slice(0, 5);
     return [
@@ -921,7 +960,7 @@ const batchBadge = (b) => { const [state, tone] = batchState(b); return badge(te
 const windowOf = (b) => say("windowSpan", when(b.valid_from), when(Date.parse(b.valid_to) - 1000));
 
 const cardTabs = (current) => tabs("card-tabs", say("cards"), current, [
-  ["batches", "/console/cards", say("batches")], ["payouts", "/console/payouts", say("payouts")], ["gifts", "/console/gifts", say("gifts")],
+  ["batches", "/console/cards", say("batches")], ["holds", "/console/holds", say("holds")], ["payouts", "/console/payouts", say("payouts")], ["gifts", "/console/gifts", say("gifts")],
 ]);
 
 const cards = () => [heading(say("cards")), cardTabs("batches"), pages("batches-table", say("cards"), "/v1/card-batches", [
@@ -1106,6 +1145,75 @@ function downloads(b, path) {
   return sheet("downloads", say("downloads"), el("p", {}, say("downloadsWarn")),
     form("csv", say("csv"), say("csvHint", number(20000)), 20000, 20000, "/cards.csv", ".csv"),
     form("sheet", say("sheet"), say("csvHint", number(480)), 480, 24, "/sheet.html", ".html"));
+}
+
+// ---- 可疑兑换 ------------------------------------------------------------
+
+const holdStates = ["open", "released", "voided"];
+const voidReasons = ["stolen", "unbought", "returned", "leaked", "misprint", "erased"];
+
+function holds() {
+  const state = wanted(holdStates);
+  const troubles = el("div", {});
+  const prize = (h) => prizeName(h.prize, {});
+  const decided = (d) => [say("decidedBy", d.approved ? say("byTwo", d.operator, d.approved) : d.operator, when(d.at)), d.reason ? el("small", {}, term("voidReason", d.reason)) : ""];
+  const actions = (h) => (mayRun() ? el("div", { class: "row buttons" },
+    el("button", { id: "release-" + h.id, class: "plain", type: "button", "aria-label": say("releaseOf", h.id), onclick: (event) => release(h, event.target, troubles) }, say("release")),
+    el("button", { id: "void-" + h.id, class: "plain", type: "button", "aria-label": say("voidOf", h.id), onclick: () => voidCard(h) }, say("void"))) : "");
+  return [
+    heading(say("holds"), el("button", { id: "refresh", class: "plain", type: "button", onclick: () => route() }, say("refresh"))),
+    cardTabs("holds"),
+    el("p", { class: "lead" }, say("holdsLead")),
+    tabs("hold-states", say("state"), state, holdStates.map((s) => [s, "/console/holds?state=" + s, term("hold", s)])),
+    troubles,
+    pages("holds-table", say("holds"), "/v1/card-holds?state=" + state, [
+      { name: say("hold"), cell: (h) => [el("code", {}, h.id), el("small", {}, link("/console/cards/" + encodeURIComponent(h.batch), h.batch), " · " + say("cardNumber", number(h.card)))] },
+      { name: say("prize"), cell: prize },
+      { name: say("member"), cell: (h) => (h.member_id ? memberLink(h.member_id) : say("reservedFor")) },
+      { name: say("why"), cell: (h) => [term("suspect", h.why), h.appeal ? el("small", {}, badge(say("appealed"), "warn"), " ", term("ground", h.appeal.ground)) : "",
+        h.proposed ? el("small", {}, badge(say("agreeNeeded"), "warn"), " ", say("voidBy", h.proposed.operator, term("voidReason", h.proposed.reason))) : ""] },
+      { name: say("heldAt"), cell: (h) => ago(h.held_at) },
+      state === "open" ? { name: "", cell: actions } : { name: say("state"), cell: (h) => decided(h.decided) },
+    ], say("noHolds")),
+  ];
+}
+
+async function release(hold, button, troubles) {
+  const key = newKey();
+  if (!await ask(say("releaseSure", prizeName(hold.prize, {})), say("release"))) return;
+  await act(button, troubles, async () => {
+    await request("POST", "/v1/card-holds/" + encodeURIComponent(hold.id) + "/release", { key });
+    route();
+    announce(say("released"));
+  });
+}
+
+// voidCard asks why a card is voided; what another operator proposed is chosen.
+function voidCard(hold) {
+  const troubles = el("div", {});
+  const keyOf = keyed();
+  const submit = (event) => {
+    event.preventDefault();
+    const body = { reason: byID("void-reason").value };
+    return act(byID("void-yes"), troubles, async () => {
+      const response = await request("POST", "/v1/card-holds/" + encodeURIComponent(hold.id) + "/void", { key: keyOf(body), body });
+      dialog.close();
+      route();
+      announce(say(response.status === 202 ? "voidProposed" : "voidDone"));
+    });
+  };
+  const dialog = el("dialog", { id: "void", "aria-labelledby": "void-title", onclose: () => dialog.remove() },
+    el("h2", { id: "void-title" }, say("voidOf", hold.id)),
+    el("p", {}, say("voidHint")),
+    el("form", { id: "void-form", class: "stack", method: "post", onsubmit: submit },
+      el("div", {}, el("label", { for: "void-reason" }, say("reason")),
+        el("select", { id: "void-reason" }, voidReasons.map((reason) => el("option", { value: reason, selected: reason === hold.proposed?.reason }, term("voidReason", reason))))),
+      troubles,
+      el("div", { class: "row buttons" },
+        el("button", { class: "plain", type: "button", onclick: () => dialog.close() }, say("cancel")),
+        el("button", { id: "void-yes", class: "primary", type: "submit" }, say("void")))));
+  document.body.append(dialog);
+  dialog.showModal();
 }
 
 // ---- 红包兑付 ------------------------------------------------------------
@@ -1434,6 +1542,7 @@ const routes = [
   [/^\/console\/members\/([^/]+)$/, "members", member],
   [/^\/console\/cards$/, "cards", cards],
   [/^\/console\/cards\/([^/]+)$/, "cards", batch],
+  [/^\/console\/holds$/, "cards", holds],
   [/^\/console\/payouts$/, "cards", payouts],
   [/^\/console\/payouts\/([^/]+)$/, "cards", payout],
   [/^\/console\/gifts$/, "cards", gifts],

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"net/http"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/huitou/huitou/functions/welcomefriends"
 	"github.com/huitou/huitou/shared/boot"
+	"github.com/huitou/huitou/shared/boot/bootqueue"
 	"github.com/huitou/huitou/shared/boot/bootsecret"
 	"github.com/huitou/huitou/shared/boot/boottable"
 	"github.com/huitou/huitou/shared/cards"
@@ -21,8 +23,8 @@ func main() {
 	app := bootsecret.Read(secrets, "WECOM_PARAMETER", wecom.ReadApp)
 	f := welcomefriends.Function{
 		Store: boottable.Store(env), Keys: bootsecret.Read(secrets, "CARD_KEY_PARAMETER", cards.ReadKeyring),
-		Notifier: wecom.New(app, &http.Client{Timeout: 5 * time.Second}, time.Now),
-		Clock:    time.Now, RealClock: time.Now, Log: env.Log,
+		Orders: bootqueue.Sender(env, "ORDERS_QUEUE_URL"), Payouts: bootqueue.Sender(env, "PAYOUTS_QUEUE_URL"),
+		Notifier: wecom.New(app, &http.Client{Timeout: 5 * time.Second}, time.Now), Random: rand.Reader, Clock: time.Now, RealClock: time.Now, Log: env.Log,
 	}
 	lambda.Start(f.Handle)
 }

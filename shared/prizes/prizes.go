@@ -1,6 +1,6 @@
-// Package prize gives what package cards win (发奖): the one way by which a prize
-// becomes a member's, whoever proved that he is the winner.
-package prize
+// Package prizes gives what a package card won (发奖), whether its customer
+// redeemed it just now or proved that it is his.
+package prizes
 
 import (
 	"context"
@@ -17,27 +17,40 @@ import (
 	"github.com/huitou/huitou/shared/table"
 )
 
-// Giver gives prizes.
+// Giver makes the writes that give prizes.
 type Giver struct {
 	Store  store.Store
-	Rules  func(context.Context) (program.Program, error) // in force now; asked where a prize depends on them
-	Random io.Reader                                      // for the ids of new members and the codes of coupons
+	Random io.Reader // for the ids of new members and the codes of coupons
 }
 
-// Winner is whose a prize becomes.
-type Winner struct {
-	Member   loyalty.MemberID // "" for somebody who becomes a member by this
-	Identity loyalty.Identity // by which he came; a new member is known by it from now on
-	Known    store.Account    // the member's account where it had to be looked at
+// Win is what a card's prize is given by, beside the card.
+type Win struct {
+	Code  cards.Code
+	Batch cards.Batch
+	Rules program.Program // whose points they are
+	Known store.Account   // the member's account where it had to be looked at
+	// By is the identity by which the winner came, where that is not the card's.
+	// Who is no member yet becomes one by it.
+	By    loyalty.Identity
+	Since time.Time // points end as if they had come then
+	Count store.PrizeCount
+	Now   time.Time
 }
 
 // Give is what a prize does beside being noted on the card, and makes the
-// member who does not exist yet, with the consents that were given with the card.
-// It completes the card with the member and his ledger entry. The first action
-// is about the account where a prize changes that.
-func (g Giver) Give(ctx context.Context, code cards.Code, batch cards.Batch, card *store.Redemption, winner Winner, now time.Time) ([]table.Action, error) {
-	card.Member = winner.Member
-	if winner.Member == "" {
+// member who does not exist yet. A reserved prize does nothing. It completes
+// the card with the member and his ledger entry. The first action is that of his
+// account, where there is one.
+func (g Giver) Give(ctx context.Context, win Win, card *store.Redemption) ([]table.Action, error) {
+	joins := card.Joined || card.Member == "" && win.By != (loyalty.Identity{})
+	if card.Member == "" && !joins {
+		return nil, nil
+	}
+	by := card.Identity
+	if win.By != (loyalty.Identity{}) {
+		by = win.By
+	}
+	if joins {
 		member, err := enrolment.NewMemberID(g.Random)
 		if err != nil {
 			return nil, err
@@ -45,25 +58,23 @@ func (g Giver) Give(ctx context.Context, code cards.Code, batch cards.Batch, car
 		card.Member = member
 	}
 	account := store.Account{Member: card.Member}
-	if winner.Known.Member == card.Member {
-		account = winner.Known
+	if win.Known.Member == card.Member {
+		account = win.Known
 	}
 	if card.Award.Kind == cards.PrizePoints {
-		rules, err := g.Rules(ctx)
-		if err != nil {
-			return nil, err
-		}
-		card.Program, card.Until = rules.Version, rules.Points.Expiry.Until(now, rules.Zone())
-		card.Entries = []points.Entry{points.Prize(card.Trigger(), loyalty.Points(card.Award.Amount), card.Until, account.Points(now))}
+		card.Program, card.Until = win.Rules.Version, win.Rules.Points.Expiry.Until(win.Since, win.Rules.Zone())
+		card.Entries = []points.Entry{points.Prize(card.Trigger(), loyalty.Points(card.Award.Amount), card.Until, account.Points(win.Now))}
 	}
 	credit, held := store.Credit(card.Entries, account)
+	if len(credit) > 0 {
+		counted, bounded := win.Count.Change()
+		credit, held = append(credit, counted...), append(held, bounded...)
+	}
 	var actions []table.Action
 	switch {
-	case winner.Member == "":
-		profile := store.Profile{Identities: []store.ProfileIdentity{{
-			Kind: winner.Identity.Kind, Channel: winner.Identity.Channel, Value: winner.Identity.Value,
-		}}}
-		actions = store.CreateAccount(card.Member, profile, nil, now)
+	case joins:
+		profile := store.Profile{Identities: []store.ProfileIdentity{{Kind: by.Kind, Channel: by.Channel, Value: by.Value}}}
+		actions = store.CreateAccount(card.Member, profile, nil, win.Now)
 		for _, consent := range card.Consents {
 			credit = append(credit, store.GiveConsent(consent, card.At))
 		}
@@ -72,25 +83,25 @@ func (g Giver) Give(ctx context.Context, code cards.Code, batch cards.Batch, car
 		for _, change := range credit {
 			actions[0].Item.Attributes[change.Name] = change.Value
 		}
-		actions = append(actions, store.GiveIdentity(winner.Identity, card.Member))
+		actions = append(actions, store.GiveIdentity(by, card.Member))
 	case len(credit) > 0:
 		actions = append(actions, store.UpdateAccount(card.Member, credit, append(held, store.Alive())...))
 	}
 	switch card.Award.Kind {
 	case cards.PrizeCoupon:
-		coupon, err := g.coupon(ctx, batch, *card, now)
+		coupon, err := g.coupon(ctx, win, *card)
 		if err != nil {
 			return nil, err
 		}
 		actions = append(actions, store.PutCoupon(coupon))
 	case cards.PrizeRedPacket:
-		payout, err := cards.RequestPayout(code, card.Award, card.Member, winner.Identity, now)
+		payout, err := cards.RequestPayout(win.Code, card.Award, card.Member, by, win.Now)
 		if err != nil {
 			return nil, &loyalty.Error{Kind: loyalty.KindInternal, Code: "prize_not_payable", Cause: err}
 		}
 		actions = append(actions, store.PutPayout(payout))
 	case cards.PrizeGift:
-		actions = append(actions, store.PutGift(cards.WinGift(code, card.Award, card.Member, now)))
+		actions = append(actions, store.PutGift(cards.WinGift(win.Code, card.Award, card.Member, win.Now)))
 	}
 	return actions, nil
 }
@@ -100,7 +111,7 @@ func (g Giver) Give(ctx context.Context, code cards.Code, batch cards.Batch, car
 // that was promised on paper is not refused for want of budget. Its terms are
 // those that the batch's rules were published with, whatever the template has
 // become.
-func (g Giver) coupon(ctx context.Context, batch cards.Batch, card store.Redemption, now time.Time) (coupons.Coupon, error) {
+func (g Giver) coupon(ctx context.Context, win Win, card store.Redemption) (coupons.Coupon, error) {
 	template, _, err := g.Store.Template(ctx, card.Award.Text)
 	if err == nil {
 		err = template.Issuable()
@@ -113,17 +124,13 @@ func (g Giver) coupon(ctx context.Context, batch cards.Batch, card store.Redempt
 		// nothing about it.
 		return coupons.Coupon{}, &loyalty.Error{Kind: loyalty.KindInternal, Code: "prize_not_issuable", Cause: err}
 	}
-	if terms, frozen := batch.TermsOf(template.ID); frozen {
+	if terms, frozen := win.Batch.TermsOf(template.ID); frozen {
 		template.Name, template.Threshold, template.Discount, template.Link = terms.Name, terms.Threshold, terms.Discount, terms.Link
 		template.Validity = coupons.Validity{Days: terms.Days, Months: terms.Months}
-	}
-	rules, err := g.Rules(ctx)
-	if err != nil {
-		return coupons.Coupon{}, err
 	}
 	code, err := coupons.NewCode(card.Member, g.Random)
 	if err != nil {
 		return coupons.Coupon{}, err
 	}
-	return template.Issue(card.Member, card.Trigger(), code, now, rules.Zone()), nil
+	return template.Issue(card.Member, card.Trigger(), code, win.Now, win.Rules.Zone()), nil
 }
