@@ -427,6 +427,35 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
+// Of two orders that are settled in one firing, the second is looked at after the
+// first: what was asked for in between is not forgotten with the call.
+func TestOvertakenBetweenTwoOrders(t *testing.T) {
+	b := open(t)
+	b.enrol("m")
+	b.pay("m", "1", 10, day(0, 9, 0))
+	b.pay("m", "2", 20, day(0, 10, 0))
+	f := b.function()
+	f.Store.Table = &between{Table: b.store.Table, happens: func() { b.pay("m", "3", 5, day(30, 10, 14)) }}
+	b.must(f.Handle(t.Context(), schedule.Tick{Time: day(30, 10, 15)}))
+	settledBy(b, day(30, 11, 15), day(61, 10, 15))
+	b.expect("m", 35, 0, 0, time.Time{})
+}
+
+// between lets something happen once, right after the first write.
+type between struct {
+	table.Table
+	happens func()
+}
+
+func (b *between) Write(ctx context.Context, actions ...table.Action) error {
+	err := b.Table.Write(ctx, actions...)
+	if happens := b.happens; happens != nil {
+		b.happens = nil
+		happens()
+	}
+	return err
+}
+
 // settledBy runs the schedule every six hours and checks after each run that no
 // order is pending beyond its date.
 func settledBy(b *brand, from, to time.Time) {
