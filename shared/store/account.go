@@ -37,7 +37,7 @@ type Account struct {
 	// when none did.
 	FirstOrder loyalty.OrderKey
 
-	prizes map[string]int64 // see PrizeCount
+	Prizes map[string]int64 // of points that cards gave, by window; see PrizeCount
 
 	Orders   int64       // orders credited to him
 	Paid     loyalty.Fen // net paid goods of all of them
@@ -53,6 +53,7 @@ type Account struct {
 	Erased *Erasure                      // the person was erased; nil for not
 
 	RemindAt, SettleAt       time.Time // when the schedules should look at him; zero for never
+	RemindRides, SettleRides bool      // the call rides on the other (see Wake)
 	RemindAsked, SettleAsked int64     // how often By asked for it
 }
 
@@ -278,10 +279,10 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 			}
 			continue
 		case accountPrizes:
-			if a.prizes == nil {
-				a.prizes = map[string]int64{}
+			if a.Prizes == nil {
+				a.Prizes = map[string]int64{}
 			}
-			a.prizes[rest] = value.Int()
+			a.Prizes[rest] = value.Int()
 			continue
 		case accountConsent:
 			a.Consents[loyalty.Consent(rest)] = instant(value.Text())
@@ -319,6 +320,8 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 		}
 		a.Bought[rest] = bought
 	}
+	a.RemindRides = !a.RemindAt.IsZero() && item.Text(WakeRemind.pk) == ""
+	a.SettleRides = !a.SettleAt.IsZero() && item.Text(WakeSettle.pk) == ""
 	slices.Sort(a.Parts)
 	return a, err
 }
