@@ -342,6 +342,9 @@ func TestAFreeCardIsVoidedForGood(t *testing.T) {
 			t.Errorf("the answer tells what the card would have won: %s", first)
 		}
 	}
+	if _, answer := b.by(li, "/v1/card-batches/K-00001/cards/1/void", `{"reason":"leaked"}`); !strings.Contains(answer, "card_redeemed") {
+		t.Error(answer)
+	}
 	look, err := b.function.Store.LookAtCard(t.Context(), table.Strong, batch.Code(2), loyalty.Identity{})
 	if err != nil || !look.Closed {
 		t.Errorf("%+v %v", look, err)

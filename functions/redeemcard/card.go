@@ -17,14 +17,13 @@ func wonBy(r store.Redemption, who claimant, owner loyalty.MemberID) bool {
 
 // drawOf is the answer to the claimant. A typed phone is told "reserved" for
 // ever: that somebody proved it is not for everybody to know who can type it.
-// What a held or voided card won is told to nobody.
 func drawOf(r store.Redemption, batch cards.Batch, who claimant, repeat bool) draw {
 	d := draw{award: r.Award, at: r.At, state: stateCredited, repeat: repeat, batch: batch, arm: batch.Arms[r.Arm], void: r.Void}
 	switch {
 	case r.Hold == cards.HoldOpen:
-		d.award, d.state = cards.Award{}, stateHeld
+		d.state = stateHeld
 	case r.Hold == cards.HoldVoided:
-		d.award, d.state = cards.Award{}, stateVoided
+		d.state = stateVoided
 	case who.unproved():
 		d.state = stateReserved
 	}

@@ -46,10 +46,6 @@ func (f *Function) review(ctx context.Context, code cards.Code, card *store.Rede
 	if err != nil || why == "" {
 		return nil, store.PrizeCount{}, err
 	}
-	// No credit will find out that he is gone.
-	if err := f.present(ctx, who, cards.Award{}); err != nil {
-		return nil, store.PrizeCount{}, err
-	}
 	card.Hold = cards.HoldOpen
 	f.Log.InfoContext(ctx, "card held", "batch", code.BatchID(), "why", why)
 	return []table.Action{store.PutHold(cards.HoldCard(code, card.Award, card.Member, why, card.At))}, store.PrizeCount{}, nil

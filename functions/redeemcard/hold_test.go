@@ -82,6 +82,7 @@ type told struct {
 	Prize      *cards.Award
 	State      string
 	VoidReason string    `json:"void_reason"`
+	Friend     string    `json:"friend_state"`
 	RedeemedAt time.Time `json:"redeemed_at"`
 }
 
@@ -412,6 +413,28 @@ func TestAReleaseGivesWhatTheDayOfTheRedemptionPromised(t *testing.T) {
 	}
 }
 
+// Releasing again changes nothing, not even when the points have ended by then.
+func TestAReleaseIsMadeOnce(t *testing.T) {
+	for kind, award := range prizesThatGive {
+		b := open(t)
+		b.template()
+		batch, member := b.heldCard(award)
+		first, err := b.giver().Release(t.Context(), batch.Code(2), "li", noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := b.snapshot()
+		again, err := b.giver().Release(t.Context(), batch.Code(2), "wang", noon.AddDate(3, 0, 0))
+		if diff := cmp.Diff(first, again); diff != "" || err != nil {
+			t.Errorf("%s: %s %v", kind, diff, err)
+		}
+		b.unchanged(before, "releasing again")
+		if given := b.given(member, award); given != 3 {
+			t.Errorf("%s: %d prizes were given", kind, given)
+		}
+	}
+}
+
 // The entries of the ledger are those that were given, held ones are none.
 func TestAHeldPrizeIsInNoLedger(t *testing.T) {
 	b := open(t)
@@ -618,6 +641,11 @@ func TestAppeals(t *testing.T) {
 		}
 	}
 	b.unchanged(before, "who may not appeal")
+	credited := b.send(t.Context(), "POST", "/c/"+b.code(batch, 0)+"/appeal", map[string]string{"content-type": "application/json"}, by(openid("o-1"), "given"))
+	if credited.StatusCode != 202 || credited.Body != stranger.Body {
+		t.Errorf("an appeal for a card that is not held: %d %s", credited.StatusCode, credited.Body)
+	}
+	b.unchanged(before, "an appeal for a card that is not held")
 	his := appeal(nil, by(openid("o-1"), "given"))
 	if his.StatusCode != 202 || his.Body != stranger.Body {
 		t.Errorf("%d %s, a stranger is told %s", his.StatusCode, his.Body, stranger.Body)

@@ -32,7 +32,7 @@ const (
 
 // draw is the answer to a redemption; a repeat gives the same.
 type draw struct {
-	award  cards.Award // none of one that is held or void
+	award  cards.Award // told to nobody while it is suspended
 	at     time.Time   // of the first redemption, whole seconds, UTC
 	state  state
 	repeat bool

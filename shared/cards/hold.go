@@ -27,7 +27,7 @@ type Holds struct {
 }
 
 // Bounds of Holds, and what a program without them has. A person's count of a
-// window stays under the kilobyte that one write unit covers.
+// window is a kilobyte, or a write unit, for each 20 cards at the most.
 const (
 	maxHoldWindow = 168
 	maxPerRun     = 60

@@ -37,7 +37,7 @@ type Account struct {
 	// when none did.
 	FirstOrder loyalty.OrderKey
 
-	prizes map[string]int64 // see PrizeCount
+	Prizes map[string]int64 // of points that cards gave, by window; see PrizeCount
 
 	Orders   int64       // orders credited to him
 	Paid     loyalty.Fen // net paid goods of all of them
@@ -279,10 +279,10 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 			}
 			continue
 		case accountPrizes:
-			if a.prizes == nil {
-				a.prizes = map[string]int64{}
+			if a.Prizes == nil {
+				a.Prizes = map[string]int64{}
 			}
-			a.prizes[rest] = value.Int()
+			a.Prizes[rest] = value.Int()
 			continue
 		case accountConsent:
 			a.Consents[loyalty.Consent(rest)] = instant(value.Text())

@@ -82,7 +82,7 @@ func (c PrizeCount) Change() ([]table.Change, []table.Condition) {
 }
 
 // Counted is how many were counted with an account.
-func (c PrizeCount) Counted(account Account) int { return int(account.prizes[c.window()]) }
+func (c PrizeCount) Counted(account Account) int { return int(account.Prizes[c.window()]) }
 
 // PutHold keeps a new hold; the condition fails when the card has one.
 func PutHold(hold cards.Hold) table.Action { return table.Put(holdItem(hold), table.Absent()) }
