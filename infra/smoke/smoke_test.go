@@ -537,7 +537,7 @@ func (b *brand) measure() {
 		}
 		file, err := os.Stat(b.binaries[name])
 		b.must(err)
-		b.Logf("%-17s init %5.1f ms, %5.1f ms CPU, %5.2f MB", name, milliseconds(start.Wall), milliseconds(start.CPU), float64(file.Size())/1e6)
+		b.Logf("%-17s init %5.1f ms, %5.1f ms CPU, %5.2f MB", name, milliseconds(start.Wall), milliseconds(start.Ended.UserTime()+start.Ended.SystemTime()), float64(file.Size())/1e6)
 	}
 }
 
