@@ -6,7 +6,7 @@ LDFLAGS := -s -w -buildid=
 CC_FOUND := $(shell command -v $${CC:-cc} 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race,)
 
-.PHONY: run test check bench bench-check sim e2e build conformance generate cli smoke help
+.PHONY: run test check bench bench-check model sim e2e build conformance generate cli smoke help
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
@@ -39,6 +39,9 @@ bench: ## prints units, round trips, cold starts, CPU and throughput; writes bui
 bench-check: ## compares counts and ratios with the committed bounds
 	$(GO) run ./infra/bench -check
 
+model: ## 10,000 histories: the ledger against its reference model
+	$(GO) test -count=1 -v -run Model ./infra/reference -histories 10000
+
 sim: ## 10,000 races for a card, 2,000 seeds of the simulator, then its mutants
 	$(GO) test -count=1 -v -run '^TestRaces$$' ./infra/sim -races 10000
 	$(GO) run ./infra/sim/run -seeds 2000 -mutants
@@ -53,9 +56,9 @@ smoke: ## every deployable binary against a Lambda Runtime API on loopback
 	$(GO) test -tags smoke -count=1 -v ./infra/smoke
 
 # One rule builds every artifact: `make build` for both processors, and SAM's makefile build method
-# (build-<LogicalId>) for the one it deploys.
+# (build-<LogicalId>) for the one it deploys. Nothing that a function calls needs Lambda's old protocol or HTTP/2.
 define artifact
-CGO_ENABLED=0 GOOS=linux GOARCH=$(2) $(GO) build -trimpath -tags lambda.norpc -ldflags "$(LDFLAGS)" -o $(3)/bootstrap ./functions/$(1)/lambda
+CGO_ENABLED=0 GOOS=linux GOARCH=$(2) $(GO) build -trimpath -tags lambda.norpc,nethttpomithttp2 -ldflags "$(LDFLAGS)" -o $(3)/bootstrap ./functions/$(1)/lambda
 endef
 
 build: $(foreach f,$(FUNCTIONS),build/arm64/$(f)/bootstrap build/amd64/$(f)/bootstrap) ## all deployable artifacts, in build/<processor>/<function>/bootstrap

@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"net/http"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/idempotency"
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
@@ -49,7 +47,7 @@ type checkInOutput struct {
 	Body   checkInAnswer
 }
 
-func (f Function) registerCheckIns(api huma.API) {
+func (f Function) registerCheckIns(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/me/check-ins", ID: "check-in", Tag: "me", Security: "member", Status: http.StatusCreated,
 		Summary: "Check in (签到), once a day by the brand's time zone; take a new Idempotency-Key each day",

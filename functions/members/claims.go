@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/claim"
 	"github.com/huitou/huitou/shared/idempotency"
 	"github.com/huitou/huitou/shared/loyalty"
@@ -41,7 +39,7 @@ type takenClaim struct {
 	TakenAt time.Time       `json:"taken_at"`
 }
 
-func (f Function) registerClaims(api huma.API) {
+func (f Function) registerClaims(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/me/orders", ID: "claim-order", Tag: "me", Security: "member", Status: http.StatusAccepted,
 		Summary: "Claim an order by its number; GET /v1/me/claims tells what became of it",

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/huitou/huitou/shared/gateway"
 	"github.com/huitou/huitou/shared/idempotency"
@@ -38,7 +37,7 @@ type Function struct {
 // Handler serves the API.
 func (f Function) Handler() http.Handler {
 	mux := http.NewServeMux()
-	f.Register(rest.New(mux))
+	f.Register(rest.Serve(mux))
 	return f.authenticate(rest.Strict(mux, func(next http.Handler) http.Handler {
 		return idempotency.Handler(f.Store, f.Clock, func(ctx context.Context) string { return "member:" + string(caller(ctx)) }, next)
 	}))
@@ -81,7 +80,7 @@ type me struct {
 }
 
 // Register adds every call to an API.
-func (f Function) Register(api huma.API) {
+func (f Function) Register(api rest.API) {
 	register(f, api, http.MethodGet, "/v1/me", "me", "Who I am and what I have", func(_ context.Context, account store.Account, _ *struct{}) (me, error) {
 		shown := me{MemberID: account.Member, JoinedAt: account.JoinedAt, Consents: []loyalty.Consent{}, Points: statement.OfPoints(account, f.Clock())}
 		for _, consent := range []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarketing, loyalty.ConsentPersonalisation} {
@@ -122,7 +121,7 @@ type consentPath struct {
 }
 
 // register adds a call that needs the caller's account.
-func register[I, O any](f Function, api huma.API, method, path, id, summary string, answer func(context.Context, store.Account, *I) (O, error)) {
+func register[I, O any](f Function, api rest.API, method, path, id, summary string, answer func(context.Context, store.Account, *I) (O, error)) {
 	rest.Register(api, f.Log, rest.Operation{Method: method, Path: path, ID: id, Tag: "me", Summary: summary, Security: "member"},
 		func(ctx context.Context, in *I) (*rest.Body[O], error) {
 			account, err := f.account(ctx)
@@ -170,7 +169,7 @@ func (f Function) change(ctx context.Context, account store.Account, changes ...
 	return err
 }
 
-func registerList[T any](f Function, api huma.API, path, id, summary string,
+func registerList[T any](f Function, api rest.API, path, id, summary string,
 	page func(context.Context, store.Store, store.Account, int, string) ([]T, string, error),
 ) {
 	register(f, api, http.MethodGet, path, id, summary, func(ctx context.Context, account store.Account, in *rest.Paging) (rest.List[T], error) {

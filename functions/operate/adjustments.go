@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
@@ -40,7 +38,7 @@ type adjusted struct {
 	Body   adjustmentAnswer
 }
 
-func (f Function) registerAdjustments(api huma.API) {
+func (f Function) registerAdjustments(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/members/{id}/points/adjustments", ID: "adjust-points", Act: "adjustment.make", Tag: "members",
 		Roles: shopkeepers, Status: http.StatusOK,

@@ -11,9 +11,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/huitou/huitou/shared/coupons"
 	"github.com/huitou/huitou/shared/idempotency"
@@ -54,7 +53,7 @@ const (
 	auditReason = 120                  // characters
 )
 
-func (f Function) registerAudit(api huma.API) {
+func (f Function) registerAudit(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/audit", ID: "audit", Tag: "operators",
 		Summary: "What operators did (操作日志), newest first; a page may be short, or empty, and yet have a next_cursor",
@@ -147,10 +146,10 @@ func readAuditCursor(cursor string) (at time.Time, id string, ok bool) {
 	}
 	instant, id, found := strings.Cut(string(raw), " ")
 	at, err = time.Parse(time.RFC3339Nano, instant)
-	return at, id, found && err == nil && actID.MatchString(id)
+	return at, id, found && err == nil && isActID(id)
 }
 
-var actID = regexp.MustCompile(`^[0-9a-f]{16}$`)
+func isActID(id string) bool { return len(id) == 16 && strings.Trim(id, "0123456789abcdef") == "" }
 
 // record puts an act's row into the audit log; see the package's comment for
 // what a row promises.
@@ -243,14 +242,18 @@ func (f Function) secret(value string) bool {
 // written; a long word with a digit in it, as codes and tokens are. That takes
 // order numbers too: the whole reason stands with the thing itself.
 var (
-	longNumber = regexp.MustCompile(`[+＋]?[0-9０-９](?:[\s\-‐‑–－.·()（）]{0,3}[0-9０-９]){10,}`)
-	groups     = regexp.MustCompile(`(?i)\b[0-9a-z]{4}(?:[\s\-‐‑–－_]+[0-9a-z]{4}){3,}`)
-	longWord   = regexp.MustCompile(`[0-9A-Za-z_][0-9A-Za-z_.\-]{11,}`)
+	longNumber = pattern(`[+＋]?[0-9０-９](?:[\s\-‐‑–－.·()（）]{0,3}[0-9０-９]){10,}`)
+	groups     = pattern(`(?i)\b[0-9a-z]{4}(?:[\s\-‐‑–－_]+[0-9a-z]{4}){3,}`)
+	longWord   = pattern(`[0-9A-Za-z_][0-9A-Za-z_.\-]{11,}`)
 )
 
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
+
 func veiledReason(reason string) string {
-	reason = groups.ReplaceAllString(longNumber.ReplaceAllString(reason, veiled), veiled)
-	reason = longWord.ReplaceAllStringFunc(reason, func(word string) string {
+	reason = groups().ReplaceAllString(longNumber().ReplaceAllString(reason, veiled), veiled)
+	reason = longWord().ReplaceAllStringFunc(reason, func(word string) string {
 		if strings.ContainsAny(word, "0123456789_") {
 			return veiled
 		}

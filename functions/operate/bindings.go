@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
@@ -49,7 +47,7 @@ type bindingChange struct {
 
 const bindingPath = "/v1/orders/{channel}/{shop}/{order_id}/binding"
 
-func (f Function) registerBindings(api huma.API) {
+func (f Function) registerBindings(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: bindingPath, ID: "binding", Tag: "orders", Roles: readers,
 		Summary: "Who owns an order, and how it came to that",

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/audience"
 	"github.com/huitou/huitou/shared/audience/rule"
 	"github.com/huitou/huitou/shared/campaign"
@@ -83,7 +81,7 @@ type resultAnswer struct {
 	Unfunded int64 `json:"unfunded" doc:"members of the audience for whom the budget did not suffice"`
 }
 
-func (f Function) registerCampaigns(api huma.API) {
+func (f Function) registerCampaigns(api rest.API) {
 	get := func(path, id, summary string) rest.Operation {
 		return rest.Operation{Method: http.MethodGet, Path: path, ID: id, Tag: "campaigns", Roles: readers, Summary: summary}
 	}

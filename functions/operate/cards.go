@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/coupons"
 	"github.com/huitou/huitou/shared/friend"
@@ -71,7 +69,7 @@ type BatchPath struct {
 	ID string `path:"id" maxLength:"16"`
 }
 
-func (f Function) registerCards(api huma.API) {
+func (f Function) registerCards(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/card-batches", ID: "create-batch", Act: "card-batch.create", Tag: "cards", Roles: shopkeepers, Status: http.StatusAccepted,
 		Summary: "Create a batch of package cards (包裹卡批次)",

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"html/template"
 	"net/http"
+	"sync"
 
 	"github.com/huitou/huitou/shared/pagestyle"
 
@@ -29,7 +30,7 @@ var (
 	iconFile []byte
 )
 
-var shellTemplate = template.Must(template.ParseFS(shellFile, "console/shell.html"))
+var shellTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.ParseFS(shellFile, "console/shell.html")) })
 
 // asset is a file of the console under a name that changes with its content,
 // so that a browser may keep it for ever.
@@ -39,11 +40,13 @@ type asset struct {
 	content     []byte
 }
 
-var consoleAssets = map[string]asset{
-	"script": newAsset("console", ".js", "text/javascript; charset=utf-8", scriptFile),
-	"style":  newAsset("console", ".css", "text/css; charset=utf-8", styleFile),
-	"icon":   newAsset("icon", ".svg", "image/svg+xml", iconFile),
-}
+var consoleAssets = sync.OnceValue(func() map[string]asset {
+	return map[string]asset{
+		"script": newAsset("console", ".js", "text/javascript; charset=utf-8", scriptFile),
+		"style":  newAsset("console", ".css", "text/css; charset=utf-8", styleFile),
+		"icon":   newAsset("icon", ".svg", "image/svg+xml", iconFile),
+	}
+})
 
 const assetFolder = "/console/assets/"
 
@@ -130,7 +133,7 @@ func showSession(w http.ResponseWriter, r *http.Request) {
 }
 
 func showAsset(w http.ResponseWriter, r *http.Request) {
-	for _, a := range consoleAssets {
+	for _, a := range consoleAssets() {
 		if a.Path == r.URL.Path {
 			w.Header().Set("Content-Type", a.contentType)
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
@@ -164,7 +167,7 @@ func (f Function) showConsole(w http.ResponseWriter, r *http.Request, status int
 	palette := pagestyle.Palette(brand.Colour)
 	s := shell{
 		Lang: lang, Other: english, Brand: brand.Name, Palette: template.CSS(palette), // #nosec G203 -- colours of six hexadecimal digits
-		Views: consoleViews, View: view, Assets: consoleAssets,
+		Views: consoleViews, View: view, Assets: consoleAssets(),
 	}
 	if lang == english {
 		s.Other = chinese
@@ -173,7 +176,7 @@ func (f Function) showConsole(w http.ResponseWriter, r *http.Request, status int
 		}
 	}
 	var page bytes.Buffer
-	if err := shellTemplate.Execute(&page, s); err != nil {
+	if err := shellTemplate().Execute(&page, s); err != nil {
 		f.Log.ErrorContext(r.Context(), "request failed", "operation", "console", "error", err.Error())
 		problem.Write(w, r, err)
 		return

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/prizes"
@@ -77,7 +75,7 @@ type voidedCardAnswer struct {
 	At       time.Time        `json:"at"`
 }
 
-func (f Function) registerHolds(api huma.API) {
+func (f Function) registerHolds(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/card-holds", ID: "card-holds", Tag: "cards", Roles: readers,
 		Summary: "Cards of suspicious runs (可疑兑换) in a state: those appealed against first, then the others, each oldest first; it may lag behind by a moment",

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/enrolment"
 	"github.com/huitou/huitou/shared/idempotency"
 	"github.com/huitou/huitou/shared/identity"
@@ -59,7 +57,7 @@ type shownIdentity struct {
 	Value   string               `json:"value" doc:"a phone is masked"`
 }
 
-func (f Function) registerMembers(api huma.API) {
+func (f Function) registerMembers(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/members", ID: "enrol", Act: "member.enrol", Tag: "members", Roles: clerks,
 		Summary: "Make a member, or find him by any of his identities and add the others",
@@ -268,7 +266,7 @@ func shownIdentities(account store.Account) []shownIdentity {
 }
 
 // registerHistory adds a list that belongs to one member.
-func registerHistory[T any](f Function, api huma.API, path, id, summary string,
+func registerHistory[T any](f Function, api rest.API, path, id, summary string,
 	page func(context.Context, store.Store, store.Account, int, string) ([]T, string, error),
 ) {
 	type input struct {

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/enrolment"
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
@@ -29,7 +27,7 @@ type mergedMember struct {
 	Reason   string           `json:"reason"`
 }
 
-func (f Function) registerMerges(api huma.API) {
+func (f Function) registerMerges(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/members/{id}/merge", ID: "merge-members", Act: "member.merge", Tag: "members", Roles: shopkeepers,
 		Status: http.StatusOK, Summary: "Merge another member into this one (会员合并): his points, purchases and identities count here until it is undone",

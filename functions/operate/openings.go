@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
@@ -54,7 +52,7 @@ func (in openingInput) ActOn() string { return in.Body.Source }
 // honest is that a source counts once a member, that each opening stands in the
 // ledger as what it is and in the audit log with its source, and that the sum
 // of a file can be held against the old system's.
-func (f Function) registerOpenings(api huma.API) {
+func (f Function) registerOpenings(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/members/{id}/points/opening", ID: "open-points", Act: "opening.make", Tag: "members",
 		Summary: "Give a member what he had in an old system (期初余额), once for each source",

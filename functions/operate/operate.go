@@ -44,7 +44,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/gateway"
@@ -80,7 +79,7 @@ var openAPI []byte
 // Handler serves the API.
 func (f Function) Handler() http.Handler {
 	mux := http.NewServeMux()
-	f.Register(rest.New(mux))
+	f.Register(rest.Serve(mux))
 	f.registerConsole(mux)
 	mux.HandleFunc("GET /openapi.json", document("application/json; charset=utf-8", openAPI))
 	mux.HandleFunc("GET /program.schema.json", document("application/schema+json; charset=utf-8", programSchema))
@@ -108,7 +107,7 @@ func (f Function) Handle() func(context.Context, events.APIGatewayV2HTTPRequest)
 
 // Register adds every call to an API: the one that is served, or the one that
 // the published document is made from.
-func (f Function) Register(api huma.API) {
+func (f Function) Register(api rest.API) {
 	f.registerMembers(api)
 	f.registerMerges(api)
 	f.registerOperators(api)

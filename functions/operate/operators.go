@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/idempotency"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/rest"
@@ -27,7 +25,7 @@ type operatorAnswer struct {
 	Token string `json:"token" doc:"shown in this answer alone; the table keeps its hash"`
 }
 
-func (f Function) registerOperators(api huma.API) {
+func (f Function) registerOperators(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/operators", ID: "add-operator", Act: "operator.add", Tag: "operators", Status: http.StatusCreated,
 		Summary: "Name an operator and give him a token",

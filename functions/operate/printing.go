@@ -11,9 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/imposition"
@@ -28,7 +27,7 @@ import (
 // long as it prints, see cards.Batch.Readable; it reads nothing else.
 var printers = []token.Role{token.RoleOperator, token.RolePrinter}
 
-func (f Function) registerPrinting(api huma.API) {
+func (f Function) registerPrinting(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/card-batches/{id}/cards.csv", ID: "batch-codes", Tag: "cards", Roles: printers,
 		Summary: "Codes and URLs for the printing house, up to 20000 cards a call; X-Total-Count tells how many there are",
@@ -176,7 +175,7 @@ var sheetFile string
 //go:embed sheet.css
 var sheetStyle string
 
-var sheetPage = template.Must(template.New("sheet").Parse(sheetFile))
+var sheetPage = sync.OnceValue(func() *template.Template { return template.Must(template.New("sheet").Parse(sheetFile)) })
 
 const (
 	sheetHint = "扫码，或输入 Scan, or type"
@@ -200,7 +199,9 @@ func lettersFor(line string, width, largest float64) float64 {
 }
 
 // sheetCSP lets a sheet load nothing and run nothing.
-var sheetCSP = "default-src 'none'; style-src " + pagestyle.Hash(sheetStyle) + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+func sheetCSP() string {
+	return "default-src 'none'; style-src " + pagestyle.Hash(sheetStyle) + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
 
 type sheetShown struct {
 	Batch      cards.Batch
@@ -268,11 +269,11 @@ func (f Function) sheet(ctx context.Context, in *struct {
 	}
 	shown.Pages = slices.Collect(slices.Chunk(all, layout.PerPage()))
 	var out strings.Builder
-	if err := sheetPage.Execute(&out, shown); err != nil {
+	if err := sheetPage().Execute(&out, shown); err != nil {
 		return nil, err
 	}
 	return &file{
-		ContentType: "text/html; charset=utf-8", CacheControl: "no-store", ContentDisposition: "inline", ContentSecurity: sheetCSP,
+		ContentType: "text/html; charset=utf-8", CacheControl: "no-store", ContentDisposition: "inline", ContentSecurity: sheetCSP(),
 		TotalCount: run.batch.PrintRun(), Body: []byte(out.String()),
 	}, nil
 }

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/rest"
@@ -90,7 +88,7 @@ type resolved struct {
 	Body   payoutAnswer
 }
 
-func (f Function) registerPrizes(api huma.API) {
+func (f Function) registerPrizes(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/payouts", ID: "payouts", Tag: "cards", Roles: readers,
 		Summary: "Red packets (红包兑付) in a state; it may lag behind by a moment",

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/census"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/program"
@@ -61,7 +59,7 @@ const simulationReads = 1000
 //go:embed program.schema.json
 var programSchema []byte
 
-func (f Function) registerProgram(api huma.API) {
+func (f Function) registerProgram(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/program", ID: "program", Tag: "program",
 		Roles:   []token.Role{token.RoleViewer, token.RoleOperator, token.RoleIntegration},

@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/queue"
 	"github.com/huitou/huitou/shared/rest"
 )
@@ -15,7 +13,7 @@ type QueuePath struct {
 	Name string `path:"name" maxLength:"80"`
 }
 
-func (f Function) registerQueues(api huma.API) {
+func (f Function) registerQueues(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/queues", ID: "queues", Tag: "queues",
 		Summary: "Every queue and how much is on it",

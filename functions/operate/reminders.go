@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/notify"
 	"github.com/huitou/huitou/shared/rest"
@@ -18,7 +16,7 @@ import (
 	"github.com/huitou/huitou/shared/token"
 )
 
-func (f Function) registerReminders(api huma.API) {
+func (f Function) registerReminders(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/reminders", ID: "reminders", Tag: "reminders", Roles: readers,
 		Summary: "Reminders that are scheduled up to a time",
@@ -30,17 +28,19 @@ func (f Function) registerReminders(api huma.API) {
 	}, f.messageEvent)
 }
 
-// reminders walks the shards of the index of who is to be looked at; the
-// cursor is the shard and the place in it.
+// reminders walks the shards of the index of who is to be looked at, and then
+// those of the other index for whose call rides there; the cursor is the shard
+// and the place in it.
 func (f Function) reminders(ctx context.Context, in *struct {
 	rest.Paging
 	DueBefore time.Time `query:"due_before" required:"true"`
 },
 ) (*rest.Body[rest.List[statement.Reminder]], error) {
+	const shards = 2 * table.WakeShards
 	shard, cursor := 0, ""
 	if in.Cursor != "" {
 		head, rest, found := strings.Cut(in.Cursor, ".")
-		if _, err := fmt.Sscanf(head, "%d", &shard); err != nil || !found || shard < 0 || shard >= table.WakeShards {
+		if _, err := fmt.Sscanf(head, "%d", &shard); err != nil || !found || shard < 0 || shard >= shards {
 			return nil, loyalty.Invalid("cursor", "invalid_cursor", "this is no cursor of this list")
 		}
 		cursor = rest
@@ -50,8 +50,12 @@ func (f Function) reminders(ctx context.Context, in *struct {
 		return nil, err
 	}
 	answer := rest.List[statement.Reminder]{Items: []statement.Reminder{}}
-	for ; shard < table.WakeShards && len(answer.Items) < in.Limit; shard++ {
-		members, _, next, err := f.Store.Due(ctx, store.WakeRemind, shard, in.DueBefore, cursor)
+	for ; shard < shards && len(answer.Items) < in.Limit; shard++ {
+		carrier := store.WakeRemind
+		if shard >= table.WakeShards {
+			carrier = store.WakeSettle
+		}
+		members, _, next, err := f.Store.Due(ctx, carrier, shard%table.WakeShards, in.DueBefore, cursor)
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +66,7 @@ func (f Function) reminders(ctx context.Context, in *struct {
 				return nil, err
 			}
 			for _, account := range accounts {
-				if account == nil {
+				if account == nil || account.RemindRides != (carrier == store.WakeSettle) {
 					continue
 				}
 				for _, reminder := range statement.Reminders(*account, rules, f.Clock()) {
@@ -77,7 +81,7 @@ func (f Function) reminders(ctx context.Context, in *struct {
 			return rest.Answer(answer), nil
 		}
 	}
-	if shard < table.WakeShards {
+	if shard < shards {
 		answer.NextCursor = fmt.Sprintf("%d.", shard)
 	}
 	return rest.Answer(answer), nil

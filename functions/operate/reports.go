@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/census"
 	"github.com/huitou/huitou/shared/liability"
 	"github.com/huitou/huitou/shared/rest"
@@ -36,7 +34,7 @@ type LiabilityQuestion struct {
 	Reconcile bool   `query:"reconcile" doc:"read the ledger of every member as well, compare, and tell what became of lots that ended: the month-end close (月结核对)"`
 }
 
-func (f Function) registerReports(api huma.API) {
+func (f Function) registerReports(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/reports/liability", ID: "report-liability", Tag: "reports", Roles: reportReaders,
 		Summary: "Points owed to members (积分负债) as of now: outstanding, ending by month, expected to lapse, in money; goes over all members in as many calls as it takes",

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/experiment"
 	"github.com/huitou/huitou/shared/loyalty"
@@ -100,7 +98,7 @@ type ResultQuery struct {
 	RetainedDays int                `query:"retained_days" minimum:"1" maximum:"90" default:"7" doc:"who left before so many whole days is not retained"`
 }
 
-func (f Function) registerResult(api huma.API) {
+func (f Function) registerResult(api rest.API) {
 	const path = "/v1/card-batches/{id}/result"
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: path, ID: "batch-result", Tag: "cards", Roles: readers,

@@ -15,11 +15,10 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/huitou/huitou/shared/pagestyle"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/coupons"
@@ -87,7 +86,7 @@ type published struct {
 
 // registerRules adds the public calls of a batch: for programs JSON, for the
 // customers whom the card's page sends here pages.
-func (f Function) registerRules(api huma.API) {
+func (f Function) registerRules(api rest.API) {
 	public(api, f.Log, rest.Operation{
 		Path: "/v1/card-batches/{id}/rules", ID: "batch-rules",
 		Summary: "The published prize rules: kinds, quantities, window; a page where Accept prefers text/html",
@@ -99,14 +98,10 @@ func (f Function) registerRules(api huma.API) {
 }
 
 // public registers a call that needs no token and answers a document, or a page.
-func public[I any](api huma.API, log *slog.Logger, op rest.Operation, answer reflect.Type, handle func(context.Context, *I) (*published, error)) {
+func public[I any](api rest.API, log *slog.Logger, op rest.Operation, answer reflect.Type, handle func(context.Context, *I) (*published, error)) {
 	op.Method, op.Tag, op.Security = http.MethodGet, "cards", "none"
+	op.Content = map[string]reflect.Type{"application/json": answer, "text/html": reflect.TypeFor[string]()}
 	rest.Register(api, log, op, handle)
-	document := api.OpenAPI()
-	document.Paths[op.Path].Get.Responses["200"].Content = map[string]*huma.MediaType{
-		"application/json": {Schema: document.Components.Schemas.Schema(answer, true, op.ID)},
-		"text/html":        {Schema: &huma.Schema{Type: huma.TypeString}},
-	}
 }
 
 func (f Function) prizeRules(ctx context.Context, in *struct {
@@ -171,7 +166,7 @@ func prefersHTML(accept string) bool {
 //go:embed rules.html winners.html
 var publicFiles embed.FS
 
-var publicTemplates = template.Must(template.ParseFS(publicFiles, "*.html"))
+var publicTemplates = sync.OnceValue(func() *template.Template { return template.Must(template.ParseFS(publicFiles, "*.html")) })
 
 // publicShown is what the public pages of a batch show. Their words are Chinese:
 // they are the publication (公示) that the brand owes its customers.
@@ -240,7 +235,7 @@ func (f Function) publicPage(ctx context.Context, name string, err error, show f
 	style := pagestyle.Palette(rules.Brand.Colour) + publicStyle
 	shown.Style = template.CSS(style) // #nosec G203 -- our own file, and colours of six hexadecimal digits
 	var page bytes.Buffer
-	if err := publicTemplates.ExecuteTemplate(&page, name+".html", shown); err != nil {
+	if err := publicTemplates().ExecuteTemplate(&page, name+".html", shown); err != nil {
 		return nil, err
 	}
 	return &published{

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
@@ -37,7 +35,7 @@ type ReservationPath struct {
 	RID string `path:"rid" maxLength:"64"`
 }
 
-func (f Function) registerSpending(api huma.API) {
+func (f Function) registerSpending(api rest.API) {
 	spenders := []token.Role{token.RoleIntegration}
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/members/{id}/points/reservations", ID: "reserve-points", Act: "reservation.make", Tag: "spending",

@@ -168,7 +168,7 @@ func TestThePageOfAChallengeGoesOnByItself(t *testing.T) {
 	}
 	for _, part := range []string{
 		`<meta http-equiv="refresh" content="60;url=?lang=zh-CN&amp;challenge=` + challenge + `">`,
-		`<form id="challenge" method="get" data-work="15">`, `name="challenge" value="` + challenge + `"`, "扫码无需等待", "400-000-0000",
+		`data-challenge="` + challenge + `" data-zeros="15"`, `href="?lang=zh-CN&amp;challenge=` + challenge + `"`, "扫码无需等待", "400-000-0000",
 	} {
 		if !strings.Contains(page.Body, part) {
 			t.Errorf("the page lacks %s", part)

@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/huitou/huitou/shared/cards"
@@ -27,9 +28,13 @@ var (
 	pageStyle string
 	//go:embed page.js
 	pageScript string
+)
 
-	pageTemplate = template.Must(template.New("page").Parse(pageMarkup))
-	scriptHash   = pagestyle.Hash(pageScript)
+// What pages are made of is made when the first is asked for: many an instance
+// is started by a redemption.
+var (
+	pageTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageMarkup)) })
+	scriptHash   = sync.OnceValue(func() string { return pagestyle.Hash(pageScript) })
 )
 
 // page is what page.html shows. The prize is in it only after it was drawn,
@@ -73,8 +78,8 @@ type page struct {
 	Mistyped bool
 	Wait     int // minutes until codes are read again
 
-	Challenge     string // whose answer has them read before, "" for none
-	Work, Seconds int    // what it asks for, or how much patience
+	Challenge      string // whose answer has them read before, "" for none
+	Zeros, Seconds int    // that it asks for, or so much patience
 }
 
 // view is which of the page's states is shown.
@@ -102,6 +107,9 @@ type prizeView struct {
 
 // Spoken is the prize in one line, for a screen reader.
 func (p prizeView) Spoken() string { return strings.TrimSpace(p.Figure + " " + p.Unit) }
+
+// GoOn is where patience leads from a challenge.
+func (p page) GoOn() string { return "?lang=" + p.Text.Lang + "&challenge=" + p.Challenge }
 
 // servePage answers people: the card's page and its form.
 func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string) {
@@ -131,7 +139,7 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 		p.refuse(err, code)
 		wait := throttled(w, err)
 		p.Wait, p.Challenge = int(math.Ceil(wait.after.Minutes())), wait.challenge
-		p.Work, p.Seconds = challengeWork, int(math.Ceil(wait.after.Seconds()))
+		p.Zeros, p.Seconds = challengeWork, int(math.Ceil(wait.after.Seconds()))
 	}
 	rules, err := f.rules(r.Context())
 	if err != nil {
@@ -315,7 +323,7 @@ func (f *Function) render(w http.ResponseWriter, r *http.Request, status int, p 
 	style := pagestyle.Palette(rules.Brand.Colour) + pageStyle
 	p.Style, p.Script = template.CSS(style), template.JS(pageScript) // #nosec G203 -- our own files, and a colour of six hexadecimal digits
 	var body bytes.Buffer
-	if err := pageTemplate.Execute(&body, p); err != nil {
+	if err := pageTemplate().Execute(&body, p); err != nil {
 		f.report(r, err)
 		problem.Write(w, r, err)
 		return
@@ -328,7 +336,7 @@ func (f *Function) render(w http.ResponseWriter, r *http.Request, status int, p 
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("X-Robots-Tag", "noindex, nofollow")
 	header.Set("Referrer-Policy", "no-referrer") // the code is in the address
-	header.Set("Content-Security-Policy", "default-src 'self'; script-src "+scriptHash+"; style-src "+pagestyle.Hash(style)+
+	header.Set("Content-Security-Policy", "default-src 'self'; script-src "+scriptHash()+"; style-src "+pagestyle.Hash(style)+
 		"; img-src 'self' data:; connect-src 'none'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {

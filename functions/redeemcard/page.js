@@ -47,13 +47,12 @@
   // work answers the challenge to a typed code: numbers are tried until the
   // SHA-256 begins with enough zero bits. The page goes on by itself after a
   // minute where this cannot be done, or takes as long.
-  function work(form) {
+  function work(challenge) {
     var subtle = window.crypto && window.crypto.subtle;
     if (!subtle || !window.TextEncoder) return;
-    var field = form.elements.challenge, given = field.value, letters = new TextEncoder();
-    var zeros = Number(form.dataset.work), number = 0;
+    var letters = new TextEncoder(), zeros = Number(challenge.dataset.zeros), number = 0;
     function attempt() {
-      var answer = given + '.' + number++;
+      var answer = challenge.dataset.challenge + '.' + number++;
       return subtle.digest('SHA-256', letters.encode(answer)).then(function (sum) {
         return new DataView(sum).getUint32(0) >>> (32 - zeros) ? '' : answer;
       });
@@ -62,8 +61,8 @@
       var attempts = [];
       while (attempts.length < 512) attempts.push(attempt());
       Promise.all(attempts).then(function (answers) {
-        field.value = answers.filter(Boolean)[0] || given;
-        if (field.value === given) next(); else form.submit();
+        var right = answers.filter(Boolean)[0];
+        if (right) location.replace('?lang=' + root.lang + '&challenge=' + right); else next();
       });
     })();
   }

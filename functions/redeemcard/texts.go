@@ -36,7 +36,7 @@ type text struct {
 	Missing, MissingWhy, Mistyped            string
 	Trouble, TroubleWhy                      string
 	Throttled, ThrottledWhy                  string
-	Challenge, ChallengeWhy                  string
+	Challenge, ChallengeWhy, GoOn            string
 
 	Rules, RulesLink, Window, Contact     string
 	Pool, PoolPrize, PoolCount, PoolShare string // what the batch holds
@@ -128,7 +128,7 @@ var texts = map[string]text{
 		Mistyped: "卡码里似乎有一位不对，请再核对一遍字母与数字。",
 		Trouble:  "页面开了小差", TroubleWhy: "请稍后再试一次，您的奖品不会丢失。",
 		Throttled: "卡码输错次数过多", ThrottledWhy: "请约 %d 分钟后再输入卡码。也可以直接扫描卡上的二维码，扫码不受此限制。",
-		Challenge: "正在核对，请稍候", ChallengeWhy: "此刻有人在大量试输卡码。请不要关闭页面，最多约 1 分钟后会自动继续。也可以直接扫描卡上的二维码，扫码无需等待。",
+		Challenge: "正在核对，请稍候", ChallengeWhy: "此刻有人在大量试输卡码。请不要关闭页面，最多约 1 分钟后会自动继续。也可以直接扫描卡上的二维码，扫码无需等待。", GoOn: "没有自动继续？请点这里",
 		Rules: "活动规则", RulesLink: "查看奖品数量与完整规则", Window: "活动时间：%s 至 %s", Contact: "联系品牌",
 		Pool: "本批次共 %d 张卡", PoolPrize: "奖品", PoolCount: "张数", PoolShare: "占比", FewerThan: "不足 ",
 		PoolDrawn:     "每张卡的结果在生成时已随机确定，与领取先后、购买金额无关。",
@@ -183,7 +183,7 @@ var texts = map[string]text{
 		Mistyped: "One letter of the code seems to be wrong. Please compare it with your card.",
 		Trouble:  "Something went wrong", TroubleWhy: "Please try again in a moment. Your prize is safe.",
 		Throttled: "Too many wrong codes", ThrottledWhy: "Please wait about %d min before you type a code again. You can also scan the QR on the card: a scan is never refused for this.",
-		Challenge: "One moment, please", ChallengeWhy: "Somebody is trying out many codes right now. Keep this page open: it goes on by itself, in a minute at most. You can also scan the QR on the card, which never waits.",
+		Challenge: "One moment, please", ChallengeWhy: "Somebody is trying out many codes right now. Keep this page open: it goes on by itself, in a minute at most. You can also scan the QR on the card, which never waits.", GoOn: "It does not go on? Try here",
 		Rules: "Rules", RulesLink: "Prizes, quantities and the full rules", Window: "From %s to %s", Contact: "Contact",
 		Pool: "%d cards in this batch", PoolPrize: "Prize", PoolCount: "Cards", PoolShare: "Share", FewerThan: "under ",
 		PoolDrawn:     "What a card gives was drawn when the batch was made; neither time nor amount of a purchase changes it.",

@@ -136,7 +136,8 @@ func TestTickWithoutTimeIsRefused(t *testing.T) {
 }
 
 // A purchase moves nothing: the call that stands is early, and costs the two
-// writes of a move once, when it fires.
+// writes of a move once, when it fires. The settlement that rode on it gets its
+// own entry then.
 func TestAnEarlyCallIsMovedToTheTrueDate(t *testing.T) {
 	b := open(t)
 	b.enrol("m")
@@ -145,8 +146,8 @@ func TestAnEarlyCallIsMovedToTheTrueDate(t *testing.T) {
 	if at := b.account("m").RemindAt; !at.Equal(day(21, 9, 0)) {
 		t.Fatalf("the call stands at %v, want day 21", at)
 	}
-	if usage := b.tick(day(21, 9, 5)); usage.WriteUnits != 3 { // the account, and its entry moved
-		t.Errorf("moving the call took %v write units, want 3", usage.WriteUnits)
+	if usage := b.tick(day(21, 9, 5)); usage.WriteUnits != 4 { // the account, its entry moved, and that of the settlement
+		t.Errorf("moving the call took %v write units, want 4", usage.WriteUnits)
 	}
 	if at := b.account("m").RemindAt; !at.Equal(day(36, 9, 0)) {
 		t.Errorf("the call stands at %v, want day 36", at)
@@ -158,6 +159,38 @@ func TestAnEarlyCallIsMovedToTheTrueDate(t *testing.T) {
 	b.tick(day(36, 9, 0))
 	if diff := cmp.Diff([]string{notify.ReminderID("m", milk, day(15, 10, 0))}, b.queued); diff != "" {
 		t.Errorf("queued (-want +got):\n%s", diff)
+	}
+}
+
+// A reminder that rides on the settlement is found on its day although nobody
+// settled, and not before.
+func TestAReminderThatRides(t *testing.T) {
+	b := open(t)
+	b.enrol("m")
+	completed := ledger.News{
+		Order: loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: "1"}, Fact: points.Fact{Kind: points.FactCompleted, At: day(1, 10, 0)},
+	}
+	if _, err := ledger.Post(t.Context(), b.store, nil, completed, day(1, 10, 0)); err != nil {
+		t.Fatal(err)
+	}
+	b.buy("m", "1", day(0, 10, 0))
+	before := b.account("m")
+	if !before.RemindRides || !before.SettleAt.Equal(day(8, 10, 0)) {
+		t.Fatalf("the account is %+v", before)
+	}
+	for _, at := range []time.Time{day(8, 10, 5), day(20, 10, 5)} {
+		if b.tick(at); len(b.queued) != 0 {
+			t.Errorf("queued %v at %v", b.queued, at)
+		}
+	}
+	if usage := b.tick(day(21, 9, 5)); usage.WriteUnits != 0 {
+		t.Errorf("%v write units", usage.WriteUnits)
+	}
+	if diff := cmp.Diff([]string{notify.ReminderID("m", milk, day(0, 10, 0))}, b.queued); diff != "" {
+		t.Errorf("queued (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(before, b.account("m")); diff != "" {
+		t.Errorf("the account changed (-before +after):\n%s", diff)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/huitou/huitou/functions/remindrepurchase"
 	"github.com/huitou/huitou/functions/sendmessages"
+	"github.com/huitou/huitou/functions/settlepoints"
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/notify"
@@ -138,6 +139,13 @@ func (w *world) tick(at time.Time) {
 	w.death.Revive()
 }
 
+// settle fires the other schedule that calls of members wake.
+func (w *world) settle() {
+	w.Helper()
+	f := settlepoints.Function{Store: w.calm, Log: slog.New(slog.DiscardHandler)}
+	w.must(f.Handle(context.Background(), schedule.Tick{Time: w.now}))
+}
+
 // deliver gives sendmessages what is queued; what fails stays queued.
 func (w *world) deliver() {
 	w.Helper()
@@ -189,11 +197,16 @@ func (w *world) enrol(member loyalty.MemberID, consents ...loyalty.Consent) {
 
 var marketing = []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarketing}
 
+// next is the order that is bought next.
+func (w *world) next() loyalty.OrderKey {
+	return loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: fmt.Sprint(w.orders + 1)}
+}
+
 // buy is one order of a unit of each category.
 func (w *world) buy(member loyalty.MemberID, at time.Time, categories ...string) loyalty.OrderKey {
 	w.Helper()
+	key := w.next()
 	w.orders++
-	key := loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: fmt.Sprint(w.orders)}
 	fact := points.Fact{Kind: points.FactPaid, At: at, Member: member}
 	for i, category := range categories {
 		fact.Lines = append(fact.Lines, points.Line{ID: fmt.Sprint(i + 1), Category: category, Quantity: 1, Paid: 10_000})

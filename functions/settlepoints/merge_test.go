@@ -23,6 +23,7 @@ import (
 func hand(at time.Time) store.Hand { return store.Hand{Operator: "wang", At: at} }
 
 func (b *brand) tryMerge(into, part loyalty.MemberID, id string, at time.Time) error {
+	b.acted = at
 	_, err := ledger.Merge(context.Background(), b.store, store.Merge{ID: id, Into: into, Part: part, By: hand(at), Reason: "same person"})
 	return err
 }
@@ -34,6 +35,7 @@ func (b *brand) merge(into, part loyalty.MemberID, id string, at time.Time) {
 
 func (b *brand) unmerge(whole, part loyalty.MemberID, id string, at time.Time) {
 	b.Helper()
+	b.acted = at
 	_, err := ledger.Unmerge(context.Background(), b.store, whole, part, id, "mistaken", hand(at))
 	b.must(err)
 }
@@ -77,7 +79,7 @@ func ranked(t T) *brand {
 
 // versions and wake-up calls may differ: the one counts, the other may be early.
 var standing = cmp.Options{
-	cmpopts.IgnoreFields(store.Account{}, "LotsSeen", "GrowthSeen", "RemindAt", "SettleAt", "RemindAsked", "SettleAsked"),
+	cmpopts.IgnoreFields(store.Account{}, "LotsSeen", "GrowthSeen", "RemindAt", "SettleAt", "RemindRides", "SettleRides", "RemindAsked", "SettleAsked"),
 	cmpopts.EquateEmpty(),
 }
 
@@ -137,6 +139,34 @@ func TestWhatWasSpentMeanwhileStaysWithTheWhole(t *testing.T) {
 	b.unmerge("a", "b", "y", day(34, 10, 0))
 	b.expect("a", 0, 0, 70, never)
 	b.expect("b", 80, 0, 0, never)
+}
+
+// Which credit pays a debt decides what is left, and when that ends. It must not
+// hang on which account of a person the index names first.
+func TestOrdersOfMergedMembersSettleOldestFirst(t *testing.T) {
+	for n := range 8 {
+		for _, owners := range [][]loyalty.MemberID{{"a", "b"}, {"b", "a"}} { // of the older order and the newer
+			b := expiring(t)
+			lasting := b.rules[0]
+			lasting.Version, lasting.EffectiveAt, lasting.Points.Expiry = 2, day(41, 0, 0), nil
+			b.rules = append(b.rules, lasting)
+			b.must(b.store.Table.Write(t.Context(), store.PutProgram(lasting)))
+			named := func(member loyalty.MemberID) loyalty.MemberID { return member + loyalty.MemberID(fmt.Sprint(n)) }
+			whole, part := named("a"), named("b")
+			b.enrol(whole)
+			b.enrol(part)
+			b.pay(whole, "1", 60, day(0, 10, 0))
+			b.tick(day(31, 10, 0))
+			b.spend(whole, "v", 60, day(32, 10, 0))
+			b.refund("1", "r", 60, day(33, 10, 0)) // a debt of 60
+			b.merge(whole, part, "x", day(34, 10, 0))
+			b.pay(named(owners[0]), "2", 100, day(40, 10, 0))
+			b.pay(named(owners[1]), "3", 100, day(42, 10, 0)) // whose points do not end
+			b.tick(day(80, 10, 0))
+			b.expect(whole, 140, 0, 0, month(15))
+			b.lots(whole, points.Lot{Until: month(15).UTC(), Left: 40})
+		}
+	}
 }
 
 func TestRefusedMergesChangeNothing(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -52,8 +53,8 @@ func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
 	if err != nil {
 		return err
 	}
-	run := run{Function: f, versions: versions, now: tick.Time}
-	err = errors.Join(f.Store.EachDue(ctx, store.WakeSettle, run.now, run.accounts, run.reservation), run.payouts(ctx))
+	run := run{Function: f, versions: versions, now: tick.Time, persons: map[loyalty.MemberID][]store.Account{}}
+	err = errors.Join(f.Store.EachDue(ctx, store.WakeSettle, run.now, run.accounts, run.reservation), run.together(ctx), run.payouts(ctx))
 	f.Log.InfoContext(ctx, "points settled", slog.Int("looked_at", run.looked), slog.Int("orders", run.settled),
 		slog.Int("reservations", run.expired), slog.Int("payouts", run.asked), slog.Int64("points_ended", run.ended), slog.Bool("failed", err != nil))
 	return err
@@ -64,6 +65,7 @@ type run struct {
 	Function
 	versions []program.Program
 	now      time.Time
+	persons  map[loyalty.MemberID][]store.Account // merged members who are due, by their whole
 
 	looked, settled, expired, asked int
 	ended                           int64 // points
@@ -111,16 +113,95 @@ func (r *run) payouts(ctx context.Context) error {
 	return nil
 }
 
-// accounts deals with one page.
+// accounts deals with one page, but for merged members.
 func (r *run) accounts(ctx context.Context, accounts []store.Account) error {
 	var failed []error
 	for _, account := range accounts {
 		r.looked++
+		whole := account.Member
+		if account.Merged != nil {
+			whole = account.Merged.Into
+		}
+		if whole != account.Member || len(account.Parts) > 0 {
+			r.persons[whole] = append(r.persons[whole], account)
+			continue
+		}
 		if err := r.member(ctx, account); err != nil {
 			failed = append(failed, err)
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// together deals with merged members. What is due of one person is settled oldest
+// first, whichever of his accounts holds it: which credit pays a debt must not hang
+// on which account the index names first.
+func (r *run) together(ctx context.Context) error {
+	var failed []error
+	for _, whole := range slices.Sorted(maps.Keys(r.persons)) {
+		if err := r.person(ctx, r.persons[whole]); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// person deals with one person's accounts that are due. What only several of them
+// tell, the order of settlement, comes first; each has its own end and call.
+func (r *run) person(ctx context.Context, accounts []store.Account) error {
+	if len(accounts) == 1 {
+		return r.member(ctx, accounts[0])
+	}
+	var due []pendingOrder
+	for _, account := range accounts {
+		pending, _, err := r.pending(ctx, account)
+		if err != nil {
+			return err
+		}
+		mine, _ := r.due(pending)
+		due = append(due, mine...)
+	}
+	slices.SortFunc(due, oldestFirst)
+	for _, order := range due {
+		news := ledger.News{Order: order.Key, Fact: points.Fact{Kind: points.FactSettled, At: r.now}, Seen: ledger.Seen{Log: order.log}}
+		settled, err := ledger.Post(ctx, r.Store, r.versions, news, r.now)
+		if err != nil {
+			return err
+		}
+		if settled {
+			r.settled++
+		}
+	}
+	for _, account := range accounts {
+		account, err := r.Store.Account(ctx, account.Member)
+		if err != nil {
+			return err
+		}
+		if err := r.member(ctx, account); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// due tells the orders whose return window is over, oldest first, and when that of
+// the first of the others will be; zero for never.
+func (r *run) due(pending []pendingOrder) (due []pendingOrder, next time.Time) {
+	for _, order := range pending {
+		if at := order.SettleAt(); at.After(r.now) {
+			next = store.Earliest(next, at)
+		} else {
+			due = append(due, order)
+		}
+	}
+	slices.SortFunc(due, oldestFirst)
+	return due, next
+}
+
+// oldestFirst is the order in which windows close. Which credit pays a debt must
+// not hang on how the history is listed.
+func oldestFirst(a, b pendingOrder) int {
+	return cmp.Or(a.SettleAt().Compare(b.SettleAt()), a.Key.Compare(b.Key))
 }
 
 // member settles what is due of one member, does what time did to his account
@@ -132,19 +213,7 @@ func (r *run) member(ctx context.Context, account store.Account) error {
 	if err != nil {
 		return err
 	}
-	var due []pendingOrder
-	var next time.Time
-	for _, order := range pending {
-		if at := order.SettleAt(); at.After(r.now) {
-			next = store.Earliest(next, at)
-		} else {
-			due = append(due, order)
-		}
-	}
-	// Which credit pays a debt must not hang on how the history is listed.
-	slices.SortFunc(due, func(a, b pendingOrder) int {
-		return cmp.Or(a.SettleAt().Compare(b.SettleAt()), a.Key.Compare(b.Key))
-	})
+	due, next := r.due(pending)
 	if left {
 		next = r.now.Add(retryAfter)
 	}

@@ -48,6 +48,8 @@ type brand struct {
 	known []loyalty.OrderKey
 	some  []loyalty.MemberID // the first few members
 	rules []program.Program  // beside the program that ships with huitou
+	now   time.Time          // of the latest news
+	acted time.Time          // when members were merged or parted last
 }
 
 func open(t T) *brand {
@@ -58,7 +60,8 @@ func open(t T) *brand {
 
 // audited checks after every commit that each member's counters are the sum of
 // the entries in his orders' logs and his own facts, that no part of a balance is
-// negative, and that what is pending is what his orders and his parts' hold.
+// negative, that what is pending is what his orders and his parts' hold, and that
+// his calls are heard.
 type audited struct {
 	table.Table
 	*brand
@@ -124,6 +127,7 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 		}
 		account, err := calm.Account(context.Background(), member)
 		a.must(err)
+		a.heard(calm, account)
 		pending := held[member]
 		for _, part := range account.Parts {
 			pending += held[part]
@@ -150,6 +154,49 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 	return nil
 }
 
+// heard checks that each call that stands is listed by its time, under its own
+// index or, riding, under the other's, and that one stands by the day of every
+// reminder that is to come.
+func (a audited) heard(calm store.Store, account store.Account) {
+	listed := func(wake store.Wake, by time.Time) bool {
+		for shard := range table.WakeShards {
+			if table.ShardPK(shard) == table.WakePK(account.Member) {
+				members, _, _, err := calm.Due(context.Background(), wake, shard, by, "")
+				a.must(err)
+				return slices.Contains(members, account.Member)
+			}
+		}
+		return false
+	}
+	remind, settle := store.WakeRemind, store.WakeSettle
+	if account.RemindRides {
+		remind = store.WakeSettle
+	}
+	if account.SettleRides {
+		settle = store.WakeRemind
+	}
+	if at := account.RemindAt; !at.IsZero() && !listed(remind, at) {
+		a.Fatalf("the reminder's call of %s at %v is not heard", account.Member, at)
+	}
+	if at := account.SettleAt; !at.IsZero() && !listed(settle, at) {
+		a.Fatalf("the settlement's call of %s at %v is not heard", account.Member, at)
+	}
+	if account.Open() != nil {
+		return
+	}
+	rules := program.Default().Repurchase
+	for _, purchase := range account.Purchases() {
+		due, cycles := rules.DueAt(purchase.Category, purchase.At, shanghai)
+		if due.Before(a.acted) { // who was merged or parted is looked at then
+			due = a.acted
+		}
+		late := account.RemindAt.IsZero() || account.RemindAt.After(due)
+		if late && cycles && !purchase.Told && !rules.TooLate(purchase.Category, purchase.At, a.now, shanghai) {
+			a.Fatalf("a reminder to %s is due on %v, and he is called at %v", account.Member, due, account.RemindAt)
+		}
+	}
+}
+
 func (b *brand) must(err error) {
 	b.Helper()
 	if err != nil {
@@ -174,6 +221,9 @@ func (b *brand) try(order string, fact points.Fact) error {
 	key := loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: order}
 	if !slices.Contains(b.known, key) && len(b.known) <= 50 {
 		b.known = append(b.known, key)
+	}
+	if fact.At.After(b.now) {
+		b.now = fact.At
 	}
 	_, err := ledger.Post(context.Background(), b.store, b.rules, ledger.News{Order: key, Fact: fact}, fact.At)
 	return err
@@ -289,7 +339,7 @@ func TestACallForNothing(t *testing.T) {
 	b.refund("1", "a", 10, day(2, 10, 0))
 	usage := b.tick(day(30, 10, 15))
 	b.expect("m", 0, 0, 0, never)
-	if want := 1 + table.WakeShards + 2 + 2*table.PrizeShards; usage.RoundTrips != want { // program, shards, account, its update, open red packets
+	if want := 1 + 2*table.WakeShards + 2 + 2*table.PrizeShards; usage.RoundTrips != want { // program, shards of both calls, account, its update, open red packets
 		t.Errorf("%d round trips, want %d", usage.RoundTrips, want)
 	}
 }

@@ -51,22 +51,29 @@ func TestGrowthIsFound(t *testing.T) {
 	bound := Counts{
 		Units:       map[string]Units{"order": {Write: 4, Read: 2.5, Trips: 3}},
 		Allocations: map[string]float64{"order": 100, "card": 0},
+		Starts:      map[string]StartCost{"Operate": {600, 10e6}},
+	}
+	started := func(pages float64, bytes int64) Counts {
+		return Counts{bound.Units, bound.Allocations, map[string]StartCost{"Operate": {pages, bytes}}}
 	}
 	for name, test := range map[string]struct {
 		is   Counts
 		want string // "" for nothing found
 	}{
 		"the same":            {bound, ""},
-		"less":                {Counts{map[string]Units{"order": {Write: 1}}, map[string]float64{"order": 1, "card": 0}}, ""},
-		"write units":         {Counts{map[string]Units{"order": {4.5, 2.5, 3}}, bound.Allocations}, "order: 4.5 write units, the bound is 4"},
-		"read units":          {Counts{map[string]Units{"order": {4, 3, 3}}, bound.Allocations}, "order: 3 read units, the bound is 2.5"},
-		"round trips":         {Counts{map[string]Units{"order": {4, 2.5, 4}}, bound.Allocations}, "order: 4 round trips, the bound is 3"},
-		"slack":               {Counts{bound.Units, map[string]float64{"order": 109, "card": 0}}, ""},
-		"allocations":         {Counts{bound.Units, map[string]float64{"order": 111, "card": 0}}, "order: 111 allocations, the bound is 100"},
-		"one where none was":  {Counts{bound.Units, map[string]float64{"order": 100, "card": 1}}, "card: 1 allocations, the bound is 0"},
-		"without a bound":     {Counts{map[string]Units{"order": {4, 2.5, 3}, "coupon": {}}, bound.Allocations}, "coupon has no bound"},
-		"not measured":        {Counts{nil, bound.Allocations}, "order has a bound and is not measured any more"},
-		"several at one time": {Counts{map[string]Units{"order": {5, 3, 3}}, bound.Allocations}, "order: 3 read units, the bound is 2.5"},
+		"less":                {Counts{map[string]Units{"order": {Write: 1}}, map[string]float64{"order": 1, "card": 0}, bound.Starts}, ""},
+		"write units":         {Counts{map[string]Units{"order": {4.5, 2.5, 3}}, bound.Allocations, bound.Starts}, "order: 4.5 write units, the bound is 4"},
+		"read units":          {Counts{map[string]Units{"order": {4, 3, 3}}, bound.Allocations, bound.Starts}, "order: 3 read units, the bound is 2.5"},
+		"round trips":         {Counts{map[string]Units{"order": {4, 2.5, 4}}, bound.Allocations, bound.Starts}, "order: 4 round trips, the bound is 3"},
+		"slack":               {Counts{bound.Units, map[string]float64{"order": 109, "card": 0}, bound.Starts}, ""},
+		"allocations":         {Counts{bound.Units, map[string]float64{"order": 111, "card": 0}, bound.Starts}, "order: 111 allocations, the bound is 100"},
+		"one where none was":  {Counts{bound.Units, map[string]float64{"order": 100, "card": 1}, bound.Starts}, "card: 1 allocations, the bound is 0"},
+		"without a bound":     {Counts{map[string]Units{"order": {4, 2.5, 3}, "coupon": {}}, bound.Allocations, bound.Starts}, "coupon has no bound"},
+		"not measured":        {Counts{nil, bound.Allocations, bound.Starts}, "order has a bound and is not measured any more"},
+		"a start, slack":      {started(680, 10_200_000), ""},
+		"a start, its memory": {started(700, 10e6), "Operate: 700 pages touched by a cold start, the bound is 600"},
+		"a start, its size":   {started(600, 10_400_000), "Operate: a binary of 10400000 bytes, the bound is 10000000"},
+		"several at one time": {Counts{map[string]Units{"order": {5, 3, 3}}, bound.Allocations, bound.Starts}, "order: 3 read units, the bound is 2.5"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := grown(test.is, bound)

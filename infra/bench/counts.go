@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 
 	"github.com/huitou/huitou/infra/smoke/artifact"
@@ -17,13 +18,22 @@ import (
 
 // Counts are what must not grow unnoticed.
 type Counts struct {
-	Units       map[string]Units   `json:"units"`
-	Allocations map[string]float64 `json:"allocations"` // by one operation
+	Units       map[string]Units     `json:"units"`
+	Allocations map[string]float64   `json:"allocations"` // by one operation
+	Starts      map[string]StartCost `json:"starts"`      // cold, of the deployable binaries; none where they do not run
 }
 
 // allocationSlack is how much more the allocations may be: the runtime's maps
 // and pools make them differ a little from one run to the next.
 const allocationSlack = 1.10
+
+// What a start may take more: another version of Go makes a binary a little
+// larger, and where the system keeps its files decides how many pages of one
+// come at a time. What it finds are packages that begin with work.
+const (
+	bytesSlack = 1.03
+	pagesSlack = 1.15
+)
 
 func count(ctx context.Context) (Counts, error) {
 	units, err := meterUnits(ctx)
@@ -31,7 +41,15 @@ func count(ctx context.Context) (Counts, error) {
 		return Counts{}, err
 	}
 	allocations, err := countAllocations(ctx)
-	return Counts{units, allocations}, err
+	if err != nil || runtime.GOOS != "linux" { // whose the binaries are
+		return Counts{Units: units, Allocations: allocations}, err
+	}
+	measured, err := measureStarts(ctx)
+	starts := map[string]StartCost{}
+	for name, start := range measured {
+		starts[name] = start.StartCost
+	}
+	return Counts{units, allocations, starts}, err
 }
 
 // grown lists what is over its bound, and what is measured or bounded alone.
@@ -52,6 +70,14 @@ func grown(is, bound Counts) error {
 	compare(is.Allocations, bound.Allocations, fault, func(name string, is, bound float64) {
 		if is > bound*allocationSlack {
 			fault("%s: %g allocations, the bound is %g", name, is, bound)
+		}
+	})
+	compare(is.Starts, bound.Starts, fault, func(name string, is, bound StartCost) {
+		if float64(is.Bytes) > float64(bound.Bytes)*bytesSlack {
+			fault("%s: a binary of %d bytes, the bound is %d", name, is.Bytes, bound.Bytes)
+		}
+		if is.Pages > bound.Pages*pagesSlack {
+			fault("%s: %g pages touched by a cold start, the bound is %g", name, is.Pages, bound.Pages)
 		}
 	})
 	return errors.Join(faults...)
@@ -101,10 +127,14 @@ func checkCounts(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if counts.Starts == nil {
+		bounds.Starts = nil
+		fmt.Fprintln(out, "bench: cold starts are not compared; the binaries run on Linux alone")
+	}
 	if err := grown(counts, bounds); err != nil {
 		return fmt.Errorf("what an operation costs has grown; where that is wanted, go run ./infra/bench -accept and say why in the change\n%w", err)
 	}
-	fmt.Fprintf(out, "bench: %d operations within the bounds of infra/bench/bounds.json\n", len(counts.Units)+len(counts.Allocations))
+	fmt.Fprintf(out, "bench: %d operations within the bounds of infra/bench/bounds.json\n", len(counts.Units)+len(counts.Allocations)+len(counts.Starts))
 	return nil
 }
 

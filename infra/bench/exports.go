@@ -65,7 +65,7 @@ func measureExports(ctx context.Context) (exports map[int]Export, err error) {
 }
 
 func (s *localStack) export(ctx context.Context, program, batch, file string, count int) (Export, error) {
-	forgetPeak(s.process)
+	forgetPeak(s.command.Process)
 	command := exec.CommandContext(ctx, program, "cards", "export", batch, "--out", file, "--json")
 	command.Env = []string{"HUITOU_URL=" + s.url, "HUITOU_OPERATOR_TOKEN=" + s.admin}
 	began := time.Now()
@@ -74,7 +74,7 @@ func (s *localStack) export(ctx context.Context, program, batch, file string, co
 	if err != nil || !strings.Contains(string(out), fmt.Sprintf(`"cards": %d`, count)) {
 		return Export{}, fmt.Errorf("the export of %d cards: %w: %s", count, err, out)
 	}
-	return Export{float64(count) / elapsed.Seconds(), peakOfEnded(command.ProcessState), peakOf(s.process)}, os.Remove(file)
+	return Export{float64(count) / elapsed.Seconds(), peakOfEnded(command.ProcessState), peakOf(s.command.Process)}, os.Remove(file)
 }
 
 // statusBytes reads a line of /proc/<pid>/status such as "VmHWM:  5120 kB".

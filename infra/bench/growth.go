@@ -90,7 +90,7 @@ func (s *shop) due(members int) error {
 		}
 		s.members = append(s.members, member)
 	}
-	return s.bought(members, regular)
+	return s.bought(members, unplanned)
 }
 
 // crowd writes the accounts of members who bought later than anybody looks, as
@@ -103,11 +103,10 @@ func (s *shop) crowd(members int) error {
 		member := loyalty.MemberID(fmt.Sprintf("mcrowd%016d", i))
 		joins = append(joins, store.CreateAccount(member, store.Profile{}, []loyalty.Consent{loyalty.ConsentMembership}, paidAt)[0])
 		changes, _ := store.Credit([]points.Entry{{Kind: points.EntryEarn, Pending: 398}}, store.Account{Member: member})
-		settle, _ := store.WakeSettle.By(member, later)
-		remind, _ := store.WakeRemind.By(member, later)
+		calls, _ := store.AskBoth(store.Account{Member: member}, later, later)
 		last, _ := store.LastPurchase(regular, later, loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: orderID(i)})
 		for _, more := range [][]table.Change{
-			settle, remind, last, store.CountOrder(1, 39_800, 0), store.CountPurchase(regular, 1, 2),
+			calls, last, store.CountOrder(1, 39_800, 0), store.CountPurchase(regular, 1, 2),
 			{store.Home("tmall"), store.FirstPurchase(regular, later)},
 		} {
 			changes = append(changes, more...)

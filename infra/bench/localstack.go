@@ -28,6 +28,7 @@ type Orders struct {
 	Accepted  Rate    `json:"accepted"`            // answers 202
 	PerSecond float64 `json:"credited_per_second"` // from the first request until the queue is empty
 	Count     int     `json:"count"`
+	CPU       float64 `json:"cpu_us"` // of the stack's process for each, from its start to its end
 }
 
 const (
@@ -45,7 +46,7 @@ type localStack struct {
 	admin   string
 	webhook *standardwebhooks.Webhook
 	client  *http.Client
-	process *os.Process
+	command *exec.Cmd
 }
 
 // measureStack starts the program on a folder of its own, sends it orders from
@@ -98,6 +99,9 @@ func measureStack(ctx context.Context) (orders Orders, err error) {
 	if credited == 0 || credited%398 != 0 {
 		return orders, fmt.Errorf("%d points were credited, which is no number of orders", credited)
 	}
+	stop()
+	used := s.command.ProcessState.UserTime() + s.command.ProcessState.SystemTime()
+	orders.CPU = float64(used.Microseconds()) / float64(orders.Count)
 	return orders, nil
 }
 
@@ -137,7 +141,7 @@ func startStack(ctx context.Context, folder string) (s *localStack, stop func(),
 	if err := process.Start(); err != nil {
 		return nil, nil, err
 	}
-	s.process = process.Process
+	s.command = process
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -7,7 +7,8 @@
 //	go run ./infra/bench -check    compares the counts with infra/bench/bounds.json
 //	go run ./infra/bench -accept   makes this run's counts the bounds
 //
-// Counts are compared because they are the same on every machine. Times and
+// Counts are compared because they are the same on every machine, and of cold
+// starts the sizes of binaries and what memory they touch. Times and
 // throughput are for reading: compare them within one run only.
 package main
 

@@ -15,6 +15,14 @@ func peakOfEnded(state *os.ProcessState) int64 {
 	return usage.Maxrss << 10
 }
 
+// pagesOf is how many pages of memory a process had touched when it ended.
+func pagesOf(ended *os.ProcessState) int64 {
+	if usage, ok := ended.SysUsage().(*syscall.Rusage); ok {
+		return usage.Minflt
+	}
+	return 0
+}
+
 // peakOf is the most memory that a running process held since forgetPeak, 0
 // where the system does not tell.
 func peakOf(process *os.Process) int64 {

@@ -60,7 +60,7 @@ func (s *shop) settled(n int, ends bool) error {
 			return err
 		}
 	}
-	if err := s.bought(n, regular); err != nil {
+	if err := s.bought(n, unplanned); err != nil {
 		return err
 	}
 	s.now = settledAt

@@ -17,18 +17,26 @@ import (
 // because whatever else the machine does only ever adds, and how many times
 // that of the least function of the same run.
 type Start struct {
+	StartCost
 	CPU       float64 `json:"cpu_ms"`
-	Wall      float64 `json:"wall_ms"`
 	CPURatio  float64 `json:"cpu_ratio"`
+	Wall      float64 `json:"wall_ms"`
 	WallRatio float64 `json:"wall_ratio"`
-	Bytes     int64   `json:"bytes"`
 
 	target    float64 // of CPURatio
 	mostBytes int64
 }
 
+// StartCost is what of a start can be compared with another run's, however
+// busy the machine is: how large the binary is, and how much memory it has
+// touched by then, which goes with what it has done.
+type StartCost struct {
+	Pages float64 `json:"pages"`
+	Bytes int64   `json:"bytes"`
+}
+
 const (
-	spawns = 15
+	spawns = 30
 	hello  = "hello-world"
 )
 
@@ -70,15 +78,16 @@ func measureStarts(ctx context.Context) (map[string]Start, error) {
 		return nil, err
 	}
 	defer func() { _ = cloud.Close() }() // nobody is connected any more
-	cpu, wall := map[string][]float64{}, map[string][]float64{}
+	cpu, wall, pages := map[string][]float64{}, map[string][]float64{}, map[string][]float64{}
 	for range spawns {
 		for _, function := range functions {
 			start, err := artifact.Spawn(ctx, binaries[function.Name], function.Environment(cloud, ""))
 			if err != nil {
 				return nil, err
 			}
-			cpu[function.Name] = append(cpu[function.Name], milliseconds(start.CPU))
+			cpu[function.Name] = append(cpu[function.Name], milliseconds(start.Ended.UserTime()+start.Ended.SystemTime()))
 			wall[function.Name] = append(wall[function.Name], milliseconds(start.Wall))
+			pages[function.Name] = append(pages[function.Name], float64(pagesOf(start.Ended)))
 		}
 	}
 	starts := map[string]Start{}
@@ -87,7 +96,8 @@ func measureStarts(ctx context.Context) (map[string]Start, error) {
 		if err != nil {
 			return nil, err
 		}
-		start := Start{CPU: quartile(cpu[function.Name]), Wall: quartile(wall[function.Name]), Bytes: file.Size()}
+		start := Start{CPU: quartile(cpu[function.Name]), Wall: quartile(wall[function.Name])}
+		start.StartCost = StartCost{quartile(pages[function.Name]), file.Size()}
 		start.CPURatio, start.WallRatio = start.CPU/quartile(cpu[hello]), start.Wall/quartile(wall[hello])
 		start.target, start.mostBytes = startTarget(function)
 		starts[function.Name] = start
@@ -96,7 +106,7 @@ func measureStarts(ctx context.Context) (map[string]Start, error) {
 }
 
 // startTarget is how many times the least function's a start may be, and how
-// many bytes a binary may have: by the AWS clients that it needs.
+// many bytes a binary may have: by the AWS clients that it links.
 func startTarget(function artifact.Function) (ratio float64, bytes int64) {
 	clients := map[string]bool{}
 	for variable := range function.Variables {

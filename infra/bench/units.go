@@ -102,11 +102,11 @@ var earnings = []operation{
 	}},
 	{"settlement of an order", 6, func(s *shop) (Units, error) {
 		const due = 40
-		return after(s.bought(due, regular), func() (Units, error) {
-			return s.metered(due, func(ctx context.Context) error {
-				return s.settle().Handle(ctx, schedule.Tick{Time: paidAt.AddDate(0, 0, 31)})
-			})
-		})
+		return after(s.completed(due, orders.TypePaid, orders.TypeCompleted), func() (Units, error) { return s.settlement(due) })
+	}},
+	{"settlement of an order that its reminder rides on", noTarget, func(s *shop) (Units, error) {
+		const due = 40 // told before it was paid: the return window ends before the reminder is due
+		return after(s.completed(due, orders.TypeCompleted, orders.TypePaid), func() (Units, error) { return s.settlement(due) })
 	}},
 	{"settlement, nothing due", 0, func(s *shop) (Units, error) {
 		return s.metered(1, func(ctx context.Context) error {
@@ -168,20 +168,27 @@ var earnings = []operation{
 	}},
 	{"reminder sent", 2, func(s *shop) (Units, error) {
 		const due = 10
-		err := s.bought(due, regular)
-		if err == nil {
-			_, err = s.planned(due)
-		}
+		err := s.completed(due, orders.TypePaid, orders.TypeCompleted)
 		return after(err, func() (Units, error) {
-			return s.metered(due, func(ctx context.Context) error {
-				s.now = dueAt
-				answer, err := s.send().Handle(ctx, records(s.queued.take()...))
-				if len(answer.BatchItemFailures) > 0 || s.sent != due {
-					return fmt.Errorf("%d of %d messages were sent: %w", s.sent, due, err)
-				}
-				return err
-			})
+			_, err := s.settlement(due)
+			return after(err, func() (Units, error) { return s.reminded(due) })
 		})
+	}},
+	{"reminder sent, its order not settled yet", noTarget, func(s *shop) (Units, error) {
+		const due = 10
+		return after(s.bought(due, regular), func() (Units, error) { return s.reminded(due) })
+	}},
+	{"life of a first order, completed", noTarget, func(s *shop) (Units, error) {
+		return s.life(map[int]orders.Type{0: orders.TypePaid, 3: orders.TypeCompleted})
+	}},
+	{"life of a first order, of which no completion is told", noTarget, func(s *shop) (Units, error) {
+		return s.life(map[int]orders.Type{0: orders.TypePaid})
+	}},
+	{"life of a first order, cancelled", noTarget, func(s *shop) (Units, error) {
+		return s.life(map[int]orders.Type{0: orders.TypePaid, 1: orders.TypeCancelled})
+	}},
+	{"life of two orders, completed", noTarget, func(s *shop) (Units, error) {
+		return s.life(map[int]orders.Type{0: orders.TypePaid, 3: orders.TypeCompleted}, map[int]orders.Type{14: orders.TypePaid, 17: orders.TypeCompleted})
 	}},
 	{"two members merged, 20 orders each", noTarget, func(s *shop) (Units, error) { return s.merged(20, false) }},
 	{"a merge undone, 20 orders each", noTarget, func(s *shop) (Units, error) {
@@ -353,7 +360,7 @@ func after(err error, meter func() (Units, error)) (Units, error) {
 // event is one event of the nth order, as receiveorders queues it.
 func (s *shop) event(kind orders.Type, buyer, order int, lines ...orders.Line) []byte {
 	event := orders.Event{
-		Type: kind, Channel: "tmall", Shop: "flagship", OrderID: orderID(order), OccurredAt: paidAt,
+		Type: kind, Channel: "tmall", Shop: "flagship", OrderID: orderID(order), OccurredAt: s.now.Truncate(time.Hour),
 		Currency: "CNY", Buyer: orders.Buyer{ID: identity(buyer).Value, PhoneLast4: "0000"}, Lines: lines,
 	}
 	if kind == orders.TypeRefunded {
@@ -405,6 +412,86 @@ func (s *shop) bought(n int, category string) error {
 		}
 	}
 	return nil
+}
+
+// completed gives each of the first n members an order, of which it tells both
+// in this order.
+func (s *shop) completed(n int, told ...orders.Type) error {
+	for i := range n {
+		for _, kind := range told {
+			if err := s.before(s.told(kind, i, i)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// told is an event of an order of regular.
+func (s *shop) told(kind orders.Type, buyer, order int) []byte {
+	if kind == orders.TypePaid {
+		return s.paid(buyer, order, regular)
+	}
+	return s.event(kind, buyer, order)
+}
+
+// settlement is what settlepoints needs for each of so many orders that were
+// completed when they were paid.
+func (s *shop) settlement(due int) (Units, error) {
+	return s.metered(due, func(ctx context.Context) error {
+		return s.settle().Handle(ctx, schedule.Tick{Time: paidAt.AddDate(0, 0, 8)})
+	})
+}
+
+// reminded is what sendmessages needs for each of so many reminders that are due.
+func (s *shop) reminded(due int) (Units, error) {
+	if _, err := s.planned(due); err != nil {
+		return Units{}, err
+	}
+	s.now = dueAt
+	return s.metered(due, func(ctx context.Context) error { return s.sends(ctx, due) })
+}
+
+// sends hands over what is queued, of which so many messages leave.
+func (s *shop) sends(ctx context.Context, messages int) error {
+	s.sent = 0
+	answer, err := s.send().Handle(ctx, records(s.queued.take()...))
+	if len(answer.BatchItemFailures) > 0 || s.sent != messages {
+		return fmt.Errorf("%d of %d messages were sent: %w", s.sent, messages, err)
+	}
+	return err
+}
+
+// life is all that the orders of a member come to, when 40 members do the same:
+// what is told of each, by the day, and what the schedules do until nothing is
+// left to be done.
+func (s *shop) life(told ...map[int]orders.Type) (Units, error) {
+	const members, days = 40, 60
+	planner := remindrepurchase.Function{Store: s.store, Messages: s.queued, Log: quiet}
+	return s.metered(members, func(ctx context.Context) error {
+		for day := range days {
+			s.now = paidAt.AddDate(0, 0, day).Add(time.Minute)
+			for n, order := range told {
+				var bodies [][]byte
+				for i := range members {
+					if kind, today := order[day]; today {
+						bodies = append(bodies, s.told(kind, i, n*members+i))
+					}
+				}
+				if answer, err := s.convert().Handle(ctx, records(bodies...)); err != nil || len(answer.BatchItemFailures) > 0 {
+					return fmt.Errorf("%d messages failed: %w", len(answer.BatchItemFailures), err)
+				}
+			}
+			tick := schedule.Tick{Time: s.now}
+			if err := errors.Join(s.settle().Handle(ctx, tick), planner.Handle(ctx, tick)); err != nil {
+				return err
+			}
+			if answer, err := s.send().Handle(ctx, records(s.queued.take()...)); err != nil || len(answer.BatchItemFailures) > 0 {
+				return fmt.Errorf("%d reminders failed: %w", len(answer.BatchItemFailures), err)
+			}
+		}
+		return nil
+	})
 }
 
 // planned is what remindrepurchase needs for each of so many due reminders.

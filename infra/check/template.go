@@ -366,7 +366,7 @@ var assertions = []assertion{
 				}
 			}
 			slices.Sort(wanted)
-			if got := d.allowed(name, "ssm:GetParameter"); !slices.Equal(got, wanted) {
+			if got := d.allowed(name, "ssm:GetParameters"); !slices.Equal(got, wanted) {
 				broken(name, fmt.Sprintf("may read %v, is told %v", got, wanted))
 			}
 		}

@@ -55,7 +55,7 @@ func TestTemplateCatches(t *testing.T) {
 		"table variable":   {{"", "TABLE_NAME: !Ref Table", "TABLE: !Ref Table"}},
 		"queue variables":  {{"", "ORDERS_QUEUE_URL: !Ref OrdersQueue", "ORDERS_QUEUE_URL: !Ref CouponsQueue"}, {"  RunCampaignsRole:", "!GetAtt CouponsQueue.Arn", "!GetAtt OrdersQueue.Arn"}, {"", "ORDERS_DEAD_QUEUE_URL: !Ref OrdersDeadQueue", "X: y"}, {"  ConvertOrdersRole:", "!GetAtt OrdersQueue.Arn", "!GetAtt CouponsQueue.Arn"}},
 		"secrets":          {{"", "PHONE_KEY_PARAMETER:", "PHONE_KEY:"}, {"", `PHONE_KEY_PARAMETER: !Sub "/${AWS::StackName}/phone-key"`, "PHONE_KEY_PARAMETER: c2VjcmV0"}, {"", "parameter/${AWS::StackName}/phone-key", "parameter/${AWS::StackName}/card-key"}},
-		"named keys":       {{"", "Action: [ssm:GetParameter]\n                Resource:", "Action: [ssm:GetParameter, kms:Decrypt]\n                Resource:"}},
+		"named keys":       {{"", "Action: [ssm:GetParameters]\n                Resource:", "Action: [ssm:GetParameters, kms:Decrypt]\n                Resource:"}},
 		"logs":             {{"  ConvertOrdersLogs:", "RetentionInDays: !Ref LogRetentionDays", "LogGroupName: x"}, {"  ConvertOrdersRole:", "!GetAtt ConvertOrdersLogs.Arn", "!GetAtt OperateLogs.Arn"}},
 		"visibility":       {{"", "VisibilityTimeout: 180", "VisibilityTimeout: 179"}},
 		"partial failures": {{"", "            FunctionResponseTypes: [ReportBatchItemFailures]\n", ""}},

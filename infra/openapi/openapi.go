@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/huitou/huitou/functions/members"
 	"github.com/huitou/huitou/functions/operate"
 	"github.com/huitou/huitou/shared/loyalty"
@@ -32,8 +30,8 @@ func Document() ([]byte, error) {
 	return append(raw, '\n'), err
 }
 
-func published() huma.API {
-	api := rest.New(http.NewServeMux())
+func published() rest.API {
+	api := rest.Document()
 	operate.Function{Log: slog.Default()}.Register(api)
 	members.Function{Log: slog.Default()}.Register(api)
 	describeHooks(api)
@@ -115,12 +113,12 @@ type (
 	}
 )
 
-func describe[I, O any](api huma.API, o rest.Operation) {
+func describe[I, O any](api rest.API, o rest.Operation) {
 	o.Security, o.NoIdempotencyKey = "none", true
 	rest.Register(api, slog.Default(), o, func(context.Context, *I) (*O, error) { return nil, nil })
 }
 
-func describeHooks(api huma.API) {
+func describeHooks(api rest.API) {
 	describe[orderEvent, rest.Body[accepted]](api, rest.Operation{
 		Method: http.MethodPost, Path: "/hooks/orders/generic", ID: "order-event", Tag: "hooks", Status: http.StatusAccepted,
 		Summary: "One thing that happened to one order, signed by Standard Webhooks",
@@ -131,7 +129,7 @@ func describeHooks(api huma.API) {
 	})
 }
 
-func describeCards(api huma.API) {
+func describeCards(api rest.API) {
 	describe[page, html](api, rest.Operation{
 		Method: http.MethodGet, Path: "/c/{code}", ID: "card-page", Tag: "cards",
 		Summary: "A card's page; /C/{code}, as printed in QR codes, is the same",

@@ -14,19 +14,19 @@ func ExampleAfter() {
 	day := func(n int) time.Time { return dayZero.AddDate(0, 0, n) }
 	buyer := []string{"tmall:b-1"}
 	refund := func(n, amount int64) reference.Input {
-		return reference.Input{Kind: reference.Refunded, Now: day(3), At: day(3), Channel: "tmall", Order: "1001", Names: buyer, Refund: fmt.Sprint(n), Lines: []reference.Line{{ID: "1", Amount: amount}}}
+		return reference.Input{Kind: reference.Refunded, Now: day(3), At: day(3), Channel: "tmall", Order: "1001", Names: buyer, Refund: fmt.Sprint(n), Lines: []reference.Line{{ID: "1", Fen: amount}}}
 	}
 	inputs := []reference.Input{
 		{Kind: reference.Joined, Now: day(0), Person: "Li", Names: buyer},
 		refund(0, 990),
-		{Kind: reference.Paid, Now: day(4), At: day(0), Channel: "tmall", Order: "1001", Names: buyer, Lines: []reference.Line{{ID: "1", Quantity: 1, Amount: 100_00}}},
+		{Kind: reference.Paid, Now: day(4), At: day(0), Channel: "tmall", Order: "1001", Names: buyer, Lines: []reference.Line{{ID: "1", Fen: 100_00}}},
 	}
 	for n := range int64(10) {
 		inputs = append(inputs, refund(n, 990), refund(n, 990))
 	}
-	inputs = append(inputs, refund(10, 200), reference.Input{Kind: reference.Tick, Now: day(30), At: day(30)})
-	state := reference.After(shipped(), inputs)
-	fmt.Println("available:", state.Members["Li"].Lots["never"].Left)
+	inputs = append(inputs, refund(10, 200), reference.Input{Kind: reference.Tick, Now: day(30)})
+	state := reference.After([]reference.Version{shipped()}, inputs)
+	fmt.Println("available:", state.Members["Li"].Pots["endless"])
 	fmt.Println("refused:", state.Refused)
 	// Output:
 	// available: 1

@@ -1,3 +1,17 @@
+// Package reference is the reference model of points (积分): what huitou must
+// answer after a history, in one pass over its inputs, sorted by arrival. It
+// knows no storage, no entries and nothing of the code that it judges. Of an
+// order it keeps the set of what was told and works out anew what its lines are
+// worth, so that it cannot matter how that was shuffled, split or repeated.
+// Arrival decides only which of two messages that contradict each other stands
+// (the first), which refund is one too many, who spends before whom, and what a
+// tick of the schedule settles.
+//
+// Covered are earning by the program version in force at payment, pending points
+// and their settlement, refunds, owners named late or by a claim, spending, lots
+// and their end, debt, merging and its undoing. Not covered are bonuses, caps,
+// growth value, stored value, gifts, prizes, check-ins, corrections, bindings by
+// hand and reservations that come back. Purchases have a model of their own.
 package reference
 
 import (
@@ -7,220 +21,240 @@ import (
 	"time"
 )
 
-// book is what was told, without what was refused.
-type book struct {
-	versions []Version
-	owners   map[string]string // by identity
-	orders   map[string]*order
-	State
+// State is what is known after a history, and what huitou must answer then.
+type State struct {
+	Members map[string]*Member
+	Points  map[string]int64 // held for each line of an order
+	Refused []int            // inputs that end as dead letters, by index
+
+	program []Version
+	owners  map[string]*Member // by identity, and by an order with what proves a claim
+	orders  map[string]*order
 }
+
+// Member is one person's account.
+type Member struct {
+	Pots
+	Debt    int64   // taken back beyond what he could spend
+	whole   *Member // whose part he is: what his orders bring, both hold
+	covered Pots    // of his debt, when he became a part, by the whole's lots
+}
+
+// Pots are points by where they lie: in a lot (积分批次), under its end, or with an
+// order whose return window is open. What ends first sorts first, what is pending
+// last. What ended unspent stays where it is.
+type Pots map[string]int64
+
+const endless, pending = "endless", "pending "
 
 type order struct {
-	owner, id, channel string
-	names              []string
-	lines              []*held          // as they arrived
-	prices             map[string]int64 // of lines
-	refunds            refunds
-	rules              Version // in force when it was paid, whatever is today
-	paid, completed    time.Time
-	cancelled, settled bool
+	id, channel string
+	owner       *Member
+	names       []string
+	first       map[string]time.Time // when what happened that was told first, by kind
+	lines       map[string]*held
+	refunds     map[[2]string]int64 // by line and refund
+	rules       Version
+	settled     bool
 }
 
-// held is a line and the points that its owner holds for it in a lot.
+// held is a line, and the pot that its points went into.
 type held struct {
 	Line
-	points int64
-	lot    string // "" before he has one
+	pot string
 }
 
-// add changes what is left of a lot, and what expired of it.
-func (m *Member) add(lot string, left, expired int64) {
-	m.Lots[lot] = Lot{m.Lots[lot].Left + left, m.Lots[lot].Expired + expired}
-}
-
-// credit pays debt first, once it is not pending any more.
-func (m *Member) credit(lot string, points int64) {
-	paid := min(m.Debt, points)
-	if lot > never {
-		paid = 0
-	}
-	m.Debt -= paid
-	m.add(lot, points-paid, 0)
-}
-
-// spend takes what ends first, and returns what is missing.
-func (m *Member) spend(points int64, now time.Time) int64 {
-	for _, lot := range slices.Sorted(maps.Keys(m.Lots)) {
-		if end(now) < lot && lot <= never {
-			taken := min(m.Lots[lot].Left, points)
-			m.add(lot, -taken, 0)
-			points -= taken
-		}
-	}
-	return points
-}
-
-// takeBack takes what a lot was given: of what is left of it, then of what
-// expired of it, then of the others; the rest is debt.
-func (m *Member) takeBack(lot string, points int64, now time.Time) {
-	left := min(m.Lots[lot].Left, points)
-	expired := min(m.Lots[lot].Expired, points-left)
-	m.add(lot, -left, -expired)
-	m.Debt += m.spend(points-left-expired, now)
-}
-
-// After is what a history leads to. The inputs come in order of arrival.
-func After(first Version, inputs []Input) State {
-	b := book{[]Version{first}, map[string]string{}, map[string]*order{}, State{map[string]*Member{}, map[string]map[string]int64{}, []int{}}}
+// After takes a history, input by input. Of the versions of the program those that
+// take effect last stand first; the last of them has always been in force.
+func After(program []Version, inputs []Input) State {
+	s := State{map[string]*Member{}, map[string]int64{}, []int{}, program, map[string]*Member{}, map[string]*order{}}
 	for i, in := range inputs {
-		switch in.Kind {
-		case Program:
-			b.versions = append(b.versions, in.Version)
+		switch m := s.Members[in.Person]; in.Kind {
 		case Joined:
-			if b.Members[in.Person] == nil {
-				b.Members[in.Person] = &Member{Lots: map[string]Lot{}, Bought: map[string]Bought{}}
-			}
+			m = cmp.Or(m, &Member{Pots: Pots{}})
+			s.Members[in.Person] = m
 			for _, name := range in.Names {
-				b.owners[name] = cmp.Or(b.owners[name], b.Members[in.Person].into, in.Person)
+				s.owners[name] = cmp.Or(s.owners[name], m.whole, m)
 			}
-		case Spent:
-			if holders := b.holders(in.Person); len(holders) > 0 {
-				holders[len(holders)-1].spend(in.Points, in.Now)
-			}
-		case Merged:
-			b.merge(in)
-		case Parted:
-			b.part(in)
-		case Tick:
-			b.tick(in.At)
 		case Told:
-			for _, o := range b.orders {
+			for _, o := range s.orders {
 				if slices.Contains(o.names, in.Names[0]) {
-					b.learn(o, in)
+					s.learn(o, in)
 				}
 			}
+		case Spent:
+			m = cmp.Or(m.whole, m)
+			m.move(in.Points, Pots{}, m.lots(in.Now)...)
+		case Tick:
+			s.settle(in.Now)
+		case Merged:
+			m.merge(s.Members[in.Part], in.Now)
+		case Parted:
+			m.unmerge(s.Members[in.Part], s.inForce(in.Now).lot(in.Now), in.Now)
 		default:
-			if b.orders[in.Order] == nil {
-				b.orders[in.Order] = &order{id: in.Order, channel: in.Channel, refunds: refunds{}, prices: map[string]int64{}}
+			if s.orders[in.Order] == nil {
+				s.orders[in.Order] = &order{
+					id: in.Order, channel: in.Channel,
+					first: map[string]time.Time{}, lines: map[string]*held{}, refunds: map[[2]string]int64{},
+				}
 			}
-			if !b.learn(b.orders[in.Order], in) {
-				b.Refused = append(b.Refused, i)
+			if !s.learn(s.orders[in.Order], in) {
+				s.Refused = append(s.Refused, i)
 			}
 		}
 	}
-	for id, o := range b.orders {
-		b.Points[id] = map[string]int64{}
-		for _, line := range o.lines {
-			b.Points[id][line.ID] = line.points
-		}
-		for _, m := range b.holders(o.owner) {
-			o.addTo(m)
-		}
-	}
-	return b.State
+	return s
 }
 
-// learn adds to what is known of an order; false when it is refused instead.
-func (b *book) learn(o *order, in Input) bool {
-	before := o.bought()
+// learn adds to what is known of an order, and lets its owner hold for each line
+// what it is worth, rounded down once; false when the input is refused instead.
+func (s State) learn(o *order, in Input) bool {
 	switch in.Kind {
 	case Paid:
-		if o.paid.IsZero() {
-			o.paid, o.rules = in.At, inForce(b.versions, in.At)
-		}
+		o.rules = s.inForce(in.At)
 		for _, line := range in.Lines {
-			if _, known := o.prices[line.ID]; !known {
-				o.prices[line.ID] = line.Amount
-				line.Category = cmp.Or(line.Category, o.rules.Goods[line.SKU])
-				o.lines = append(o.lines, &held{Line: line})
+			pot := pending + o.id
+			if o.settled {
+				pot = o.rules.lot(in.Now)
 			}
+			o.lines[line.ID] = cmp.Or(o.lines[line.ID], &held{line, pot})
 		}
-	case Completed:
-		o.completed = cmp.Or(o.completed, in.At)
-	case Cancelled:
-		o.cancelled = true
 	case Refunded:
-		with := maps.Clone(o.refunds)
-		for _, line := range in.Lines {
-			key := [2]string{line.ID, in.Refund}
-			if known, repeated := with[key]; repeated && (in.Refund != "" || line.Amount <= known) {
+		before := maps.Clone(o.refunds)
+		for _, back := range in.Lines {
+			key := [2]string{back.ID, in.Refund}
+			if known, repeated := o.refunds[key]; repeated && (in.Refund != "" || back.Fen <= known) {
 				continue
 			}
-			with[key] = line.Amount
-			if price, known := o.prices[line.ID]; known && with.of(line.ID) > price {
+			o.refunds[key] = back.Fen
+			if line := o.lines[back.ID]; line != nil && o.kept(line) < 0 {
+				o.refunds = before
 				return false
 			}
 		}
-		o.refunds = with
+	case Claimed:
+		s.owners[o.id+in.Proof] = cmp.Or(s.owners[o.id+in.Proof], s.Members[in.Person])
 	}
+	o.first[in.Kind] = cmp.Or(o.first[in.Kind], in.At)
+	// It is whose name is told of it, or else who claims it with such a name.
 	o.names = append(o.names, in.Names...)
 	for _, name := range in.Names {
-		o.owner = cmp.Or(o.owner, b.owners[name])
+		o.owner = cmp.Or(o.owner, s.owners[name])
 	}
-	if o.owner != "" {
-		b.hold(o, in.Now)
-		o.remember(b.Members[o.owner], before, in.Now)
+	for _, name := range o.names {
+		o.owner = cmp.Or(o.owner, s.owners[o.id+name])
+	}
+	for id, line := range o.lines {
+		worth := o.rules.Points * max(0, o.kept(line)) / o.rules.PerFen
+		if o.owner == nil || !o.first[Cancelled].IsZero() {
+			worth = 0
+		}
+		for m := o.owner; m != nil; m = m.whole {
+			m.add(line.pot, worth-s.Points[id], in.Now)
+		}
+		s.Points[id] = worth
 	}
 	return true
 }
 
-// holders are a person and whom he was merged into: what happens to his orders
-// happens to both.
-func (b *book) holders(person string) []*Member {
-	switch m := b.Members[person]; {
-	case m == nil:
-		return nil
-	case m.into != "":
-		return []*Member{m, b.Members[m.into]}
-	default:
-		return []*Member{m}
+// kept is what of a line's price did not go back. One source may know the single
+// refunds and another their total: both speak of the same money. It is below zero
+// where more went back before the price was known.
+func (o *order) kept(line *held) int64 {
+	kept := line.Fen
+	for key, back := range o.refunds {
+		if key[0] == line.ID && key[1] != "" {
+			kept -= back
+		}
 	}
+	return min(kept, line.Fen-o.refunds[[2]string{line.ID, ""}])
 }
 
-// hold moves points to or from the owner until he holds for each line what it
-// is worth, rounded down once. Until the order is settled its own lot has them.
-func (b *book) hold(o *order, now time.Time) {
-	for _, line := range o.lines {
-		earned := int64(0)
-		if line.lot == "" {
-			line.points, line.lot = o.rules.Points*line.Amount/o.rules.PerFen, pending+o.id
-			if o.settled {
-				line.lot = o.rules.lot(now)
-			}
-			earned = line.points
-		}
-		worth := o.rules.Points * o.kept(line) / o.rules.PerFen
-		for _, m := range b.holders(o.owner) {
-			m.credit(line.lot, earned)
-			m.takeBack(line.lot, line.points-worth, now)
-		}
-		line.points = worth
+// closes is when the return window is over.
+func (o *order) closes() time.Time {
+	window := o.rules.Windows[o.channel]
+	if completed := o.first[Completed]; !completed.IsZero() {
+		return completed.AddDate(0, 0, window.AfterCompletion)
 	}
+	return o.first[Paid].AddDate(0, 0, window.AfterPayment)
 }
 
-// tick settles what is due, oldest first, and lets go of lots that ended.
-func (b *book) tick(now time.Time) {
-	for _, o := range slices.SortedFunc(maps.Values(b.orders), func(x, y *order) int {
-		return cmp.Or(x.closes().Compare(y.closes()), cmp.Compare(x.channel, y.channel), cmp.Compare(x.id, y.id))
+// settle makes the points available of orders whose window is over, oldest first.
+func (s State) settle(now time.Time) {
+	for _, o := range slices.SortedFunc(maps.Values(s.orders), func(x, y *order) int {
+		return cmp.Or(x.closes().Compare(y.closes()), cmp.Compare(x.id, y.id))
 	}) {
-		holders := b.holders(o.owner)
-		if len(holders) == 0 || holders[0].Lots[pending+o.id].Left == 0 || o.closes().After(now) {
+		if o.owner == nil || o.owner.Pots[pending+o.id] == 0 || o.closes().After(now) {
 			continue
 		}
 		o.settled = true
 		for _, line := range o.lines {
-			for _, m := range holders {
-				m.add(line.lot, -line.points, 0)
-				m.credit(o.rules.lot(now), line.points)
-			}
-			line.lot = o.rules.lot(now)
+			line.pot = o.rules.lot(now)
 		}
-	}
-	for _, m := range b.Members {
-		for lot, has := range m.Lots {
-			if lot <= end(now) {
-				m.add(lot, -has.Left, has.Left)
-			}
+		for m := o.owner; m != nil; m = m.whole {
+			m.add(o.rules.lot(now), m.Pots[pending+o.id], now)
+			delete(m.Pots, pending+o.id)
 		}
 	}
 }
+
+// merge gives a member all that the part holds; what he may spend covers its debt.
+func (m *Member) merge(part *Member, now time.Time) {
+	for _, pot := range slices.Sorted(maps.Keys(part.Pots)) {
+		m.add(pot, part.Pots[pot], now)
+	}
+	part.whole, part.covered = m, Pots{}
+	m.Debt += m.move(part.Debt, part.covered, m.lots(now)...)
+}
+
+// unmerge takes from him what the part holds by now. Debt that was covered comes
+// back to the lots that had covered it, and beyond that to the lot of today.
+func (m *Member) unmerge(part *Member, today string, now time.Time) {
+	debt := min(part.Debt, m.Debt)
+	m.Debt -= debt
+	m.Pots[today] += part.covered.move(part.Debt-debt, m.Pots, slices.Sorted(maps.Keys(part.covered))...)
+	for pot, points := range part.Pots {
+		m.add(pot, -points, now)
+	}
+	part.whole = nil
+}
+
+// add puts points into a pot or, below zero, takes them back: from that pot, then
+// as spending does, and what is missing is debt. What may be spent pays debt.
+func (m *Member) add(pot string, points int64, now time.Time) {
+	m.Pots[pot] += max(0, points)
+	m.Debt += m.move(max(0, -points), Pots{}, pot)
+	m.Debt = m.move(m.Debt, Pots{}, m.lots(now)...)
+}
+
+// lots are those that may be spent, in that order: what ends first (先到期先用).
+func (p Pots) lots(now time.Time) []string {
+	sorted := slices.Sorted(maps.Keys(p))
+	return slices.DeleteFunc(sorted, func(pot string) bool { return pot <= end(now) || pot > endless })
+}
+
+// move moves points from one pot after the other, as far as there are any, to the
+// same of others, and returns how many are missing.
+func (p Pots) move(points int64, into Pots, pots ...string) (missing int64) {
+	for _, pot := range pots {
+		moved := min(p[pot], points)
+		p[pot], into[pot], points = p[pot]-moved, into[pot]+moved, points-moved
+	}
+	return points
+}
+
+// inForce is the version of the program at a time.
+func (s State) inForce(at time.Time) Version {
+	return s.program[slices.IndexFunc(s.program, func(v Version) bool { return !v.From.After(at) })]
+}
+
+// lot is where points go that become available now (积分有效期).
+func (v Version) lot(now time.Time) string {
+	if v.Months == 0 {
+		return endless
+	}
+	year, month, _ := now.UTC().Add(shanghai).Date()
+	return end(time.Date(year, month+time.Month(v.Months)+1, 1, 0, 0, 0, 0, time.UTC).Add(-shanghai))
+}
+
+func end(at time.Time) string { return at.UTC().Format(time.RFC3339) }

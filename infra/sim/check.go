@@ -352,6 +352,7 @@ func (c *checker) member(member loyalty.MemberID, item *table.Item) {
 		return
 	}
 	c.counted(account)
+	c.heard(account)
 	was := c.account[member]
 	if last := account.CheckIn; last.Day != was.CheckIn.Day && last.Request == was.CheckIn.Request {
 		c.s.violate("I3", "%s checks in on %s and %s by one request", member, was.CheckIn.Day, last.Day)
@@ -390,6 +391,17 @@ func (c *checker) member(member loyalty.MemberID, item *table.Item) {
 		}
 	}
 	c.account[member] = account
+}
+
+// heard holds what I25 and I37 rest on: a call without an entry of its own rides
+// on one that has, and that comes no later.
+func (c *checker) heard(account store.Account) {
+	if account.RemindRides && (account.SettleAt.IsZero() || account.SettleRides || account.SettleAt.After(account.RemindAt)) {
+		c.s.violate("I25", "nobody hears when %s is to be reminded", account.Member)
+	}
+	if account.SettleRides && (account.RemindAt.IsZero() || account.RemindRides || account.RemindAt.After(account.SettleAt)) {
+		c.s.violate("I37", "nobody hears when the points of %s are to be settled", account.Member)
+	}
 }
 
 // handedOver holds I24 to a message that leaves.

@@ -124,7 +124,7 @@ func linearizable(calls []Call) porcupine.CheckResult {
 	if verdict := porcupine.CheckOperationsTimeout(oneCard, all, time.Second); verdict != porcupine.Unknown {
 		return verdict
 	}
-	return porcupine.CheckOperationsTimeout(oneCard, short, 30*time.Second)
+	return porcupine.CheckOperationsTimeout(oneCard, short, 2*time.Minute)
 }
 
 // In each race for a card there is one winner, the history is one that calls

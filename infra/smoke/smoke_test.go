@@ -548,7 +548,6 @@ var notMissed = map[string]string{
 	"Operate COUPONS_QUEUE_URL":        "operators see the queues that are named",
 	"Operate MESSAGES_QUEUE_URL":       "operators see the queues that are named",
 	"Operate FRIENDS_QUEUE_URL":        "operators see the queues that are named",
-	"Operate PAYOUTS_QUEUE_URL":        "operators see the queues that are named",
 	"Operate PUBLIC_URL":               "empty until a first deployment has told the API's address; printing cards is refused until then",
 	"Operate SCHEDULES_DEAD_QUEUE_URL": "failed firings, which operators do not see yet",
 	"RedeemCard PUBLIC_URL":            "nothing on the page needs it yet",

@@ -2,7 +2,6 @@ package stack
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -15,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
+	json "github.com/go-json-experiment/json/v1"
 )
 
 // The limits of an HTTP API, in bytes.

@@ -2,13 +2,13 @@ package stack
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	json "github.com/go-json-experiment/json/v1"
 )
 
 // Handler is a Lambda function: an event in JSON in, an answer in JSON out. It

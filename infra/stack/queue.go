@@ -6,7 +6,6 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
+	json "github.com/go-json-experiment/json/v1"
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/table"
@@ -321,7 +321,7 @@ func (q *messageQueue) deliver(batch []*message) {
 	for _, m := range batch {
 		switch {
 		case m.gone:
-		case failed[m.id()]:
+		case len(failed) > 0 && failed[m.id()]:
 			entries = append(entries, q.count(m))
 		default:
 			m.gone = true

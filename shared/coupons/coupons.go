@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -93,7 +94,9 @@ const (
 )
 
 // https is an address that names a host and nobody's credentials.
-var https = regexp.MustCompile(`^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!-~]*)?$`)
+var https = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!-~]*)?$`)
+})
 
 // Validate refuses (KindInvalid, with the pointer of the first field that is
 // wrong) a template that could not be kept: a coupon that takes off more than
@@ -125,7 +128,7 @@ func (t Template) Validate() error {
 		}
 		return nil
 	}
-	if len(t.Link) > maxLink || !https.MatchString(t.Link) {
+	if len(t.Link) > maxLink || !https().MatchString(t.Link) {
 		return loyalty.Invalid("/link", "malformed", "a link begins with https:// and has at most 200 characters")
 	}
 	return nil

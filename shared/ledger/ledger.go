@@ -413,22 +413,17 @@ func (p *posting) count(before, after *points.Order) (changes []table.Change, co
 			conditions = append(conditions, held...)
 		}
 	}
-	// A part is not reminded: the whole is.
-	if due := p.remindAt(is, was, after); !due.IsZero() && p.known().Merged == nil {
-		remind, held := store.WakeRemind.Ask(p.known(), due)
-		changes = append(changes, remind...)
-		conditions = append(conditions, held)
+	remind, settle := p.remindAt(is, was, after), after.SettleAt()
+	if p.known().Merged != nil {
+		remind = time.Time{} // a part is not reminded: the whole is
 	}
-	if after.Member != p.member {
-		return changes, conditions // a part's: the schedule looks at him
+	// A late line brings new pending points although the date stays the same. Those
+	// of a part's order are settled when the schedule looks at the part.
+	if after.Member != p.member || settle.Equal(before.SettleAt()) && is.lines <= was.lines {
+		settle = time.Time{}
 	}
-	// A late line brings new pending points although the date stays the same.
-	if settle := after.SettleAt(); !settle.IsZero() && (!settle.Equal(before.SettleAt()) || is.lines > was.lines) {
-		call, held := store.WakeSettle.Ask(p.known(), settle)
-		changes = append(changes, call...)
-		conditions = append(conditions, held)
-	}
-	return changes, conditions
+	calls, held := store.AskBoth(p.known(), remind, settle)
+	return append(changes, calls...), append(conditions, held...)
 }
 
 // bought records a purchase of a category. Orders come in time order as a

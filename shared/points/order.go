@@ -2,6 +2,7 @@ package points
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,7 +23,7 @@ type Order struct {
 	window  Window
 	month   string // in which its growth counts
 	lines   []*lineState
-	refunds map[[2]string]loyalty.Fen // by refund id and line
+	refunds map[[2]string]loyalty.Fen // by refund id and line; nil for none, like the next
 	totals  map[string]loyalty.Fen    // by line
 	Facts   int                       // how many facts the log holds
 
@@ -42,7 +43,7 @@ type lineState struct {
 
 // Replay folds a log, oldest fact first.
 func Replay(key loyalty.OrderKey, log []Fact) *Order {
-	o := &Order{Key: key, refunds: map[[2]string]loyalty.Fen{}, totals: map[string]loyalty.Fen{}}
+	o := &Order{Key: key}
 	for _, fact := range log {
 		o.apply(fact)
 		o.post(fact)
@@ -211,6 +212,9 @@ func (o *Order) apply(fact Fact) {
 	case FactCancelled:
 		o.Cancelled = true
 	case FactRefunded:
+		if o.refunds == nil {
+			o.refunds, o.totals = map[[2]string]loyalty.Fen{}, map[string]loyalty.Fen{}
+		}
 		for _, refund := range fact.Refunds {
 			if refund.ID == "" {
 				o.totals[refund.Line] = max(o.totals[refund.Line], refund.Amount)
@@ -381,13 +385,6 @@ func (o *Order) clone() *Order {
 		copied := *line
 		next.lines[i] = &copied
 	}
-	next.refunds = make(map[[2]string]loyalty.Fen, len(o.refunds))
-	for key, amount := range o.refunds {
-		next.refunds[key] = amount
-	}
-	next.totals = make(map[string]loyalty.Fen, len(o.totals))
-	for key, amount := range o.totals {
-		next.totals[key] = amount
-	}
+	next.refunds, next.totals = maps.Clone(o.refunds), maps.Clone(o.totals)
 	return &next
 }

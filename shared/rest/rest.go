@@ -3,6 +3,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -26,13 +28,33 @@ import (
 // Version of the outside, in the OpenAPI document.
 const Version = "1.0.0"
 
-// New makes an API on a mux. Its refusals are problem documents that never
-// repeat a value, and it serves no pages of its own.
-func New(mux *http.ServeMux) huma.API {
+func init() {
 	huma.NewErrorWithContext = newError
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return newError(nil, status, message, errs...)
 	}
+}
+
+// API is where calls are registered, to be served or to be documented.
+type API struct {
+	mux      *http.ServeMux // nil for a document
+	document huma.API       // nil for a mux
+}
+
+// Serve makes an API on a mux. Its refusals are problem documents that never
+// repeat a value, and it serves no pages of its own. What huma derives from a
+// call's types is derived when the call first comes: an instance answers a few
+// of a hundred, and all of them were most of its cold start.
+func Serve(mux *http.ServeMux) API { return API{mux: mux} }
+
+// Document makes an API that says what its calls are and serves none.
+func Document() API { return API{document: describe(http.NewServeMux())} }
+
+// OpenAPI is the document of an API made by Document.
+func (a API) OpenAPI() *huma.OpenAPI { return a.document.OpenAPI() }
+
+// describe is a huma API without its pages.
+func describe(mux humago.Mux) huma.API {
 	config := huma.DefaultConfig("huitou", Version)
 	config.CreateHooks = nil // no $schema in every body
 	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
@@ -43,6 +65,28 @@ func New(mux *http.ServeMux) huma.API {
 		"member":   {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "a member's short-lived token"},
 	}
 	return humago.New(mux, config)
+}
+
+// call is a mux of the one call that huma registers on it.
+type call struct{ http.HandlerFunc }
+
+// HandleFunc is what huma registers a call with.
+func (c *call) HandleFunc(_ string, handler func(http.ResponseWriter, *http.Request)) {
+	c.HandlerFunc = handler
+}
+
+// add registers a call, at once or when it first comes.
+func (a API) add(method, path string, register func(huma.API)) {
+	if a.mux == nil {
+		register(a.document)
+		return
+	}
+	described := sync.OnceValue(func() http.Handler {
+		c := &call{}
+		register(describe(c))
+		return c
+	})
+	a.mux.HandleFunc(method+" "+path, func(w http.ResponseWriter, r *http.Request) { described().ServeHTTP(w, r) })
 }
 
 // schemaName puts the package before the type's name: points and repurchase
@@ -182,10 +226,11 @@ type Operation struct {
 	Method, Path, ID string
 	Summary          string
 	Tag              string
-	Status           int            // of success; 0 for 200
-	Also             map[int]string // further statuses of success, with what they mean
-	Roles            []token.Role   // of operators who may call; an admin always may. None means that the caller proves who he is in another way
-	Security         string         // "operator" unless set; "none", "member"
+	Status           int                     // of success; 0 for 200
+	Also             map[int]string          // further statuses of success, with what they mean
+	Content          map[string]reflect.Type // of success, by media type, where the output's Body does not say
+	Roles            []token.Role            // of operators who may call; an admin always may. None means that the caller proves who he is in another way
+	Security         string                  // "operator" unless set; "none", "member"
 	NoIdempotencyKey bool
 	Act              string // an operator's act, as the audit log names it for ever: "noun.verb"; "" for what changes nothing
 }
@@ -266,7 +311,26 @@ func recorded[I, O any](o Operation, handler func(context.Context, *I) (*O, erro
 
 // Register adds a call. The handler's error decides the answer by its Kind;
 // an internal one is logged and shows nothing.
-func Register[I, O any](api huma.API, log *slog.Logger, o Operation, handler func(context.Context, *I) (*O, error)) {
+func Register[I, O any](api API, log *slog.Logger, o Operation, handler func(context.Context, *I) (*O, error)) {
+	api.add(o.Method, o.Path, func(api huma.API) { register(api, log, o, handler) })
+}
+
+func register[I, O any](api huma.API, log *slog.Logger, o Operation, handler func(context.Context, *I) (*O, error)) {
+	if o.Act != "" {
+		handler = recorded(o, handler)
+	}
+	huma.Register(api, o.described(), func(ctx context.Context, input *I) (*O, error) {
+		output, err := handler(ctx, input)
+		if err != nil {
+			return nil, o.refused(ctx, log, err)
+		}
+		return output, nil
+	})
+	o.answers(api.OpenAPI())
+}
+
+// described is the operation in huma's terms.
+func (o Operation) described() huma.Operation {
 	operation := huma.Operation{
 		Method: o.Method, Path: o.Path, OperationID: o.ID, Summary: o.Summary, Tags: []string{o.Tag},
 		DefaultStatus: o.Status, MaxBodyBytes: orders.MaxBytes,
@@ -289,12 +353,11 @@ func Register[I, O any](api huma.API, log *slog.Logger, o Operation, handler fun
 	default:
 		operation.Security = []map[string][]string{{"operator": {}}}
 		operation.Extensions = map[string]any{"x-roles": append(slices.Clone(o.Roles), token.RoleAdmin)}
-		operation.Middlewares = huma.Middlewares{authorize(api, o.Roles)}
+		operation.Middlewares = huma.Middlewares{authorize(o.Roles)}
 	}
 	if o.Act != "" {
 		operation.Extensions["x-audit-action"] = o.Act
 		operation.Middlewares = append(operation.Middlewares, keepParameters(o))
-		handler = recorded(o, handler)
 	}
 	if o.Method == http.MethodPost && !o.NoIdempotencyKey {
 		operation.Parameters = append(operation.Parameters, &huma.Param{
@@ -303,22 +366,29 @@ func Register[I, O any](api huma.API, log *slog.Logger, o Operation, handler fun
 			Schema:      &huma.Schema{Type: "string"},
 		})
 	}
-	huma.Register(api, operation, func(ctx context.Context, input *I) (*O, error) {
-		output, err := handler(ctx, input)
-		if err != nil {
-			if loyalty.KindOf(err) == loyalty.KindInternal {
-				log.ErrorContext(ctx, "request failed", "operation", o.ID, "error", err.Error())
-			}
-			return nil, refuse(ctx, err)
-		}
-		return output, nil
-	})
+	return operation
+}
+
+// refused is the answer that an error decides.
+func (o Operation) refused(ctx context.Context, log *slog.Logger, err error) error {
+	if loyalty.KindOf(err) == loyalty.KindInternal {
+		log.ErrorContext(ctx, "request failed", "operation", o.ID, "error", err.Error())
+	}
+	return refuse(ctx, err)
+}
+
+// answers says in the document what success is beyond the handler's output.
+func (o Operation) answers(document *huma.OpenAPI) {
+	item := document.Paths[o.Path]
+	responses := map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodDelete: item.Delete}[o.Method].Responses
+	success := responses[statusText(cmp.Or(o.Status, http.StatusOK))]
+	for media, body := range o.Content {
+		success.Content[media] = &huma.MediaType{Schema: document.Components.Schemas.Schema(body, true, "")}
+	}
 	for status, meaning := range o.Also {
-		item := api.OpenAPI().Paths[o.Path]
-		op := map[string]*huma.Operation{http.MethodPost: item.Post, http.MethodPut: item.Put}[o.Method]
-		success := *op.Responses[statusText(max(o.Status, 200))]
-		success.Description = meaning
-		op.Responses[statusText(status)] = &success
+		other := *success
+		other.Description = meaning
+		responses[statusText(status)] = &other
 	}
 }
 
@@ -326,7 +396,7 @@ func statusText(status int) string {
 	return string([]byte{byte('0' + status/100), byte('0' + status/10%10), byte('0' + status%10)})
 }
 
-func authorize(api huma.API, roles []token.Role) func(huma.Context, func(huma.Context)) {
+func authorize(roles []token.Role) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		operator, ok := Operator(ctx.Context())
 		var err error
@@ -339,13 +409,9 @@ func authorize(api huma.API, roles []token.Role) func(huma.Context, func(huma.Co
 			next(ctx)
 			return
 		}
-		write(api, ctx, err)
+		r, w := humago.Unwrap(ctx)
+		problem.Write(w, r, err)
 	}
-}
-
-func write(api huma.API, ctx huma.Context, err error) {
-	r, w := humago.Unwrap(ctx)
-	problem.Write(w, r, err)
 }
 
 // Strict refuses bodies that are no plain JSON before anything reads them, and

@@ -53,6 +53,7 @@ type Account struct {
 	Erased *Erasure                      // the person was erased; nil for not
 
 	RemindAt, SettleAt       time.Time // when the schedules should look at him; zero for never
+	RemindRides, SettleRides bool      // the call rides on the other (see Wake)
 	RemindAsked, SettleAsked int64     // how often By asked for it
 }
 
@@ -319,6 +320,8 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 		}
 		a.Bought[rest] = bought
 	}
+	a.RemindRides = !a.RemindAt.IsZero() && item.Text(WakeRemind.pk) == ""
+	a.SettleRides = !a.SettleAt.IsZero() && item.Text(WakeSettle.pk) == ""
 	slices.Sort(a.Parts)
 	return a, err
 }

@@ -18,8 +18,8 @@ import (
 func Erase(accounts []Account, erasure Erasure) []table.Action {
 	var actions []table.Action
 	for i, account := range accounts {
-		changes, held := WakeRemind.Move(account.Member, account.RemindAt, time.Time{})
-		conditions := []table.Condition{held, table.Equals(doc, encode(account.Profile)), Alive()}
+		changes, held := WakeRemind.Answer(account, time.Time{})
+		conditions := append(held, table.Equals(doc, encode(account.Profile)), Alive())
 		changes = append(changes, table.Set(doc, encode(Profile{})), table.Set(accountErased, encode(erasure)), table.Remove(accountSent))
 		for _, consent := range consents {
 			changes = append(changes, WithdrawConsent(consent)...)

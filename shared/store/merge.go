@@ -170,12 +170,12 @@ func Together(whole, part Account, merge Merge, fact points.Fact, look time.Time
 	}
 	conditions = append(conditions, Alive())
 
-	quiet, stands := WakeRemind.Move(part.Member, part.RemindAt, time.Time{})
+	quiet, unasked := WakeRemind.Answer(part, time.Time{})
 	quiet = append(quiet, table.Set(accountMerged, table.String(string(merge.Into))), table.Set(accountMerge, encode(merge)))
 	return []table.Action{
 		putMerge(merge.ID, part.Member, fact),
 		UpdateAccount(whole.Member, changes, distinct(conditions)...),
-		UpdateAccount(part.Member, quiet, append(part.stands(), stands, Alive(), counterStands(accountParts, 0))...),
+		UpdateAccount(part.Member, quiet, slices.Concat(part.stands(), unasked, []table.Condition{Alive(), counterStands(accountParts, 0)})...),
 		table.Delete(table.RosterKey(part.Member)),
 	}
 }
@@ -198,6 +198,7 @@ func Apart(whole, part Account, id string, fact points.Fact, look time.Time, cha
 		changes = append(changes, table.Remove(accountHome))
 	}
 	var back, minor []table.Change
+	restored := false // a purchase of the whole's own is its last again
 	for _, category := range slices.Sorted(maps.Keys(part.Bought)) {
 		theirs, all := part.Bought[category], whole.Bought[category]
 		own, known := merge.Bought[category]
@@ -209,6 +210,7 @@ func Apart(whole, part Account, id string, fact points.Fact, look time.Time, cha
 		lent := all.LastOrder == theirs.LastOrder
 		if lent && (known || after.Count == 0) {
 			after.Last, after.LastOrder = own.Last, own.LastOrder
+			restored = restored || known
 		}
 		counted := changeBought(category, all, after)
 		if after == (Bought{}) {
@@ -221,11 +223,11 @@ func Apart(whole, part Account, id string, fact points.Fact, look time.Time, cha
 			if part.Reminded[category] != said {
 				back = append(back, table.Set(accountReminded+category, table.String(said.text())))
 			}
-			restored := table.Remove(accountReminded + category)
+			unsaid := table.Remove(accountReminded + category)
 			if before, ok := merge.Reminded[category]; ok {
-				restored = table.Set(accountReminded+category, table.String(before.text()))
+				unsaid = table.Set(accountReminded+category, table.String(before.text()))
 			}
-			minor = append(minor, restored)
+			minor = append(minor, unsaid)
 		}
 	}
 	if len(part.Sent) > 0 && slices.EqualFunc(whole.Sent, allSent(merge.Sent, part.Sent), time.Time.Equal) {
@@ -248,6 +250,10 @@ func Apart(whole, part Account, id string, fact points.Fact, look time.Time, cha
 		if !given && !at.IsZero() {
 			changes = append(changes, table.Set(accountConsent+string(consent), table.String(table.Instant(at))))
 		}
+	}
+	if restored {
+		call, held := WakeRemind.Ask(whole, fact.At)
+		changes, conditions = append(changes, call...), append(conditions, held)
 	}
 	changes = append(changes, table.Add(accountParts, -1), table.Remove(accountPart+string(part.Member)))
 	// A write holds so many changes: where there are more, the whole keeps the

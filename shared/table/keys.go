@@ -3,6 +3,7 @@ package table
 import (
 	"fmt"
 	"hash/fnv"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,7 +31,8 @@ const (
 	IndexMember = "member"
 	// IndexRemind lists the accounts that want to be looked at by
 	// remindrepurchase, by time. It is a wake-up call, never later than the
-	// member's next due date, and often earlier.
+	// member's next due date, and often earlier; one that rides on his other call
+	// is not listed.
 	IndexRemind = "remind"
 	// IndexSettle is the same for settlepoints.
 	IndexSettle = "settle"
@@ -173,7 +175,7 @@ func EarnedKey(member loyalty.MemberID, day string) Key {
 // appended, each under the condition that its number is free: that makes the
 // log of one order a queue with one writer at a time.
 func FactKey(order loyalty.OrderKey, seq int) Key {
-	return Key{join("O", string(order.Channel), order.Shop, order.Order), fmt.Sprintf("F#%06d", seq)}
+	return Key{join("O", string(order.Channel), order.Shop, order.Order), "F#" + numbered(seq, 6)}
 }
 
 // FactPrefix begins the sort keys of an order's facts.
@@ -212,10 +214,10 @@ func RosterPK(shard int) string {
 func WakePK(member loyalty.MemberID) string { return ShardPK(shard(string(member), WakeShards)) }
 
 // ShardPK is the nth shard of a wake-up index.
-func ShardPK(shard int) string { return fmt.Sprintf("D#%02d", shard) }
+func ShardPK(shard int) string { return "D#" + numbered(shard, 2) }
 
 // Instant writes a time so that byte order is time order, to the second.
-func Instant(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05Z") }
+func Instant(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
 // MemberPK is the member's partition of IndexMember.
 func MemberPK(member loyalty.MemberID) string { return join("M", string(member)) }
@@ -410,9 +412,18 @@ func join(tag string, parts ...string) string {
 	b.WriteString(tag)
 	for _, part := range parts {
 		b.WriteByte('#')
-		b.WriteString(escaper.Replace(part))
+		if strings.ContainsAny(part, "%#") {
+			part = escaper.Replace(part)
+		}
+		b.WriteString(part)
 	}
 	return b.String()
+}
+
+// numbered writes a number so that byte order is its order, up to a width.
+func numbered(n, width int) string {
+	digits := strconv.Itoa(n)
+	return strings.Repeat("0", max(0, width-len(digits))) + digits
 }
 
 func shard(id string, shards uint32) int {

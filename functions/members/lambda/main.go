@@ -15,9 +15,10 @@ import (
 
 func main() {
 	env := boot.New("members")
+	secrets := bootsecret.Open(env)
 	f := members.Function{
 		Store: boottable.Store(env), Orders: bootqueue.Sender(env, "ORDERS_QUEUE_URL"),
-		TokenKey: bootsecret.Key(env, "TOKEN_KEY_PARAMETER"), Clock: time.Now, Log: env.Log,
+		TokenKey: secrets.Key("TOKEN_KEY_PARAMETER"), Clock: time.Now, Log: env.Log,
 	}
 	lambda.Start(f.Handle())
 }

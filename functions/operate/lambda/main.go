@@ -18,11 +18,12 @@ import (
 
 func main() {
 	env := boot.New("operate")
+	secrets := bootsecret.Open(env)
 	f := operate.Function{
 		Store: boottable.Store(env), Orders: bootqueue.Sender(env, "ORDERS_QUEUE_URL"), Payouts: bootqueue.Sender(env, "PAYOUTS_QUEUE_URL"),
-		Queues: bootqueue.Admin(env), Keys: bootsecret.Read(env, "CARD_KEY_PARAMETER", cards.ReadKeyring),
-		PhoneKey: bootsecret.Key(env, "PHONE_KEY_PARAMETER"), TokenKey: bootsecret.Key(env, "TOKEN_KEY_PARAMETER"),
-		AdminToken: token.Hash(bootsecret.Text(env, "ADMIN_TOKEN_PARAMETER")), PublicURL: env.Optional("PUBLIC_URL"),
+		Queues: bootqueue.Admin(env), Keys: bootsecret.Read(secrets, "CARD_KEY_PARAMETER", cards.ReadKeyring),
+		PhoneKey: secrets.Key("PHONE_KEY_PARAMETER"), TokenKey: secrets.Key("TOKEN_KEY_PARAMETER"),
+		AdminToken: token.Hash(secrets.Text("ADMIN_TOKEN_PARAMETER")), PublicURL: env.Optional("PUBLIC_URL"),
 		Clock: time.Now, Random: rand.Reader, Log: env.Log,
 	}
 	lambda.Start(f.Handle())

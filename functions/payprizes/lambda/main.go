@@ -17,7 +17,8 @@ import (
 
 func main() {
 	env := boot.New("payprizes")
-	payer, err := webhook.New(bootsecret.Read(env, "PAYER_PARAMETER", webhook.ReadTarget), &http.Client{Timeout: 10 * time.Second}, time.Now)
+	secrets := bootsecret.Open(env)
+	payer, err := webhook.New(bootsecret.Read(secrets, "PAYER_PARAMETER", webhook.ReadTarget), &http.Client{Timeout: 10 * time.Second}, time.Now)
 	if err != nil {
 		env.Fail(err)
 	}

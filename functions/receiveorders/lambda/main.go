@@ -14,10 +14,11 @@ import (
 
 func main() {
 	env := boot.New("receiveorders")
+	secrets := bootsecret.Open(env)
 	f := receiveorders.Function{
 		Orders: bootqueue.Sender(env, "ORDERS_QUEUE_URL"), Friends: bootqueue.Sender(env, "FRIENDS_QUEUE_URL"),
-		Secrets:  bootsecret.Read(env, "WEBHOOK_SECRETS_PARAMETER", receiveorders.ReadSecrets),
-		PhoneKey: bootsecret.Key(env, "PHONE_KEY_PARAMETER"),
+		Secrets:  bootsecret.Read(secrets, "WEBHOOK_SECRETS_PARAMETER", receiveorders.ReadSecrets),
+		PhoneKey: secrets.Key("PHONE_KEY_PARAMETER"),
 		Clock:    time.Now, RealClock: time.Now, Log: env.Log,
 	}
 	lambda.Start(f.Handle)

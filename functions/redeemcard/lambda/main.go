@@ -17,10 +17,11 @@ import (
 
 func main() {
 	env := boot.New("redeemcard")
+	secrets := bootsecret.Open(env)
 	f := &redeemcard.Function{
-		Store: boottable.Store(env), Keys: bootsecret.Read(env, "CARD_KEY_PARAMETER", cards.ReadKeyring),
+		Store: boottable.Store(env), Keys: bootsecret.Read(secrets, "CARD_KEY_PARAMETER", cards.ReadKeyring),
 		Orders: bootqueue.Sender(env, "ORDERS_QUEUE_URL"), Payouts: bootqueue.Sender(env, "PAYOUTS_QUEUE_URL"),
-		PhoneKey: bootsecret.Key(env, "PHONE_KEY_PARAMETER"), TokenKey: bootsecret.Key(env, "TOKEN_KEY_PARAMETER"),
+		PhoneKey: secrets.Key("PHONE_KEY_PARAMETER"), TokenKey: secrets.Key("TOKEN_KEY_PARAMETER"),
 		Clock: time.Now, Random: rand.Reader, Log: env.Log,
 	}
 	lambda.Start(f.Handle)

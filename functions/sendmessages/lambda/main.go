@@ -17,7 +17,8 @@ import (
 
 func main() {
 	env := boot.New("sendmessages")
-	target := bootsecret.Read(env, "SENDER_PARAMETER", webhook.ReadTarget)
+	secrets := bootsecret.Open(env)
+	target := bootsecret.Read(secrets, "SENDER_PARAMETER", webhook.ReadTarget)
 	sender, err := webhook.New(target, &http.Client{Timeout: 10 * time.Second}, time.Now)
 	if err != nil {
 		env.Fail(err)

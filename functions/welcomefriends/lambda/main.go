@@ -19,12 +19,12 @@ import (
 
 func main() {
 	env := boot.New("welcomefriends")
-	app := bootsecret.Read(env, "WECOM_PARAMETER", wecom.ReadApp)
+	secrets := bootsecret.Open(env)
 	f := welcomefriends.Function{
-		Store: boottable.Store(env), Keys: bootsecret.Read(env, "CARD_KEY_PARAMETER", cards.ReadKeyring),
+		Store: boottable.Store(env), Keys: bootsecret.Read(secrets, "CARD_KEY_PARAMETER", cards.ReadKeyring),
 		Orders: bootqueue.Sender(env, "ORDERS_QUEUE_URL"), Payouts: bootqueue.Sender(env, "PAYOUTS_QUEUE_URL"),
-		Notifier: wecom.New(app, &http.Client{Timeout: 5 * time.Second}, time.Now), Random: rand.Reader,
-		Clock: time.Now, RealClock: time.Now, Log: env.Log,
+		Notifier: wecom.New(bootsecret.Read(secrets, "WECOM_PARAMETER", wecom.ReadApp), &http.Client{Timeout: 5 * time.Second}, time.Now),
+		Random:   rand.Reader, Clock: time.Now, RealClock: time.Now, Log: env.Log,
 	}
 	lambda.Start(f.Handle)
 }

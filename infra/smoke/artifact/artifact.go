@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -107,8 +108,8 @@ func Build(ctx context.Context, functions []Function) (map[string]string, error)
 // ColdStart is what a binary took from its start to its first request for an
 // invocation, which on AWS is the init phase.
 type ColdStart struct {
-	Wall time.Duration
-	CPU  time.Duration // user and system, to the moment it is killed
+	Wall  time.Duration
+	Ended *os.ProcessState // killed at that moment
 }
 
 const startLimit = 30 * time.Second
@@ -149,7 +150,7 @@ func Spawn(ctx context.Context, path string, environment []string) (ColdStart, e
 	case at := <-asked:
 		_ = command.Process.Kill() // it may have ended by itself
 		<-ended
-		return ColdStart{Wall: at.Sub(began), CPU: command.ProcessState.UserTime() + command.ProcessState.SystemTime()}, nil
+		return ColdStart{at.Sub(began), command.ProcessState}, nil
 	case <-ended:
 		return ColdStart{}, fmt.Errorf("%s ended before it asked for an invocation: %s: %.500s", path, command.ProcessState, said.String())
 	case <-time.After(startLimit):

@@ -78,22 +78,27 @@ func TestCloud(t *testing.T) {
 			t.Fatal(err)
 		}
 		var answer struct {
-			Type      string `json:"__type"`
-			Parameter struct{ Value string }
+			Type              string `json:"__type"`
+			Parameters        []struct{ Value string }
+			InvalidParameters []string
 		}
 		if err := json.Unmarshal(raw, &answer); err != nil {
 			t.Fatal(err)
 		}
-		return response.StatusCode, answer.Type + answer.Parameter.Value
+		for _, parameter := range answer.Parameters {
+			answer.Type += parameter.Value
+		}
+		return response.StatusCode, strings.Join(append(answer.InvalidParameters, answer.Type), " without ")
 	}
 	for _, test := range []struct {
 		target, body string
 		status       int
 		want         string
 	}{
-		{"AmazonSSM.GetParameter", `{"Name":"/local/key"}`, 200, "hush"},
-		{"AmazonSSM.GetParameter", `{"Name":"/other"}`, 400, "ParameterNotFound"},
-		{"AmazonSSM.GetParameter", `Name`, 400, "SerializationException"},
+		{"AmazonSSM.GetParameters", `{"Names":["/local/key"]}`, 200, "hush"},
+		{"AmazonSSM.GetParameters", `{"Names":["/other","/local/key"]}`, 200, "/other without hush"},
+		{"AmazonSSM.GetParameters", `{"Names":[]}`, 400, "ValidationException"},
+		{"AmazonSSM.GetParameters", `Names`, 400, "ValidationException"},
 		{"AmazonSSM.PutParameter", `{}`, 400, "UnknownOperationException"},
 		{"DynamoDB_20120810.GetItem", `{}`, 400, "UnknownOperationException"}, // it has no table
 		{"AmazonSQS.SendMessageBatch", `{"QueueUrl":"q","Entries":[]}`, 400, "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"},

@@ -78,8 +78,8 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasPrefix(target, "DynamoDB_20120810.") && c.tables != nil:
 		c.tables.ServeHTTP(w, r)
-	case target == "AmazonSSM.GetParameter":
-		c.getParameter(w, r)
+	case target == "AmazonSSM.GetParameters":
+		c.getParameters(w, r)
 	case target == "AmazonSQS.SendMessageBatch":
 		c.sendMessageBatch(w, r)
 	default:
@@ -87,18 +87,21 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (c *Cloud) getParameter(w http.ResponseWriter, r *http.Request) {
-	var asked struct{ Name string }
-	if json.NewDecoder(r.Body).Decode(&asked) != nil {
-		refuse(w, http.StatusBadRequest, "SerializationException")
+func (c *Cloud) getParameters(w http.ResponseWriter, r *http.Request) {
+	var asked struct{ Names []string }
+	if json.NewDecoder(r.Body).Decode(&asked) != nil || len(asked.Names) == 0 || len(asked.Names) > 10 {
+		refuse(w, http.StatusBadRequest, "ValidationException")
 		return
 	}
-	value, found := c.parameters[asked.Name]
-	if !found {
-		refuse(w, http.StatusBadRequest, "ParameterNotFound")
-		return
+	found, unknown := []map[string]any{}, []string{}
+	for _, name := range asked.Names {
+		if value, known := c.parameters[name]; known {
+			found = append(found, map[string]any{"Name": name, "Type": "SecureString", "Value": value, "Version": 1})
+		} else {
+			unknown = append(unknown, name)
+		}
 	}
-	answer(w, map[string]any{"Parameter": map[string]any{"Name": asked.Name, "Type": "SecureString", "Value": value, "Version": 1}})
+	answer(w, map[string]any{"Parameters": found, "InvalidParameters": unknown})
 }
 
 func (c *Cloud) sendMessageBatch(w http.ResponseWriter, r *http.Request) {

@@ -27,14 +27,14 @@ func Sender(env *boot.Environment, variable string) sqsqueue.Queue {
 // NAME_DEAD_QUEUE_URL are the queue "name" and where its dead messages go.
 func Admin(env *boot.Environment) sqsqueue.Admin {
 	const suffix, dead = "_QUEUE_URL", "_DEAD_QUEUE_URL"
-	admin := sqsqueue.Admin{Client: client(env)}
+	var queues []sqsqueue.Pair
 	for _, variable := range os.Environ() {
 		name, url, _ := strings.Cut(variable, "=")
 		if base, isQueue := strings.CutSuffix(name, suffix); isQueue && !strings.HasSuffix(name, dead) {
-			admin.Queues = append(admin.Queues, sqsqueue.Pair{
+			queues = append(queues, sqsqueue.Pair{
 				Name: strings.ToLower(base), URL: url, DeadURL: env.Variable(base + dead),
 			})
 		}
 	}
-	return admin
+	return sqsqueue.NewAdmin(client(env), queues)
 }

@@ -18,14 +18,19 @@ import (
 
 // Queue sends to one queue.
 type Queue struct {
-	client *sqs.Client
-	url    string
+	sendBatch call[sqs.SendMessageBatchInput, sqs.SendMessageBatchOutput]
+	url       string
 }
+
+// call is one call of the client. The client itself, behind an interface and
+// beside anything that calls methods by their names (as html/template does),
+// would be linked with all of its calls.
+type call[I, O any] func(context.Context, *I, ...func(*sqs.Options)) (*O, error)
 
 var _ queue.Sender = Queue{}
 
 // New makes a Queue.
-func New(client *sqs.Client, url string) Queue { return Queue{client, url} }
+func New(client *sqs.Client, url string) Queue { return Queue{client.SendMessageBatch, url} }
 
 // SQS takes at most 10 messages and 1 MiB in one call; bodies hold at most
 // 200 KB, so that five always fit.
@@ -58,7 +63,7 @@ func (q Queue) send(ctx context.Context, bodies [][]byte) error {
 	for i, body := range bodies {
 		entries[i] = types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(string(body))}
 	}
-	out, err := q.client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &q.url, Entries: entries})
+	out, err := q.sendBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &q.url, Entries: entries})
 	if err != nil {
 		return err
 	}
@@ -73,8 +78,15 @@ type Pair struct{ Name, URL, DeadURL string }
 
 // Admin looks after queues.
 type Admin struct {
-	Client *sqs.Client
-	Queues []Pair
+	queues     []Pair
+	attributes call[sqs.GetQueueAttributesInput, sqs.GetQueueAttributesOutput]
+	receive    call[sqs.ReceiveMessageInput, sqs.ReceiveMessageOutput]
+	move       call[sqs.StartMessageMoveTaskInput, sqs.StartMessageMoveTaskOutput]
+}
+
+// NewAdmin makes an Admin.
+func NewAdmin(client *sqs.Client, queues []Pair) Admin {
+	return Admin{queues, client.GetQueueAttributes, client.ReceiveMessage, client.StartMessageMoveTask}
 }
 
 var _ queue.Admin = Admin{}
@@ -82,7 +94,7 @@ var _ queue.Admin = Admin{}
 // Status implements queue.Admin.
 func (a Admin) Status(ctx context.Context) ([]queue.Status, error) {
 	all := []queue.Status{}
-	for _, pair := range a.Queues {
+	for _, pair := range a.queues {
 		waiting, inFlight, err := a.depth(ctx, pair.URL)
 		if err != nil {
 			return nil, err
@@ -97,7 +109,7 @@ func (a Admin) Status(ctx context.Context) ([]queue.Status, error) {
 }
 
 func (a Admin) depth(ctx context.Context, url string) (waiting, inFlight int, err error) {
-	out, err := a.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+	out, err := a.attributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &url,
 		AttributeNames: []types.QueueAttributeName{
 			types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
@@ -123,7 +135,7 @@ func (a Admin) Dead(ctx context.Context, name string, limit int) ([]queue.DeadMe
 	}
 	dead := []queue.DeadMessage{}
 	for len(dead) < limit {
-		out, err := a.Client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+		out, err := a.receive(ctx, &sqs.ReceiveMessageInput{
 			QueueUrl: &pair.DeadURL, MaxNumberOfMessages: int32(min(batchMessages, limit-len(dead))), VisibilityTimeout: 5,
 			MessageSystemAttributeNames: []types.MessageSystemAttributeName{
 				types.MessageSystemAttributeNameApproximateReceiveCount, types.MessageSystemAttributeNameSentTimestamp,
@@ -168,14 +180,14 @@ func (a Admin) Redrive(ctx context.Context, name string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if _, err := a.Client.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: &arn}); err != nil {
+	if _, err := a.move(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: &arn}); err != nil {
 		return 0, unavailable(err)
 	}
 	return count, nil
 }
 
 func (a Admin) arn(ctx context.Context, url string) (string, error) {
-	out, err := a.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+	out, err := a.attributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn},
 	})
 	if err != nil {
@@ -185,7 +197,7 @@ func (a Admin) arn(ctx context.Context, url string) (string, error) {
 }
 
 func (a Admin) find(name string) (Pair, error) {
-	for _, pair := range a.Queues {
+	for _, pair := range a.queues {
 		if pair.Name == name {
 			return pair, nil
 		}

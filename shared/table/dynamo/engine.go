@@ -27,16 +27,40 @@ import (
 // written, and Failure.Old is the item it wrote. Transactions carry a token
 // and do not.
 type Engine struct {
-	client *dynamodb.Client
-	table  string
-	pause  func(ctx context.Context, attempt int) error
+	calls calls
+	table string
+	pause func(ctx context.Context, attempt int) error
 }
 
 var _ table.Table = (*Engine)(nil)
 
 // New is the engine on an existing table.
 func New(client *dynamodb.Client, tableName string) *Engine {
-	return &Engine{client: client, table: tableName, pause: pause}
+	return &Engine{calls: callsOf(client), table: tableName, pause: pause}
+}
+
+// call is one call of the client.
+type call[I, O any] func(context.Context, *I, ...func(*dynamodb.Options)) (*O, error)
+
+// calls are those that the engine makes. A binary that holds the client itself
+// behind an interface, and anything that calls methods by their names (as
+// html/template and expr do), is linked with all of the client's calls.
+type calls struct {
+	getItem            call[dynamodb.GetItemInput, dynamodb.GetItemOutput]
+	batchGetItem       call[dynamodb.BatchGetItemInput, dynamodb.BatchGetItemOutput]
+	query              call[dynamodb.QueryInput, dynamodb.QueryOutput]
+	scan               call[dynamodb.ScanInput, dynamodb.ScanOutput]
+	putItem            call[dynamodb.PutItemInput, dynamodb.PutItemOutput]
+	updateItem         call[dynamodb.UpdateItemInput, dynamodb.UpdateItemOutput]
+	deleteItem         call[dynamodb.DeleteItemInput, dynamodb.DeleteItemOutput]
+	transactWriteItems call[dynamodb.TransactWriteItemsInput, dynamodb.TransactWriteItemsOutput]
+}
+
+func callsOf(client *dynamodb.Client) calls {
+	return calls{
+		client.GetItem, client.BatchGetItem, client.Query, client.Scan,
+		client.PutItem, client.UpdateItem, client.DeleteItem, client.TransactWriteItems,
+	}
 }
 
 // attempts is how often a call is made that loses a transaction conflict, or
@@ -79,7 +103,7 @@ func (e *Engine) Get(ctx context.Context, consistency table.Consistency, keys ..
 	if len(keys) > 1 {
 		return e.batchGet(ctx, consistency, keys)
 	}
-	out, err := e.client.GetItem(ctx, &dynamodb.GetItemInput{
+	out, err := e.calls.getItem(ctx, &dynamodb.GetItemInput{
 		TableName: &e.table, Key: encodeKey(keys[0]), ConsistentRead: aws.Bool(bool(consistency)),
 		ReturnConsumedCapacity: types.ReturnConsumedCapacityIndexes,
 	})
@@ -109,7 +133,7 @@ func (e *Engine) batchGet(ctx context.Context, consistency table.Consistency, ke
 	}
 	items := make([]*table.Item, len(keys))
 	for idle := 0; ; {
-		out, err := e.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
+		out, err := e.calls.batchGetItem(ctx, &dynamodb.BatchGetItemInput{
 			RequestItems:           map[string]types.KeysAndAttributes{e.table: open},
 			ReturnConsumedCapacity: types.ReturnConsumedCapacityIndexes,
 		})
@@ -176,7 +200,7 @@ func (e *Engine) Query(ctx context.Context, query table.Query) (table.Page, erro
 	}
 	var x expression
 	condition := x.keyCondition(query, pk, sk)
-	out, err := e.client.Query(ctx, &dynamodb.QueryInput{
+	out, err := e.calls.query(ctx, &dynamodb.QueryInput{
 		TableName: &e.table, IndexName: index, KeyConditionExpression: condition,
 		ExpressionAttributeNames: x.names, ExpressionAttributeValues: x.values,
 		ExclusiveStartKey: start, Limit: aws.Int32(int32(query.Limit)), ScanIndexForward: aws.Bool(!query.Descending),
@@ -214,7 +238,7 @@ func (e *Engine) Scan(ctx context.Context, scan table.Scan) (table.Page, error) 
 	if last != nil {
 		start = encodeKey(*last)
 	}
-	out, err := e.client.Scan(ctx, &dynamodb.ScanInput{
+	out, err := e.calls.scan(ctx, &dynamodb.ScanInput{
 		TableName: &e.table, Segment: aws.Int32(int32(scan.Segment)), TotalSegments: aws.Int32(int32(scan.Segments)),
 		ExclusiveStartKey: start, Limit: aws.Int32(int32(scan.Limit)),
 		ConsistentRead: aws.Bool(bool(scan.Consistency)), ReturnConsumedCapacity: types.ReturnConsumedCapacityIndexes,

@@ -52,7 +52,7 @@ func (e *Engine) send(ctx context.Context, actions []table.Action) (*types.Consu
 	switch action.Op {
 	case table.OpPut:
 		condition := x.condition(action.If)
-		out, err := e.client.PutItem(ctx, &dynamodb.PutItemInput{
+		out, err := e.calls.putItem(ctx, &dynamodb.PutItemInput{
 			TableName: &e.table, Item: encodeItem(action.Item), ConditionExpression: condition,
 			ExpressionAttributeNames: x.names, ExpressionAttributeValues: x.values,
 			ReturnConsumedCapacity:              types.ReturnConsumedCapacityIndexes,
@@ -64,7 +64,7 @@ func (e *Engine) send(ctx context.Context, actions []table.Action) (*types.Consu
 		return out.ConsumedCapacity, nil
 	case table.OpUpdate:
 		update, condition := x.update(action.Changes), x.condition(action.If)
-		out, err := e.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		out, err := e.calls.updateItem(ctx, &dynamodb.UpdateItemInput{
 			TableName: &e.table, Key: encodeKey(action.Item.Key), UpdateExpression: update, ConditionExpression: condition,
 			ExpressionAttributeNames: x.names, ExpressionAttributeValues: x.values,
 			ReturnConsumedCapacity:              types.ReturnConsumedCapacityIndexes,
@@ -76,7 +76,7 @@ func (e *Engine) send(ctx context.Context, actions []table.Action) (*types.Consu
 		return out.ConsumedCapacity, nil
 	default:
 		condition := x.condition(action.If)
-		out, err := e.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		out, err := e.calls.deleteItem(ctx, &dynamodb.DeleteItemInput{
 			TableName: &e.table, Key: encodeKey(action.Item.Key), ConditionExpression: condition,
 			ExpressionAttributeNames: x.names, ExpressionAttributeValues: x.values,
 			ReturnConsumedCapacity:              types.ReturnConsumedCapacityIndexes,
@@ -125,7 +125,7 @@ func (e *Engine) transact(ctx context.Context, actions []table.Action) (*types.C
 			}
 		}
 	}
-	out, err := e.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
+	out, err := e.calls.transactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
 		TransactItems: items, ReturnConsumedCapacity: types.ReturnConsumedCapacityIndexes,
 	})
 	if err != nil {

@@ -306,8 +306,11 @@ func (s *suite) indexes() {
 		})
 		s.check("an update may bring an item into an index", func(c *c) {
 			c.put(item(c.key("a"), attributes{"rpk": text(c.prefix + "d")}))
+			c.put(item(c.key("b"), attributes{"rsk": text("1")}))
+			c.same("entries of half a key", len(c.index(table.IndexRemind, "d")), 0)
 			c.must(c.write(table.Update(c.key("a"), []table.Change{table.Set("rsk", text("1"))})))
-			c.same("entries", len(c.index(table.IndexRemind, "d")), 1)
+			c.must(c.write(table.Update(c.key("b"), []table.Change{table.Set("rpk", text(c.prefix+"d"))})))
+			c.same("entries", len(c.index(table.IndexRemind, "d")), 2)
 		})
 		s.check("one item in three indexes", func(c *c) {
 			a := c.member("i", "1")
