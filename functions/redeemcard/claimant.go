@@ -167,16 +167,9 @@ func fingerprint(key string) (string, error) {
 // claimantFromForm reads the page's own form. Fields says by name which ones
 // are wrong; there is an error only for what is no such form at all.
 func (f *Function) claimantFromForm(r *http.Request) (who claimant, fields []string, typed string, err error) {
-	if err := checkMedia(r.Header, "application/x-www-form-urlencoded"); err != nil {
-		return who, nil, "", err
-	}
-	raw, err := io.ReadAll(r.Body)
+	form, err := readForm(r)
 	if err != nil {
 		return who, nil, "", err
-	}
-	form, err := url.ParseQuery(string(raw))
-	if err != nil || !utf8.Valid(raw) {
-		return who, nil, "", loyalty.Invalid("", "not_a_form", "the body is not a form")
 	}
 	typed = form.Get("phone")
 	who, err = f.identify(identityBody{Kind: loyalty.IdentityPhone, Value: typed})
@@ -193,6 +186,22 @@ func (f *Function) claimantFromForm(r *http.Request) (who claimant, fields []str
 		fields = append(fields, "membership")
 	}
 	return who, fields, typed, err
+}
+
+// readForm reads the body of one of the page's own forms.
+func readForm(r *http.Request) (url.Values, error) {
+	if err := checkMedia(r.Header, "application/x-www-form-urlencoded"); err != nil {
+		return nil, err
+	}
+	raw, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(raw))
+	if err != nil || !utf8.Valid(raw) {
+		return nil, loyalty.Invalid("", "not_a_form", "the body is not a form")
+	}
+	return form, nil
 }
 
 // checkMedia takes one media type in UTF-8, not compressed.

@@ -73,6 +73,7 @@ type page struct {
 	FriendQR template.URL // the same, for a long press and for another phone
 	Last4    string
 	Repeat   bool
+	Claim    claimForm
 	Date     string
 	Void     cards.VoidReason
 	Mistyped bool
@@ -124,6 +125,8 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 			err = f.withdraw(r, code, &p)
 		case query.Has("appeal"):
 			err = f.appeal(r, code, &p)
+		case query.Has("claim"):
+			err = f.claimOrder(r, code, &p)
 		default:
 			err = f.submit(r, code, &p)
 		}
@@ -235,9 +238,12 @@ func (p *page) refuse(err error, code string) {
 	case loyalty.KindConflict:
 		p.View = viewTaken
 	case loyalty.KindThrottled:
-		p.View = viewThrottled
-		if refusalCode(err) == challengeRequired.Code {
+		switch {
+		case p.Claim.Full: // the page says so itself
+		case refusalCode(err) == challengeRequired.Code:
 			p.View = viewChallenge
+		default:
+			p.View = viewThrottled
 		}
 	case loyalty.KindInvalid:
 		if refusalCode(err) != "form_incomplete" {

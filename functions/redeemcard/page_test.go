@@ -114,7 +114,7 @@ func TestThePageIsTheBrands(t *testing.T) {
 		t.Error("what follows the prize is on the page before")
 	}
 	won := b.form(code, url.Values{"phone": {"13800000000"}, "consent": consents}).Body
-	for _, part := range []string{"谢谢您一直在。", `<a id="claim" class="second" href="https://m.example.com/orders?a=1&amp;b=2">`, `data-headline="开箱&lt;有&gt;礼"`} {
+	for _, part := range []string{"谢谢您一直在。", `<a id="claim-link" href="https://m.example.com/orders?a=1&amp;b=2">`, `data-headline="开箱&lt;有&gt;礼"`} {
 		if !strings.Contains(won, part) {
 			t.Errorf("with the prize: the page lacks %s", part)
 		}

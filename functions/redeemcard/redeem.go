@@ -280,8 +280,9 @@ func (f *Function) promised(ctx context.Context, batch cards.Batch, id string) (
 	return template, err
 }
 
-// announce asks for the orders that waited for a new member's identity, and for
-// his red packet to be paid. It is repeated with the winner's repeat, so a
+// announce asks for the orders that waited for a new member's identity, for those
+// that were claimed while the prize was reserved, and for his red packet to be
+// paid. It is repeated with the winner's repeat, so a
 // message that was lost is sent again; a payout that nobody asks for again is
 // found by settlepoints. A prize that is not given yet has nothing to announce.
 func (f *Function) announce(ctx context.Context, code cards.Code, card store.Redemption) error {
@@ -290,6 +291,11 @@ func (f *Function) announce(ctx context.Context, code cards.Code, card store.Red
 	}
 	if card.Award.Kind == cards.PrizeRedPacket && card.Member != "" {
 		if err := f.Payouts.Send(ctx, code.Bill().Message()); err != nil {
+			return err
+		}
+	}
+	if card.Member != "" && card.Identity.Kind == loyalty.IdentityPhone {
+		if err := f.tellClaims(ctx, code); err != nil {
 			return err
 		}
 	}

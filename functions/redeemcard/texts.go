@@ -30,7 +30,14 @@ type text struct {
 	Reserved, ReservedHow, Credited         string
 	FriendTitle, AddFriend                  string
 	FriendQR, FriendScan                    string
+	ReservedFriend, FriendWhy               string
 	ClaimTitle, ClaimHow, Claim             string
+	ClaimElsewhere, ClaimState              string // where the page cannot take one; what became of one
+	ClaimShop, ClaimShopHint, BadShop       string
+	ClaimOrder, ClaimOrderHint, BadOrder    string
+	ClaimProof, ClaimProofHint, BadProof    string
+	ClaimSend, ClaimMore                    string
+	Claimed, ClaimedWhat, ClaimFull         string
 
 	Taken, TakenOn, NotYou, WasYou, ShowMine string
 	Missing, MissingWhy, Mistyped            string
@@ -57,6 +64,11 @@ func (t text) title(p page) string {
 			return t.OptOut
 		}
 		return t.Withdrawn
+	case viewClaimed:
+		if len(p.Claim.Wrong) > 0 || p.Claim.Full {
+			return t.ClaimTitle
+		}
+		return t.Claimed
 	case viewHeld:
 		return t.Hold().Held
 	case viewVoided:
@@ -121,7 +133,15 @@ var texts = map[string]text{
 		Credited:    "已放入您的会员账户。",
 		FriendTitle: "添加我们的企业微信", AddFriend: "立即添加",
 		FriendQR: "企业微信二维码，识别后添加我们", FriendScan: "长按识别二维码，或用另一部手机的微信扫一扫",
-		ClaimTitle: "这个包裹的订单也能换积分", ClaimHow: "在会员中心填写订单号与收货手机号后四位，核对无误后积分自动入账。", Claim: "凭订单号认领积分",
+		ReservedFriend: "添加下方的企业微信后，奖品立即放入您的会员账户。请勿转发二维码：谁先添加，奖品归谁；已添加的无需重复。",
+		FriendWhy:      "添加企业微信后，奖品与认领的订单一并放入您的会员账户。",
+		ClaimTitle:     "这个包裹的订单也能换积分", ClaimHow: "填写订单号与收货手机号后四位，核对无误后积分自动入账。", Claim: "凭订单号认领积分",
+		ClaimElsewhere: "在会员中心填写订单号与收货手机号后四位，核对无误后积分自动入账。", ClaimState: "在会员中心查看认领结果",
+		ClaimShop: "购买的店铺", ClaimShopHint: "请选择店铺", BadShop: "请选择购买的店铺。",
+		ClaimOrder: "订单号", ClaimOrderHint: "在订单详情中复制", BadOrder: "请填写订单详情中的完整订单号。",
+		ClaimProof: "收货手机号后四位，或平台会员名", ClaimProofHint: "四位数字，或完整的会员名", BadProof: "请填写收货手机号后四位；平台隐藏了号码的，填写下单账号完整的会员名。",
+		ClaimSend: "认领这笔订单", ClaimMore: "再认领一笔订单",
+		Claimed: "已收到您的认领", ClaimedWhat: "订单与核对信息一致后，积分自动放入领取本卡奖品的会员账户；订单晚到也不用重新提交。", ClaimFull: "这张卡可以认领的订单数已满。其他订单请联系品牌，或在会员中心认领。",
 		Taken: "这张卡已经兑换过了", TakenOn: "兑换日期：%s", NotYou: "如果不是您本人操作，请联系品牌，我们会为您核实。",
 		WasYou: "是我兑换的，查看我的奖品", ShowMine: "查看我的奖品",
 		Missing: "暂时无法兑换这张卡", MissingWhy: "卡码可能输入有误，或活动尚未开始、已经结束。请核对卡面上的卡码；如有疑问，请联系品牌。",
@@ -176,7 +196,15 @@ var texts = map[string]text{
 		Credited:    "It is in your member account.",
 		FriendTitle: "Add us on WeCom", AddFriend: "Add us now",
 		FriendQR: "QR code that adds us on WeCom", FriendScan: "Press and hold the code, or scan it with WeChat on another phone",
-		ClaimTitle: "Your order earns points, too", ClaimHow: "Enter the order number and the last four digits of the delivery phone in the member centre; the points come once they agree.", Claim: "Claim the order by its number",
+		ReservedFriend: "Add us on WeCom below and the prize is in your account at once. Do not pass the code on: whoever adds us first has the prize. If you have added us, that was all.",
+		FriendWhy:      "Once you add us on WeCom, the prize and the orders you claimed are in your account.",
+		ClaimTitle:     "Your order earns points, too", ClaimHow: "Enter the order number and the last four digits of the delivery phone; the points come once they agree.", Claim: "Claim the order by its number",
+		ClaimElsewhere: "Enter the order number and the last four digits of the delivery phone in the member centre; the points come once they agree.", ClaimState: "See what became of it in the member centre",
+		ClaimShop: "Shop", ClaimShopHint: "Choose a shop", BadShop: "Please choose the shop where you bought.",
+		ClaimOrder: "Order number", ClaimOrderHint: "as the shop shows it", BadOrder: "Please enter the whole number that the shop shows with the order.",
+		ClaimProof: "Last four digits of the delivery phone, or your account name there", ClaimProofHint: "four digits, or the full name", BadProof: "Please enter the last four digits of the delivery phone or, where the shop hides it, your full account name there.",
+		ClaimSend: "Claim this order", ClaimMore: "Claim another order",
+		Claimed: "We have your claim", ClaimedWhat: "Once order and details agree, the points are in the account that has this card's prize; an order that comes late need not be claimed again.", ClaimFull: "No more orders can be claimed with this card. Please contact the brand or use the member centre for others.",
 		Taken: "This card was redeemed already", TakenOn: "Redeemed on %s", NotYou: "If it was not you, please contact the brand and we will look into it.",
 		WasYou: "It was me: show my prize", ShowMine: "Show my prize",
 		Missing: "This card cannot be redeemed now", MissingWhy: "The code may be mistyped, or the offer has not begun or is over. Please compare it with your card, or contact the brand.",

@@ -92,15 +92,48 @@ func (f Function) claim(ctx context.Context, rules program.Program, code cards.C
 		}
 		card.Member, win.Known = account.Member, account
 	}
+	hold, err := f.review(ctx, rules, code, &card)
+	if err != nil {
+		return nil, err
+	}
+	if card.Suspended() { // the card is his, and its prize waits
+		card.Award = cards.Award{Kind: cards.PrizeNone}
+	}
 	given, err := prizes.Giver{Store: f.Store, Random: f.Random}.Give(ctx, win, &card)
 	if err != nil {
 		return nil, err
 	}
-	fact.Member, fact.Prize = card.Member, friend.PrizeProved
-	if card.Award.Kind == cards.PrizeNone {
+	card.Award = reserved.Award
+	fact.Member = card.Member
+	switch {
+	case card.Suspended():
+		fact.Prize = friend.PrizeHeld
+	case card.Award.Kind == cards.PrizeNone:
 		fact.Prize = friend.PrizeBlank
+	default:
+		fact.Prize = friend.PrizeProved
 	}
-	return append([]table.Action{store.ChangeRedemption(code, reserved, card)}, given...), nil
+	return slices.Concat([]table.Action{store.ChangeRedemption(code, reserved, card)}, hold, given), nil
+}
+
+// review counts a prize with those that the same member won or proved before, so
+// that whoever types many phones and brings all their cards as one friend is held
+// like who redeems them himself. It holds the card where that is a suspicious
+// run; whom the card makes a member has none.
+func (f Function) review(ctx context.Context, rules program.Program, code cards.Code, card *store.Redemption) ([]table.Action, error) {
+	bounds := rules.Cards.Suspects()
+	if card.Member == "" || card.Award.Kind == cards.PrizeNone || card.Suspended() || !bounds.Counts() {
+		return nil, nil
+	}
+	now := f.Clock()
+	run := store.PersonRun{Person: "member " + string(card.Member)}
+	run.From, run.Window = bounds.Window(now)
+	why, err := f.Store.CountCard(ctx, run, code, bounds)
+	if err != nil || why == "" || card.Hold != "" {
+		return nil, err
+	}
+	card.Hold = cards.HoldOpen
+	return []table.Action{store.PutHold(cards.HoldCard(code, card.Award, card.Member, why, now.UTC().Truncate(time.Second)))}, nil
 }
 
 // link gives the contact's identity to the member who won the card.
@@ -141,7 +174,7 @@ func (f Function) follow(ctx context.Context, change friend.Event, record store.
 	if err != nil {
 		return err
 	}
-	if card.Redemption.Award.Kind == cards.PrizeRedPacket {
+	if card.Redemption.Award.Kind == cards.PrizeRedPacket && !card.Redemption.Suspended() {
 		if err := f.Payouts.Send(ctx, code.Bill().Message()); err != nil {
 			return err
 		}

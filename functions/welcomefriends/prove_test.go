@@ -27,6 +27,7 @@ import (
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/prizes"
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
@@ -503,6 +504,47 @@ func TestWithdrawnConsentsAreNotGiven(t *testing.T) {
 	}
 }
 
+// A consent that was ticked on the page is withdrawn on the page, also when it
+// has become a member's; one that he gave himself since is his.
+func TestAConsentOfThePageIsWithdrawnThere(t *testing.T) {
+	withdraw := func(s *shop) {
+		t.Helper()
+		text, err := s.ring.Codec().Token(card)
+		if err != nil {
+			t.Fatal(err)
+		}
+		event := events.APIGatewayV2HTTPRequest{RawPath: "/c/" + text, RawQueryString: "withdraw=1", Body: "phone=" + typed, Headers: map[string]string{"content-type": "application/x-www-form-urlencoded"}}
+		event.RequestContext.HTTP.Method = "POST"
+		if answer, err := s.page.Handle(t.Context(), event); err != nil || answer.StatusCode != 200 {
+			t.Fatalf("%d %v", answer.StatusCode, err)
+		}
+	}
+	for name, c := range map[string]struct {
+		own  bool
+		want []loyalty.Consent
+	}{
+		"of the page": {false, []loyalty.Consent{loyalty.ConsentMembership}},
+		"his own":     {true, []loyalty.Consent{loyalty.ConsentMarketing, loyalty.ConsentMembership}},
+	} {
+		s := openShop(t)
+		s.batch(hundred)
+		s.reserve(card)
+		s.tell(s.added())
+		if c.own {
+			s.write(store.UpdateAccount(s.owner(), store.WithdrawConsent(loyalty.ConsentMarketing)))
+			s.write(store.UpdateAccount(s.owner(), []table.Change{store.GiveConsent(loyalty.ConsentMarketing, s.now.Add(time.Hour))}))
+		}
+		withdraw(s)
+		withdraw(s)
+		if got := slices.Sorted(maps.Keys(s.account(s.owner()).Consents)); !slices.Equal(got, c.want) {
+			t.Errorf("%s: he has given %v, want %v", name, got, c.want)
+		}
+		if got := s.redeemed(card).Consents; !slices.Equal(got, []loyalty.Consent{loyalty.ConsentMembership}) {
+			t.Errorf("%s: the card says %v", name, got)
+		}
+	}
+}
+
 // One friend may bring several cards: each gives him its prize, and he is one
 // member.
 func TestOneFriendBringsSeveralCards(t *testing.T) {
@@ -519,6 +561,44 @@ func TestOneFriendBringsSeveralCards(t *testing.T) {
 		t.Errorf("three cards of 100 give %+v", got)
 	}
 	s.expect("three cards", 3, 0, 3)
+}
+
+// Whoever types many phones and brings all their cards as one friend is held like
+// who redeems them himself: the card is his, and its prize waits for an operator.
+func TestAFriendWithTooManyCardsWaits(t *testing.T) {
+	s := openShop(t)
+	s.batch(packet)
+	rules := program.Default()
+	rules.Version, rules.EffectiveAt, rules.Brand.Welcome = 2, began.Add(-time.Hour), greeting
+	rules.Cards.Holds = &cards.Holds{WindowHours: 24, PerPerson: 2, Carton: 100}
+	s.write(store.PutProgram(rules))
+	last := cards.Code{KeyID: 'K', Batch: card.Batch, Card: 4}
+	for i := range 4 {
+		code := cards.Code{KeyID: 'K', Batch: card.Batch, Card: i + 1}
+		phone := fmt.Sprintf(`{"identity":{"kind":"phone","value":"1380013800%d"}}`, i)
+		if answer := s.scan(code, phone, ""); answer.StatusCode != 200 || !strings.Contains(answer.Body, `"reserved"`) {
+			t.Fatalf("card %d: %s", i, answer.Body)
+		}
+		event := s.added()
+		event.State, event.User, event.WelcomeCode = s.reference(code), fmt.Sprint("staff-", i), fmt.Sprint("CODE-", i)
+		s.tell(event, event)
+	}
+	if got := s.redeemed(last); got.Member != s.owner() || got.Hold != cards.HoldOpen || got.Award != packet || s.fact().Prize != friend.PrizeHeld {
+		t.Errorf("the fourth card is %+v, the fact %+v", got, s.fact())
+	}
+	if _, err := s.store.Payout(t.Context(), last); loyalty.KindOf(err) != loyalty.KindNotFound || len(s.payouts.bodies) == 0 || slices.Contains(s.payouts.bodies, string(last.Bill().Message())) {
+		t.Errorf("its packet: %v; asked for %q", err, s.payouts.bodies)
+	}
+	if got := s.platform.taken[3].Text; got != greeting {
+		t.Errorf("he is greeted with %q", got)
+	}
+	s.expect("four cards", 4, 0, 4)
+	if _, err := (prizes.Giver{Store: s.store, Random: rand.Reader}).Release(t.Context(), last, "li", s.now); err != nil {
+		t.Fatal(err)
+	}
+	if payout, err := s.store.Payout(t.Context(), last); err != nil || payout.Member != s.owner() {
+		t.Errorf("released: %+v, %v", payout, err)
+	}
 }
 
 // The life of a friend in every order, each event twice: one member, one prize.
@@ -675,7 +755,7 @@ func TestACrashWhileAPrizeIsProved(t *testing.T) {
 			s := openShop(t)
 			s.batch(packet)
 			s.reserve(card)
-			if err := claim.OnCard(t.Context(), s.store, card, order, points.Proof{PhoneLast4: "6065"}, s.now); err != nil {
+			if _, err := claim.OnCard(t.Context(), s.store, card, order, points.Proof{PhoneLast4: "6065"}, s.now); err != nil {
 				t.Fatal(err)
 			}
 			stop := &crash{at: at, after: after}
@@ -718,7 +798,7 @@ func TestUnitsOfAProof(t *testing.T) {
 		want  table.Usage
 	}{
 		"points, a new member":   {award: hundred, want: table.Usage{ReadUnits: 8, WriteUnits: 17, RoundTrips: 7}},
-		"points, a member":       {award: hundred, known: true, want: table.Usage{ReadUnits: 9, WriteUnits: 13, RoundTrips: 8}},
+		"points, a member":       {award: hundred, known: true, want: table.Usage{ReadUnits: 9, WriteUnits: 14, RoundTrips: 9}},
 		"red packet, new member": {award: packet, want: table.Usage{ReadUnits: 8, WriteUnits: 20, RoundTrips: 7}},
 	} {
 		s := openShop(t)

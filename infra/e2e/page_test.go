@@ -356,7 +356,7 @@ func TestThePageForAScreenReader(t *testing.T) {
 				t.Errorf("%s: there is no %s; there are %v", view, role, counts)
 			}
 		}
-		if small := ask(t, b, chromedp.Evaluate[[]string](`[...document.querySelectorAll('a, button, summary, .check, input[type=tel]')].filter((e) => e.getClientRects().length && e.getBoundingClientRect().height < 43.9).map((e) => e.outerHTML.slice(0, 80))`)); len(small) > 0 {
+		if small := ask(t, b, chromedp.Evaluate[[]string](`[...document.querySelectorAll('a, button, summary, select, .check, .field input')].filter((e) => e.getClientRects().length && e.getBoundingClientRect().height < 43.9).map((e) => e.outerHTML.slice(0, 80))`)); len(small) > 0 {
 			t.Errorf("%s: too small for a finger: %q", view, small)
 		}
 	}
@@ -386,7 +386,7 @@ func TestThePageForAScreenReader(t *testing.T) {
 	if !strings.Contains(announced, points) && !strings.Contains(announced, gift) {
 		t.Errorf("announced is %q", announced)
 	}
-	for _, id := range []string{"friend", "claim"} {
+	for _, id := range []string{"friend", "claim-shop", "claim-order", "claim-proof", "claim-submit", "claim-link"} {
 		b.tabTo(t, id)
 	}
 	ask(t, b, chromedp.Evaluate[bool](`document.activeElement.blur(), true`))

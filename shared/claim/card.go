@@ -23,33 +23,35 @@ const MaxOnCard = 3
 // Who that is need not be proved yet: the claim waits on the card, and becomes
 // the claim of the member whom the card becomes (see FromCard). A repeat changes
 // nothing. Whether there is such an order has no influence on anything here. It
-// fails with cards.ErrNotFound where nobody redeemed the card, with
-// KindThrottled code "too_many_claims" after MaxOnCard claims, and with
-// KindUnavailable when it lost every race.
-func OnCard(ctx context.Context, s store.Store, code cards.Code, order loyalty.OrderKey, proof points.Proof, now time.Time) error {
+// returns the card's claims as they stand then. It fails with cards.ErrNotFound
+// where nobody redeemed the card, with KindThrottled code "too_many_claims" after
+// MaxOnCard claims, and with KindUnavailable when it lost every race.
+func OnCard(ctx context.Context, s store.Store, code cards.Code, order loyalty.OrderKey, proof points.Proof, now time.Time) (store.CardClaims, error) {
 	made := store.CardClaim{Cause: causeOnCard(code, order, proof), At: now.UTC().Truncate(time.Second), Order: &order, Proof: proof}
 	for range attempts {
 		known, err := s.CardClaims(ctx, code)
 		if err != nil {
-			return err
+			return known, err
 		}
 		live := slices.DeleteFunc(slices.Clone(known.Made), func(c store.CardClaim) bool { return now.Sub(c.At) >= points.ClaimLife })
 		switch {
 		case known.Redemption == nil:
-			return cards.ErrNotFound
+			return known, cards.ErrNotFound
 		case known.Redemption.Member == "" && known.Redemption.Identity == (loyalty.Identity{}):
-			return nil // he for whom it was kept was erased: it becomes nobody's
+			return known, nil // he for whom it was kept was erased: it becomes nobody's
 		case slices.ContainsFunc(live, func(c store.CardClaim) bool { return c.Cause == made.Cause }):
-			return nil
+			return known, nil
 		case len(live) >= MaxOnCard:
-			return loyalty.Refuse(loyalty.KindThrottled, "too_many_claims", "no more orders can be claimed with this card")
+			return known, loyalty.Refuse(loyalty.KindThrottled, "too_many_claims", "no more orders can be claimed with this card")
 		}
-		err = s.Table.Write(ctx, store.AddCardClaim(code, known, append(live, made))...)
+		is := append(live, made)
+		err = s.Table.Write(ctx, store.AddCardClaim(code, known, is)...)
 		if !store.Refused(err) {
-			return err
+			known.Made = is
+			return known, err
 		}
 	}
-	return loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others claimed with the same card at the same time")
+	return store.CardClaims{}, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others claimed with the same card at the same time")
 }
 
 // causeOnCard names a claim by what it says, so that it needs no key of its own.

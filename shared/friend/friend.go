@@ -92,12 +92,13 @@ const (
 	PrizeProved   Prize = "proved"   // it was reserved, and is his by this
 	PrizeBlank    Prize = "blank"    // the same of a card that gives nothing: he is a member by this
 	PrizeHis      Prize = "his"      // it was his before
+	PrizeHeld     Prize = "held"     // the card is his by this, and its prize waits for an operator (待审核)
 	PrizeTaken    Prize = "taken"    // it is somebody else's
 	PrizeWithheld Prize = "withheld" // nobody gets it any more: the batch is frozen, or who it was kept for was erased
 )
 
 // Proved tells whether the card became his by it.
-func (p Prize) Proved() bool { return p == PrizeProved || p == PrizeBlank }
+func (p Prize) Proved() bool { return p == PrizeProved || p == PrizeBlank || p == PrizeHeld }
 
 // Why a State that names a card brought it no friend.
 const (

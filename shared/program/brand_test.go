@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/huitou/huitou/shared/friend"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/program"
 )
@@ -44,6 +45,48 @@ func TestWelcome(t *testing.T) {
 		document.Brand.Welcome = text
 		if err := document.Validate(); (err == nil) != valid {
 			t.Errorf("%d bytes: %v", len(text), err)
+		}
+	}
+}
+
+func TestTheGreetingTellsOfThePrize(t *testing.T) {
+	shipped := program.Default().Brand
+	own := shipped
+	own.WelcomePrize, own.WelcomeTaken = "到账啦", "晚了一步"
+	absent := own
+	absent.WelcomePrize, absent.WelcomeTaken = "", ""
+	long, none := own, own
+	long.Welcome, none.Welcome = strings.Repeat("a", 3999), ""
+	for name, c := range map[string]struct {
+		brand program.Brand
+		prize friend.Prize
+		want  string
+	}{
+		"his by it":        {own, friend.PrizeProved, own.Welcome + "\n到账啦"},
+		"his before":       {own, friend.PrizeHis, own.Welcome + "\n到账啦"},
+		"somebody else's":  {own, friend.PrizeTaken, own.Welcome + "\n晚了一步"},
+		"nobody's":         {own, friend.PrizeWithheld, own.Welcome + "\n晚了一步"},
+		"no card":          {own, friend.PrizeNone, own.Welcome},
+		"a blank":          {own, friend.PrizeBlank, own.Welcome},
+		"our words":        {absent, friend.PrizeProved, own.Welcome + "\n" + shipped.WelcomePrize},
+		"our words for no": {absent, friend.PrizeTaken, own.Welcome + "\n" + shipped.WelcomeTaken},
+		"no room":          {long, friend.PrizeProved, long.Welcome},
+		"the staff greet":  {none, friend.PrizeProved, ""},
+	} {
+		if got := c.brand.Greeting(c.prize); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	for pointer, change := range map[string]func(*program.Brand, string){
+		"/brand/welcome_prize": func(b *program.Brand, text string) { b.WelcomePrize = text },
+		"/brand/welcome_taken": func(b *program.Brand, text string) { b.WelcomeTaken = text },
+	} {
+		for _, length := range []int{200, 201} {
+			document := program.Default().Document
+			change(&document.Brand, strings.Repeat("礼", length))
+			if err := document.Validate(); (err == nil) != (length == 200) || err != nil && !strings.Contains(err.Error(), pointer) {
+				t.Errorf("%s with %d characters: %v", pointer, length, err)
+			}
 		}
 	}
 }

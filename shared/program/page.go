@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"image/png"
 	"io"
 	"net/url"
@@ -46,6 +47,36 @@ type CardText struct {
 	Thanks   string `json:"thanks,omitempty" maxLength:"120" doc:"below the prize"`
 }
 
+// Shop is one shop on one channel, by the names that its order feed gives both.
+type Shop struct {
+	Channel loyalty.Channel `json:"channel" minLength:"1" maxLength:"64"`
+	Shop    string          `json:"shop" minLength:"1" maxLength:"64"`
+	Name    string          `json:"name" minLength:"1" maxLength:"40" doc:"as customers know it: 天猫旗舰店"`
+	NameEN  string          `json:"name_en,omitempty" maxLength:"40" doc:"on English pages; the name where it is absent"`
+}
+
+const maxShops = 20
+
+func validateShops(shops []Shop, pointer string) error {
+	if len(shops) > maxShops {
+		return loyalty.Invalid(pointer, "too_many", "a card's page offers at most 20 shops")
+	}
+	isName := func(text string, least, most int) bool {
+		length := utf8.RuneCountInString(text)
+		return length >= least && length <= most && !strings.ContainsFunc(text, unicode.IsControl)
+	}
+	for i, shop := range shops {
+		at := fmt.Sprintf("%s/%d", pointer, i)
+		if !isName(string(shop.Channel), 1, 64) || !isName(shop.Shop, 1, 64) || !isName(shop.Name, 1, 40) || !isName(shop.NameEN, 0, 40) {
+			return loyalty.Invalid(at, "out_of_range", "a shop has a channel and a shop of up to 64 characters, as its orders name them, and a name of up to 40")
+		}
+		if slices.ContainsFunc(shops[:i], func(other Shop) bool { return other.Channel == shop.Channel && other.Shop == shop.Shop }) {
+			return loyalty.Invalid(at, "duplicate", "a shop stands in the list once")
+		}
+	}
+	return nil
+}
+
 const (
 	// maxLogo is the length of a logo as it is written, so that a page with one
 	// stays well under 60 kB: 9 kB of image in base64 and what stands before.
@@ -64,6 +95,9 @@ func (b Brand) validatePage(pointer string) error {
 		if err := ValidateLogo(b.Logo); err != nil {
 			return loyalty.Invalid(pointer+"/logo", "malformed", err.Error())
 		}
+	}
+	if err := validateShops(b.Shops, pointer+"/shops"); err != nil {
+		return err
 	}
 	if link, err := url.Parse(b.ClaimLink); err != nil || utf8.RuneCountInString(b.ClaimLink) > maxLink || b.ClaimLink != "" && (link.Scheme != "https" || link.Host == "") {
 		return loyalty.Invalid(pointer+"/claim_link", "malformed", "the link to where orders are claimed begins with https:// and has at most 200 characters")

@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,6 +119,15 @@ func TestCardTextsAndClaimLink(t *testing.T) {
 		"/brand/claim_link (a script)":     func(b *program.Brand) { b.ClaimLink = "javascript:alert(1)" },
 		"/brand/claim_link (too long)":     func(b *program.Brand) { b.ClaimLink = "https://m.example.com/" + strings.Repeat("a", 200) },
 		"/brand/claim_link (not a secret)": func(b *program.Brand) { b.ClaimLink = "http://m.example.com/" },
+		"/brand/shops (too many)":          func(b *program.Brand) { b.Shops = slices.Repeat(b.Shops[:1], 21) },
+		"/brand/shops/1 (twice)":           func(b *program.Brand) { b.Shops = slices.Repeat(b.Shops[:1], 2) },
+		"/brand/shops/0 (no channel)":      func(b *program.Brand) { b.Shops = []program.Shop{{Shop: "s", Name: "n"}} },
+		"/brand/shops/0 (no shop)":         func(b *program.Brand) { b.Shops = []program.Shop{{Channel: "c", Name: "n"}} },
+		"/brand/shops/0 (no name)":         func(b *program.Brand) { b.Shops = []program.Shop{{Channel: "c", Shop: "s"}} },
+		"/brand/shops/0 (two lines)":       func(b *program.Brand) { b.Shops = []program.Shop{{Channel: "c", Shop: "s", Name: "a\nb"}} },
+		"/brand/shops/0 (too long)": func(b *program.Brand) {
+			b.Shops = []program.Shop{{Channel: "c", Shop: "s", Name: "n", NameEN: strings.Repeat("a", 41)}}
+		},
 	} {
 		document := program.Default().Document
 		change(&document.Brand)

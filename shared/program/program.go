@@ -58,8 +58,10 @@ type Brand struct {
 	WelcomeTaken string `json:"welcome_taken,omitempty" maxLength:"200" doc:"said to one who cannot have it: it became somebody else's before, or the batch is frozen; our own sentence where it is absent"`
 	// FriendLink is a WeCom acquisition link (获客链接).
 	FriendLink string `json:"friend_link,omitempty" maxLength:"200" doc:"the WeCom acquisition link (获客链接) on a card's page, https://work.weixin.qq.com/ca/…"`
+	// Shops are what a card's page asks for when an order is claimed there.
+	Shops []Shop `json:"shops,omitempty" maxItems:"20" doc:"the shops whose orders are claimed by number on a card's page after the prize (凭单号认领), as they are offered there; none: the page leads to claim_link"`
 	// ClaimLink is where a member claims an order by its number.
-	ClaimLink string `json:"claim_link,omitempty" maxLength:"200" doc:"where members claim orders by their numbers (凭单号认领): the brand's member centre, https://…"`
+	ClaimLink string `json:"claim_link,omitempty" maxLength:"200" doc:"where members claim orders by their numbers and see what became of it: the brand's member centre, https://…"`
 	// Logo is an image in itself, see ValidateLogo.
 	Logo string `json:"logo,omitempty" maxLength:"12002" doc:"the logo on a card's page, shown on white: data:image/png;base64,… or data:image/svg+xml;base64,…; the name is shown where it is absent"`
 	// CardTexts are the brand's own words on a card's page, by language.

@@ -139,7 +139,7 @@ func (s Store) forgetClaimants(ctx context.Context, partition string) error {
 
 func (s Store) forgetClaimant(ctx context.Context, card table.Key) error {
 	for {
-		items, err := s.Table.Get(ctx, table.Strong, card)
+		items, err := s.Table.Get(ctx, table.Strong, card, table.ClaimsOfCard(card))
 		if err != nil || items[0] == nil {
 			return err
 		}
@@ -153,7 +153,12 @@ func (s Store) forgetClaimant(ctx context.Context, card table.Key) error {
 		if redemption.Member == "" { // the partition is the identity's
 			changes = append(changes, table.Remove("mpk"), table.Remove("msk"))
 		}
-		err = s.Table.Write(ctx, table.Update(card, changes, table.Equals(doc, was)))
+		actions := []table.Action{table.Update(card, changes, table.Equals(doc, was))}
+		if claims := items[1]; claims != nil {
+			actions = append(actions, table.Update(claims.Key,
+				[]table.Change{table.Set(doc, encode([]CardClaim{}))}, table.Equals(doc, claims.Attributes[doc])))
+		}
+		err = s.Table.Write(ctx, actions...)
 		if !Refused(err) {
 			return err
 		}

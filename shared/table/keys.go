@@ -292,11 +292,10 @@ func CardFriendKey(batch string, serial int64) Key {
 }
 
 // CardClaimsKey is the claims of orders that were made on a card's page.
-func CardClaimsKey(batch string, serial int64) Key {
-	key := CardKey(batch, serial)
-	key.SK += "#O"
-	return key
-}
+func CardClaimsKey(batch string, serial int64) Key { return ClaimsOfCard(CardKey(batch, serial)) }
+
+// ClaimsOfCard is the same of a card that is named by its key.
+func ClaimsOfCard(card Key) Key { return Key{card.PK, card.SK + "#O"} }
 
 // FriendFactKey is the nth fact of the log of one WeCom contact (外部联系人),
 // from 1; see FactKey.
