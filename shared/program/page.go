@@ -49,8 +49,8 @@ type CardText struct {
 
 // Shop is one shop on one channel, by the names that its order feed gives both.
 type Shop struct {
-	Channel loyalty.Channel `json:"channel" minLength:"1" maxLength:"64"`
-	Shop    string          `json:"shop" minLength:"1" maxLength:"64"`
+	Channel loyalty.Channel `json:"channel" minLength:"1" maxLength:"64" doc:"the channel of its orders"`
+	Shop    string          `json:"shop" minLength:"1" maxLength:"64" doc:"the shop of its orders, as they name it"`
 	Name    string          `json:"name" minLength:"1" maxLength:"40" doc:"as customers know it: 天猫旗舰店"`
 	NameEN  string          `json:"name_en,omitempty" maxLength:"40" doc:"on English pages; the name where it is absent"`
 }
