@@ -270,12 +270,13 @@ func (p *posting) meet(ctx context.Context, order *points.Order) error {
 			return err
 		}
 		p.account, buyer.Earned = &account, earned
-	case p.account == nil:
-		account, err := p.store.Account(ctx, p.member)
-		if err != nil {
+		if err := p.lookAtWhole(ctx); err != nil {
 			return err
 		}
-		p.account = &account
+	case p.account == nil:
+		if err := p.look(ctx); err != nil {
+			return err
+		}
 	}
 	buyer.Tier = p.account.Tier.Level
 	buyer.FirstOrder = p.account.FirstOrder == p.news.Order || p.account.FirstOrder == loyalty.OrderKey{} && p.account.Orders == 0
