@@ -111,6 +111,11 @@ func (a Account) Open() error {
 // Alive holds that the person was not erased.
 func Alive() table.Condition { return table.Missing(accountErased) }
 
+// StillAlive holds the same of a member to whose account nothing is done.
+func StillAlive(member loyalty.MemberID) table.Action {
+	return table.Check(table.AccountKey(member), Alive())
+}
+
 // Together holds two accounts as they were read and makes part a part of whole.
 // fact holds what whole takes in; the schedule has to look at it by a time, and
 // the changes and conditions are of its tier. It names in the merge what undoing
