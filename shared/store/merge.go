@@ -232,7 +232,9 @@ func Apart(whole, part Account, id string, fact points.Fact, look time.Time, cha
 			if before, ok := merge.Reminded[category]; ok {
 				unsaid = table.Set(accountReminded+category, table.String(before.text()))
 			}
-			minor = append(minor, unsaid)
+			if !said.Bought.Equal(after.Last) { // else it says what became of the purchase that stays the last
+				minor = append(minor, unsaid)
+			}
 		}
 	}
 	if len(part.Sent) > 0 && slices.EqualFunc(whole.Sent, allSent(merge.Sent, part.Sent), time.Time.Equal) {
