@@ -80,6 +80,8 @@ func (s *simulation) wire(i *instance) {
 		i.handler.tick = remindrepurchase.Function{Store: data, Messages: producer{i, s.messages}, Log: log}.Handle
 	case sendMessages:
 		i.handler.batch = sendmessages.Function{Store: data, Notifier: sender{i}, Clock: i.clock, Log: log}.Handle
+	case operate:
+		i.handler.http = s.operators
 	case settlePoints:
 		i.handler.tick = settlepoints.Function{Store: data, Log: log}.Handle
 	}

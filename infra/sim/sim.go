@@ -48,6 +48,8 @@ type simulation struct {
 	writer  map[table.Key]written
 
 	orders, coupons, messages *line
+	desk                      *desk     // the operators' API, once it was needed
+	active                    *instance // whose invocation goes on
 	pool                      map[string][]*instance
 	ordinals                  map[string]int
 	running                   int
@@ -90,6 +92,7 @@ type Result struct {
 // happen, unless it is nil. A trace, if not nil, gets a line for each step.
 func Run(seed uint64, only map[uint64]bool, trace io.Writer) Result {
 	s := simulate(seed, draw(seed), only, trace)
+	defer s.leave()
 	s.setUp()
 	s.schedule()
 	began := s.now()
@@ -121,15 +124,21 @@ func simulate(seed uint64, p *plan, only map[uint64]bool, trace io.Writer) *simu
 	s.orders = &line{simulation: s, name: "orders", function: convertOrders, visibility: 180 * time.Second, timeout: timeouts[convertOrders], batch: 10, workers: 4}
 	s.coupons = &line{simulation: s, name: "coupons", function: issueCoupons, visibility: 360 * time.Second, timeout: timeouts[issueCoupons], batch: 5, workers: 4}
 	s.messages = &line{simulation: s, name: "messages", function: sendMessages, visibility: 360 * time.Second, timeout: timeouts[sendMessages], batch: 10, workers: 3}
+	s.keys = keyring()
+	var err error
+	if s.draws, err = s.keys.Draws(s.plan.batch); err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// keyring holds the simulated brand's one key for cards.
+func keyring() *cards.Keyring {
 	keys, err := cards.NewKeyring(cards.RootKey{ID: 'K', Secret: [32]byte{1, 2, 3}})
 	if err != nil {
 		panic(err) // a fixed key
 	}
-	s.keys = keys
-	if s.draws, err = keys.Draws(s.plan.batch); err != nil {
-		panic(err)
-	}
-	return s
+	return keys
 }
 
 // record adds a line to the trace.
@@ -180,8 +189,11 @@ func (s *simulation) setUp() {
 		if p.crowded {
 			random = bytes.NewReader(s.neighbour())
 		}
-		_, _, err := enrolment.Enrol(s.ctx, store.Store{Table: direct{s}}, enrolment.Request{Identities: who.identities(), Consents: who.consents}, random, dawn)
+		member, _, err := enrolment.Enrol(s.ctx, store.Store{Table: direct{s}}, enrolment.Request{
+			Identities: who.identities(), Consents: who.consents, Birthday: "2025-10", Facts: map[string]string{"nickname": who.nickname()},
+		}, random, dawn)
 		s.must(err)
+		who.member = member
 	}
 	s.nanos += int64(time.Hour)
 }
@@ -260,6 +272,15 @@ func (s *simulation) schedule() {
 	}
 	for _, b := range p.bindings {
 		s.at(b.at, func() { s.bind(b) })
+	}
+	for _, u := range p.unions {
+		s.at(u.at, func() { s.unite(u) })
+	}
+	for _, o := range p.openings {
+		s.at(o.at, func() { s.open(o) })
+	}
+	for _, e := range p.erasures {
+		s.at(e.at, func() { s.erase(e) })
 	}
 	for _, a := range p.asks {
 		s.at(a.at, func() { s.redeem(a) })
@@ -400,10 +421,7 @@ func (s *simulation) lateClaims(r *rand.Rand) {
 // expire deletes items whose time to live is over, as DynamoDB does within
 // days, or not at all.
 func (s *simulation) expire() {
-	scan := table.Scan{Segments: 1, Limit: 1000}
-	page, err := s.engine.Scan(s.ctx, scan)
-	s.must(err)
-	for _, item := range page.Items {
+	for _, item := range s.items() {
 		expires := item.Int(table.ExpiresAttribute)
 		if expires == 0 || expires > s.now().Unix() {
 			continue
@@ -432,6 +450,9 @@ func (s *simulation) settle() {
 	for range 3 {
 		for _, l := range []*line{s.orders, s.coupons, s.messages} {
 			l.redrive()
+		}
+		for _, e := range s.plan.erasures { // an index may have been behind
+			s.erase(e)
 		}
 		for _, at := range s.plan.runs {
 			s.fire(runCampaigns, at, 2)
@@ -501,6 +522,9 @@ func (s *simulation) members() map[*person]loyalty.MemberID {
 	for _, who := range s.plan.people {
 		if member := s.memberOf(who); member != "" {
 			members[who] = member
+		}
+		if who.erased {
+			members[who] = who.member
 		}
 	}
 	return members

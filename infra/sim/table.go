@@ -227,6 +227,11 @@ func (s *simulation) commit(by *invocation, actions []table.Action) error {
 	for i, key := range keys {
 		s.writer[key] = written{s.commits, by}
 		s.replica.log = append(s.replica.log, change{s.nanos, key, after[i]})
+		if after[i] == nil {
+			delete(s.check.since, key)
+		} else if _, known := s.check.since[key]; !known {
+			s.check.since[key] = moment{s.commits, s.now()}
+		}
 	}
 	s.record("table", "commits")
 	s.check.commit(by, keys, after)
@@ -313,6 +318,10 @@ const (
 	endedItem
 	adjustmentItem
 	tierItem
+	openingItem
+	mergeItem
+	mirrorItem
+	identityItem
 	claimItem
 	failuresItem
 	factItem
@@ -342,6 +351,14 @@ func kindOf(key table.Key) itemKind {
 		return endedItem
 	case tag == "M#" && sort == "J#":
 		return adjustmentItem
+	case tag == "M#" && sort == "B#":
+		return openingItem
+	case tag == "M#" && sort == "G#" && strings.Count(key.SK, "#") == 2:
+		return mergeItem
+	case tag == "M#" && sort == "G#" && strings.Count(key.SK, "#") > 2:
+		return mirrorItem
+	case tag == "I#" && key.SK == "A":
+		return identityItem
 	case tag == "M#" && sort == "T#":
 		return tierItem
 	case tag == "M#" && sort == table.ClaimPrefix:
