@@ -12,6 +12,7 @@ import (
 	"github.com/huitou/huitou/shared/campaign"
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/coupons"
+	"github.com/huitou/huitou/shared/friend"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/notify"
 	"github.com/huitou/huitou/shared/points"
@@ -62,6 +63,17 @@ type checker struct {
 	gone    map[loyalty.MemberID]int              // since which commit somebody is a part, or erased
 	brought map[[2]string]bool                    // openings by member and source
 	since   map[table.Key]moment                  // when items were put
+
+	books     map[string]*book // the payer's, by what the money is for
+	payouts   map[table.Key]cards.Payout
+	parcels   map[table.Key]cards.Gift
+	contacts  map[string][]friend.Fact // logs of WeCom contacts
+	welcomes  map[table.Key]friend.Welcome
+	due       map[string]bool                       // greetings that are on record, by their codes
+	greeted   map[string]bool                       // likewise those that WeCom took
+	contactOf map[loyalty.Identity]loyalty.MemberID // whose contacts are, or were last
+	// forgotFriends tells that the log of a contact was erased with the person.
+	forgotFriends bool
 }
 
 // moment is when something was written.
@@ -89,6 +101,8 @@ func newChecker(s *simulation) *checker {
 		claims: map[table.Key]claimState{}, replaced: map[string]bool{}, refusals: map[string]int64{}, failures: map[table.Key]int64{}, tiers: map[loyalty.MemberID]string{}, held: map[[2]string]bool{},
 		first: map[loyalty.MemberID]loyalty.OrderKey{}, earned: map[[2]string]loyalty.Points{},
 		wholes: map[loyalty.MemberID]loyalty.MemberID{}, acts: map[[2]loyalty.MemberID]bool{}, gone: map[loyalty.MemberID]int{}, brought: map[[2]string]bool{}, since: map[table.Key]moment{},
+		books: map[string]*book{}, payouts: map[table.Key]cards.Payout{}, parcels: map[table.Key]cards.Gift{},
+		contacts: map[string][]friend.Fact{}, welcomes: map[table.Key]friend.Welcome{}, contactOf: map[loyalty.Identity]loyalty.MemberID{}, due: map[string]bool{}, greeted: map[string]bool{},
 	}
 }
 
@@ -113,12 +127,24 @@ func (s *simulation) redemption(item *table.Item) (redeemed, bool) {
 // commit is called after every write with what it left behind.
 func (c *checker) commit(by *invocation, keys []table.Key, after []*table.Item) {
 	var facts []store.Record // of orders
+	counted := false         // friends are
 	for i, key := range keys {
 		switch kindOf(key) {
 		case factItem:
 			if record, fresh := c.fact(by, key, after[i]); fresh {
 				facts = append(facts, record)
 			}
+		case payoutItem:
+			c.paidOut(key, after[i])
+		case giftItem:
+			c.packed(key, after[i])
+		case contactItem:
+			c.befriended(key, after[i])
+			counted = true
+		case tieItem:
+			c.tied(key, after[i])
+		case tallyItem:
+			counted = true
 		case mirrorItem:
 			c.mirrored(by, key, after[i])
 		case mergeItem:
@@ -132,6 +158,8 @@ func (c *checker) commit(by *invocation, keys []table.Key, after []*table.Item) 
 		case identityItem:
 			if after[i] == nil {
 				c.forgot(key)
+			} else {
+				c.known(key)
 			}
 		case cardItem:
 			c.card(by, key, after[i])
@@ -160,6 +188,9 @@ func (c *checker) commit(by *invocation, keys []table.Key, after []*table.Item) 
 		}
 	}
 	c.reflected(facts)
+	if counted {
+		c.tallied()
+	}
 	for i, key := range keys {
 		if member, ok := table.MemberOfAccount(key); ok {
 			c.member(member, after[i])

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 )
 
@@ -56,7 +57,7 @@ func (s *simulation) erase(e *erasure) {
 func (p *person) marks() map[string]string {
 	marks := map[string]string{
 		"his phone": p.phone, "his phone, masked": p.phone[:3] + "****" + p.phone[7:], "his openid": p.openID.Value, "his buyer id": p.buyer.Value,
-		"what the brand knows of him": p.nickname(),
+		"what the brand knows of him": p.nickname(), "his contact": p.external(),
 	}
 	for _, identity := range p.identities() {
 		if identity.Kind == loyalty.IdentityPhone {
@@ -101,11 +102,17 @@ func (s *simulation) finishErasures() {
 			if since.commit > who.forgotten.commit && !strings.Contains(text, string(who.member)) {
 				continue
 			}
+			if owner := s.check.owners[item.Key]; owner != "" && owner != who.member && len(who.family) > 0 {
+				continue // the card was redeemed for the member whose part he was, and stays with that one
+			}
 			missed := who.forgotten.at.Sub(since.at) < most || s.faults.counts[IndexItemMissing] > 0
 			if missed && kindOf(item.Key) == cardItem && !strings.Contains(text, `"member"`) {
 				continue // it was reserved for his phone, and the index did not show it
 			}
 			marks := who.marks()
+			if s.check.contactOf[store.WeComIdentity(who.external())] != who.member {
+				delete(marks, "his contact") // nobody knows that it is his
+			}
 			for _, what := range slices.Sorted(maps.Keys(marks)) {
 				if holds(text, marks[what]) {
 					s.violate("I34", "%s is erased, and %s stands in %s %s", who.name, what, item.Key.PK, item.Key.SK)
@@ -153,6 +160,18 @@ func (c *checker) forgot(key table.Key) {
 			if table.IdentityKey(identity.Identity) == key {
 				who.forgotten = moment{c.s.commits, c.s.now()}
 			}
+		}
+	}
+}
+
+// known keeps whose a contact is.
+func (c *checker) known(key table.Key) {
+	for _, who := range c.s.plan.people {
+		identity := store.WeComIdentity(who.external())
+		if table.IdentityKey(identity) == key {
+			owners, err := c.s.raw().Owners(c.s.ctx, identity)
+			c.s.must(err)
+			c.contactOf[identity] = owners[0]
 		}
 	}
 }

@@ -20,7 +20,7 @@ func (s *simulation) finish() {
 	if s.violation != nil {
 		return
 	}
-	if s.running != 0 || !s.orders.idle() || !s.coupons.idle() || !s.messages.idle() {
+	if s.running != 0 || slices.ContainsFunc(s.lines(), func(l *line) bool { return !l.idle() }) {
 		s.violate("I37", "%d invocations do not end", s.running)
 	}
 	members := s.members()
@@ -57,6 +57,8 @@ func (s *simulation) finish() {
 	s.finishClaims()
 	s.finishUnions(members)
 	s.finishErasures()
+	s.finishPrizes()
+	s.finishFriends()
 }
 
 // finishOrder holds I3, I5 and I26: all news of the order is applied, or

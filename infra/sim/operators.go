@@ -106,6 +106,9 @@ type act struct {
 	tries  int
 }
 
+// patient is how often somebody sends a request again.
+const patient = 50
+
 // ask sends a request again and again until there is a final answer.
 func (s *simulation) ask(a act, answered func(status int, body string)) {
 	path := a.path()
@@ -132,9 +135,10 @@ func (s *simulation) ask(a act, answered func(status int, body string)) {
 			s.in(s.patience(a.tries), func() { s.ask(a, answered) })
 		}
 		switch {
+		case a.tries > patient && !s.calm: // he gives up
 		case status == http.StatusInternalServerError:
 			s.violate("PANIC", "%s is answered with %s", a.what, body)
-		case status == 0 || status > 500, status == http.StatusConflict && strings.Contains(body, `"in_progress"`):
+		case status == 0 || status > 500, status == http.StatusConflict && strings.Contains(body, "in_progress"):
 			again()
 		default:
 			place := []uint64{number(a.what), number(a.key), uint64(a.tries)}

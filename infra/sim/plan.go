@@ -48,6 +48,7 @@ type plan struct {
 	unions      []*union
 	openings    []*opening
 	erasures    []*erasure
+	friends     []*friendship
 
 	template coupons.Template
 	audience string
@@ -185,6 +186,13 @@ func draw(seed uint64) *plan {
 		p.drawForgotten(p.people[0])
 	}
 	p.drawCards(r)
+	prizes := rand.New(rand.NewPCG(seed, 8))
+	if prizes.IntN(2) == 0 {
+		p.drawPrizes(prizes)
+	}
+	if prizes.IntN(2) == 0 {
+		p.drawFriends(prizes)
+	}
 	p.drawCampaign(r)
 	p.visits = drawVisits(seed, p.people)
 	migration := rand.New(rand.NewPCG(seed, 7))

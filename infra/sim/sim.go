@@ -48,6 +48,7 @@ type simulation struct {
 	writer  map[table.Key]written
 
 	orders, coupons, messages *line
+	payouts, friends          *line
 	desk                      *desk     // the operators' API, once it was needed
 	active                    *instance // whose invocation goes on
 	pool                      map[string][]*instance
@@ -124,6 +125,8 @@ func simulate(seed uint64, p *plan, only map[uint64]bool, trace io.Writer) *simu
 	s.orders = &line{simulation: s, name: "orders", function: convertOrders, visibility: 180 * time.Second, timeout: timeouts[convertOrders], batch: 10, workers: 4}
 	s.coupons = &line{simulation: s, name: "coupons", function: issueCoupons, visibility: 360 * time.Second, timeout: timeouts[issueCoupons], batch: 5, workers: 4}
 	s.messages = &line{simulation: s, name: "messages", function: sendMessages, visibility: 360 * time.Second, timeout: timeouts[sendMessages], batch: 10, workers: 3}
+	s.payouts = &line{simulation: s, name: "payouts", function: payPrizes, visibility: 360 * time.Second, timeout: timeouts[payPrizes], batch: 5, workers: 3}
+	s.friends = &line{simulation: s, name: "friends", function: welcomeFriends, visibility: 180 * time.Second, timeout: timeouts[welcomeFriends], batch: 1, workers: 4}
 	s.keys = keyring()
 	var err error
 	if s.draws, err = s.keys.Draws(s.plan.batch); err != nil {
@@ -139,6 +142,11 @@ func keyring() *cards.Keyring {
 		panic(err) // a fixed key
 	}
 	return keys
+}
+
+// lines are all queues.
+func (s *simulation) lines() []*line {
+	return []*line{s.orders, s.coupons, s.messages, s.payouts, s.friends}
 }
 
 // record adds a line to the trace.
@@ -289,6 +297,7 @@ func (s *simulation) schedule() {
 		s.at(v.at, func() { s.checkIn(v) })
 	}
 	s.crowd()
+	s.befriend()
 	for _, at := range p.runs {
 		for minute := range 3 {
 			s.tick(runCampaigns, at.Add(time.Duration(minute)*time.Minute))
@@ -386,7 +395,7 @@ func (s *simulation) meddle() {
 	}
 	redrive := func(kind Kind, at time.Time) {
 		s.at(at, func() {
-			for _, l := range []*line{s.orders, s.coupons, s.messages} {
+			for _, l := range s.lines() {
 				if len(l.dead) > 0 {
 					s.onlyIf(kind, l.name, append(place, uint64(at.UnixNano())), func() { l.redrive() }, nil)
 				}
@@ -448,7 +457,7 @@ func (s *simulation) settle() {
 	s.faults.off, s.calm = true, true
 	s.nanos = max(s.nanos, day(lastDay, 12*time.Hour).UnixNano())
 	for range 3 {
-		for _, l := range []*line{s.orders, s.coupons, s.messages} {
+		for _, l := range s.lines() {
 			l.redrive()
 		}
 		for _, e := range s.plan.erasures { // an index may have been behind
@@ -470,7 +479,7 @@ func (s *simulation) settle() {
 		s.fire(settlePoints, s.now(), 2)
 		s.fire(remindRepurchase, s.now(), 2)
 		s.drain()
-		for _, l := range []*line{s.orders, s.messages} {
+		for _, l := range []*line{s.orders, s.messages, s.payouts, s.friends} {
 			if !l.idle() {
 				s.violate("I37", "queue %s is not empty at rest", l.name)
 			}
@@ -492,6 +501,11 @@ func (s *simulation) wakes() (first time.Time, any bool) {
 	for _, open := range s.check.reservations {
 		if open.state == store.ReservationReserved && (!any || open.over.Before(first)) {
 			first, any = open.over, true
+		}
+	}
+	for _, payout := range s.check.payouts {
+		if !payout.State().Final() && (!any || payout.NextAsk.Before(first)) {
+			first, any = payout.NextAsk, true
 		}
 	}
 	if any && first.Before(s.now()) {

@@ -322,6 +322,11 @@ const (
 	mergeItem
 	mirrorItem
 	identityItem
+	giftItem
+	payoutItem
+	contactItem
+	tieItem
+	tallyItem
 	claimItem
 	failuresItem
 	factItem
@@ -353,6 +358,16 @@ func kindOf(key table.Key) itemKind {
 		return adjustmentItem
 	case tag == "M#" && sort == "B#":
 		return openingItem
+	case tag == "M#" && sort == table.GiftPrefix && strings.Count(key.SK, "#") == 1:
+		return giftItem
+	case tag == "Y#":
+		return payoutItem
+	case tag == "F#":
+		return contactItem
+	case tag == "B#":
+		return tallyItem
+	case tag == "C#" && strings.HasSuffix(key.SK, "#F"):
+		return tieItem
 	case tag == "M#" && sort == "G#" && strings.Count(key.SK, "#") == 2:
 		return mergeItem
 	case tag == "M#" && sort == "G#" && strings.Count(key.SK, "#") > 2:
