@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/huitou/huitou/shared/friend"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
@@ -25,7 +26,17 @@ func (p *plan) drawErasures(r *rand.Rand) {
 	for range 1 + r.IntN(2) {
 		who := p.people[r.IntN(len(p.people)-1)] // the last is a stranger
 		if who.joins.IsZero() && !slices.ContainsFunc(p.erasures, func(e *erasure) bool { return e.of == who }) {
-			p.erasures = append(p.erasures, &erasure{of: who, at: p.moment(r, who, who).Add(time.Duration(r.IntN(300)) * time.Hour)})
+			e := &erasure{of: who, at: p.moment(r, who, who).Add(time.Duration(r.IntN(300)) * time.Hour)}
+			p.erasures = append(p.erasures, e)
+			for _, a := range p.asks {
+				if a.by == who && r.IntN(2) == 0 { // the link of his card is still in use
+					later := e.at.Add(2 * time.Hour).UTC().Truncate(time.Second)
+					p.friends = append(p.friends, &friendship{
+						card: a.card, told: []time.Time{later.Add(2 * time.Second)},
+						event: friend.Event{Change: friend.Added, At: later, User: "zhang", External: who.external()},
+					})
+				}
+			}
 		}
 	}
 }
