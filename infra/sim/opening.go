@@ -23,7 +23,7 @@ type opening struct {
 	at     time.Time
 	key    string
 	brings points.Opening
-	joined time.Time
+	joined time.Time // zero: the file does not say
 	gives  []loyalty.Consent
 }
 
@@ -40,10 +40,13 @@ func (p *plan) drawOpenings(r *rand.Rand) {
 			}
 			brings.Points = append(brings.Points, part)
 		}
-		for _, month := range []string{"2025-12", "2026-01"}[r.IntN(3)/2:] {
+		for _, month := range []string{"2025-12", "2026-01"}[r.IntN(3):] {
 			brings.Growth = append(brings.Growth, points.OpeningGrowth{Month: month, Growth: loyalty.Points(1 + r.IntN(120))})
 		}
-		o := opening{of: who, at: p.moment(r, who, who), brings: brings, joined: dawn.AddDate(-r.IntN(5), 0, -1)}
+		o := opening{of: who, at: p.moment(r, who, who), brings: brings}
+		if r.IntN(2) == 0 || len(brings.Points)+len(brings.Growth) == 0 {
+			o.joined = dawn.AddDate(-r.IntN(5), 0, -1)
+		}
 		if r.IntN(3) == 0 {
 			o.gives = []loyalty.Consent{loyalty.ConsentMarketing}
 		}
@@ -99,7 +102,13 @@ func (s *simulation) open(o *opening) {
 	if member == "" {
 		return
 	}
-	body := map[string]any{"source": o.brings.Source, "points": o.brings.Points, "growth": o.brings.Growth, "joined_at": o.joined}
+	body := map[string]any{"source": o.brings.Source, "points": o.brings.Points, "growth": o.brings.Growth}
+	if !o.joined.IsZero() {
+		body["joined_at"] = o.joined
+	}
+	if o.brings.Growth == nil {
+		delete(body, "growth")
+	}
 	if len(o.gives) > 0 {
 		body["consents"] = o.gives
 	}
