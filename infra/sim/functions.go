@@ -88,7 +88,10 @@ func (s *simulation) wire(i *instance) {
 	case payPrizes:
 		i.handler.batch = payprizes.Function{Store: data, Payer: cashier{i}, Clock: i.clock, Log: log}.Handle
 	case welcomeFriends:
-		i.handler.batch = welcomefriends.Function{Store: data, Keys: s.keys, Notifier: greeter{i}, Clock: i.clock, RealClock: i.clock, Log: log}.Handle
+		i.handler.batch = welcomefriends.Function{
+			Store: data, Orders: producer{i, s.orders}, Payouts: producer{i, s.payouts}, Keys: s.keys, Notifier: greeter{i},
+			Random: s.random, Clock: i.clock, RealClock: i.clock, Log: log,
+		}.Handle
 	case operate:
 		i.handler.http = s.operators
 	case settlePoints:

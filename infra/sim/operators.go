@@ -36,8 +36,10 @@ var desks = sync.OnceValue(func() chan *desk {
 	for range cap(free) {
 		d := &desk{}
 		d.handle = operators.Function{
-			Store: store.Store{Table: deskTable{d}}, Orders: deskSender{d}, Keys: keyring(), PhoneKey: phoneKey, TokenKey: tokenKey, AdminToken: token.Hash(adminToken),
-			Clock: func() time.Time { return d.world.active.clock() }, Random: deskRandom{d}, Log: slog.New(slog.DiscardHandler),
+			Store: store.Store{Table: deskTable{d}}, Keys: keyring(), PhoneKey: phoneKey, TokenKey: tokenKey, AdminToken: token.Hash(adminToken),
+			Orders:  deskSender{d, func(s *simulation) *line { return s.orders }},
+			Payouts: deskSender{d, func(s *simulation) *line { return s.payouts }},
+			Clock:   func() time.Time { return d.world.active.clock() }, Random: deskRandom{d}, Log: slog.New(slog.DiscardHandler),
 		}.Handle()
 		free <- d
 	}
@@ -84,12 +86,15 @@ func (d deskTable) Write(ctx context.Context, actions ...table.Action) error {
 	return d.client().Write(ctx, actions...)
 }
 
-type deskSender struct{ *desk }
+type deskSender struct {
+	*desk
+	to func(*simulation) *line
+}
 
 var _ queue.Sender = deskSender{}
 
 func (d deskSender) Send(ctx context.Context, bodies ...[]byte) error {
-	return producer{d.world.active, d.world.orders}.Send(ctx, bodies...)
+	return producer{d.world.active, d.to(d.world)}.Send(ctx, bodies...)
 }
 
 type deskRandom struct{ *desk }
