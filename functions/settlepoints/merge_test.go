@@ -491,3 +491,35 @@ func TestTheWholeIsRemindedForBoth(t *testing.T) {
 		t.Errorf("the part was reminded of %v", said)
 	}
 }
+
+// What was said of a purchase stays with it as long as it stays the last that
+// either is known to have bought, whosever it was.
+func TestWhatWasSaidOfAPurchaseStaysWithIt(t *testing.T) {
+	for name, own := range map[string]time.Time{"an earlier one that is heard of late": day(3, 10, 0), "one of the same instant": day(5, 10, 0)} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t)
+			b.enrol("a")
+			b.enrol("b")
+			buy := func(member loyalty.MemberID, order string, at time.Time) {
+				b.post(order, points.Fact{Kind: points.FactPaid, At: at, Member: member, Lines: []points.Line{{ID: "1", Category: "milk-powder", Quantity: 1, Paid: 1_000}}})
+			}
+			b.merge("a", "b", "x", day(1, 10, 0))
+			if own.Equal(day(5, 10, 0)) {
+				buy("a", "own", own)
+				buy("b", "theirs", day(5, 10, 0))
+			} else {
+				buy("b", "theirs", day(5, 10, 0))
+				buy("a", "own", own)
+			}
+			record, held := store.RecordReminder(b.account("a"), "milk-powder", store.Reminded{Bought: day(5, 10, 0), Outcome: store.OutcomeSent, At: day(26, 10, 0), Program: 1})
+			b.must(b.store.Table.Write(t.Context(), store.UpdateAccount("a", []table.Change{record}, held)))
+			b.unmerge("a", "b", "y", day(27, 10, 0))
+			for _, member := range []loyalty.MemberID{"a", "b"} {
+				account := b.account(member)
+				if bought, said := account.Bought["milk-powder"], account.Reminded["milk-powder"]; bought.Count != 1 || !said.Bought.Equal(bought.Last) || said.Outcome != store.OutcomeSent {
+					t.Errorf("%s last bought at %v, and was reminded of %v", member, bought.Last, said.Bought)
+				}
+			}
+		})
+	}
+}

@@ -18,7 +18,9 @@ import (
 
 	"github.com/huitou/huitou/functions/welcomefriends"
 	"github.com/huitou/huitou/shared/cards"
+	"github.com/huitou/huitou/shared/enrolment"
 	"github.com/huitou/huitou/shared/friend"
+	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/notify"
 	"github.com/huitou/huitou/shared/points"
@@ -607,4 +609,33 @@ func TestUnits(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", test.name, usage, test.want)
 		}
 	}
+}
+
+// Nobody is given a contact who was erased; a part's is the whole's.
+func TestAWinnerWhoIsNoMemberOfHisOwn(t *testing.T) {
+	hand := store.Hand{Operator: "zhang", At: began}
+	t.Run("erased", func(t *testing.T) {
+		b := open(t)
+		b.redeem(card, winner)
+		if err := enrolment.Erase(t.Context(), b.store, winner, store.Erasure{By: hand, Reason: "asked"}); err != nil {
+			t.Fatal(err)
+		}
+		b.tell(b.added())
+		account, err := b.store.Account(t.Context(), winner)
+		if err != nil || b.owner() != "" || len(account.Profile.Identities) != 0 || len(b.records()) != 1 {
+			t.Errorf("the contact is %q's, the erased member has %+v (%v)", b.owner(), account.Profile, err)
+		}
+	})
+	t.Run("merged", func(t *testing.T) {
+		b := open(t)
+		b.redeem(card, winner)
+		b.write(store.CreateAccount("mwhole", store.Profile{}, nil, began)...)
+		if _, err := ledger.Merge(t.Context(), b.store, store.Merge{ID: "1", Into: "mwhole", Part: winner, By: hand, Reason: "the same"}); err != nil {
+			t.Fatal(err)
+		}
+		b.tell(b.added())
+		if added, _ := b.counted(); added != 1 || b.owner() != "mwhole" || len(b.records()) != 1 {
+			t.Errorf("%d friends, the contact is %q's", added, b.owner())
+		}
+	})
 }

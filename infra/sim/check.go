@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/huitou/huitou/shared/campaign"
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/coupons"
+	"github.com/huitou/huitou/shared/friend"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/notify"
 	"github.com/huitou/huitou/shared/points"
@@ -54,6 +56,30 @@ type checker struct {
 	held         map[[2]string]bool          // members' tiers, at any time
 	first        map[loyalty.MemberID]loyalty.OrderKey
 	earned       map[[2]string]loyalty.Points // by member and day of payment
+
+	wholes  map[loyalty.MemberID]loyalty.MemberID // of whom members are parts now
+	acts    map[[2]loyalty.MemberID]bool          // merges of a part into a whole, at any time
+	mirrors []mirror                              // of the commit that is looked at
+	gone    map[loyalty.MemberID]int              // since which commit somebody is a part, or erased
+	brought map[[2]string]bool                    // openings by member and source
+	since   map[table.Key]moment                  // when items were put
+
+	books     map[string]*book // the payer's, by what the money is for
+	payouts   map[table.Key]cards.Payout
+	parcels   map[table.Key]cards.Gift
+	contacts  map[string][]friend.Fact // logs of WeCom contacts
+	welcomes  map[table.Key]friend.Welcome
+	due       map[string]bool                       // greetings that are on record, by their codes
+	greeted   map[string]bool                       // likewise those that WeCom took
+	contactOf map[loyalty.Identity]loyalty.MemberID // whose contacts are, or were last
+	// forgotFriends tells that the log of a contact was erased with the person.
+	forgotFriends bool
+}
+
+// moment is when something was written.
+type moment struct {
+	commit int
+	at     time.Time
 }
 
 // bought is a member's last purchase of a category: when it was, and when the
@@ -74,6 +100,9 @@ func newChecker(s *simulation) *checker {
 		reservations: map[table.Key]*reservation{}, returned: map[table.Key]bool{}, adjustments: map[table.Key]store.Adjustment{},
 		claims: map[table.Key]claimState{}, replaced: map[string]bool{}, refusals: map[string]int64{}, failures: map[table.Key]int64{}, tiers: map[loyalty.MemberID]string{}, held: map[[2]string]bool{},
 		first: map[loyalty.MemberID]loyalty.OrderKey{}, earned: map[[2]string]loyalty.Points{},
+		wholes: map[loyalty.MemberID]loyalty.MemberID{}, acts: map[[2]loyalty.MemberID]bool{}, gone: map[loyalty.MemberID]int{}, brought: map[[2]string]bool{}, since: map[table.Key]moment{},
+		books: map[string]*book{}, payouts: map[table.Key]cards.Payout{}, parcels: map[table.Key]cards.Gift{},
+		contacts: map[string][]friend.Fact{}, welcomes: map[table.Key]friend.Welcome{}, contactOf: map[loyalty.Identity]loyalty.MemberID{}, due: map[string]bool{}, greeted: map[string]bool{},
 	}
 }
 
@@ -97,10 +126,41 @@ func (s *simulation) redemption(item *table.Item) (redeemed, bool) {
 
 // commit is called after every write with what it left behind.
 func (c *checker) commit(by *invocation, keys []table.Key, after []*table.Item) {
+	var facts []store.Record // of orders
+	counted := false         // friends are
 	for i, key := range keys {
 		switch kindOf(key) {
 		case factItem:
-			c.fact(by, key, after[i])
+			if record, fresh := c.fact(by, key, after[i]); fresh {
+				facts = append(facts, record)
+			}
+		case payoutItem:
+			c.paidOut(key, after[i])
+		case giftItem:
+			c.packed(key, after[i])
+		case contactItem:
+			c.befriended(key, after[i])
+			counted = true
+		case tieItem:
+			c.tied(key, after[i])
+		case tallyItem:
+			counted = true
+		case mirrorItem:
+			c.mirrored(by, key, after[i])
+		case mergeItem:
+			c.merged(by, key, after[i])
+		case openingItem:
+			var account *table.Item
+			if at := slices.IndexFunc(keys, func(k table.Key) bool { return kindOf(k) == accountItem }); at >= 0 {
+				account = after[at]
+			}
+			c.opened(by, key, after[i], account)
+		case identityItem:
+			if after[i] == nil {
+				c.forgot(key)
+			} else {
+				c.known(key)
+			}
 		case cardItem:
 			c.card(by, key, after[i])
 		case reservationItem:
@@ -127,9 +187,18 @@ func (c *checker) commit(by *invocation, keys []table.Key, after []*table.Item) 
 			}
 		}
 	}
+	c.reflected(facts)
+	if counted {
+		c.tallied()
+	}
 	for i, key := range keys {
 		if member, ok := table.MemberOfAccount(key); ok {
 			c.member(member, after[i])
+		}
+	}
+	for _, key := range keys {
+		if member, ok := table.MemberOfAccount(key); ok {
+			c.together(member)
 		}
 	}
 	if c.issued > c.budget.Quantity {
@@ -149,11 +218,11 @@ func document[T any](s *simulation, item *table.Item) T {
 // fact holds I2 (facts are only appended), I3 and I4 (an order's points are
 // those of what was paid and not refunded, at the rates that were in force when
 // it was paid), and to whom an order goes.
-func (c *checker) fact(by *invocation, key table.Key, item *table.Item) {
+func (c *checker) fact(by *invocation, key table.Key, item *table.Item) (record store.Record, fresh bool) {
 	if !c.written(key, item) {
-		return
+		return record, false
 	}
-	record := document[store.Record](c.s, item)
+	record = document[store.Record](c.s, item)
 	log := c.logs[record.Order]
 	if log == nil {
 		log = newLogged()
@@ -171,6 +240,9 @@ func (c *checker) fact(by *invocation, key table.Key, item *table.Item) {
 	if was != log.member && log.member != "" && !c.entitled(log.member, record.Order, record.Kind) {
 		c.s.violate("I3", "%s gets %s, which is not his", log.member, record.Order.Order)
 	}
+	if was == "" && c.account[log.member].Erased != nil {
+		c.s.violate("I34", "%s gets %s, and was erased", log.member, record.Order.Order)
+	}
 	if record.Kind == points.FactUnbound && record.Member != was {
 		c.s.violate("I3", "%s is taken from %q, and belongs to %q", record.Order.Order, record.Member, was)
 	}
@@ -179,7 +251,7 @@ func (c *checker) fact(by *invocation, key table.Key, item *table.Item) {
 		if len(record.Entries) > 0 {
 			c.s.violate("I3", "order %s of nobody is credited", record.Order.Order)
 		}
-		return
+		return record, true
 	}
 	if want := log.points(); log.held != want {
 		c.s.violate("I4", "order %s holds %d points, and %d are due", record.Order.Order, log.held, want)
@@ -188,6 +260,7 @@ func (c *checker) fact(by *invocation, key table.Key, item *table.Item) {
 		c.s.violate("I4", "order %s holds %d growth, and %d are due", record.Order.Order, log.grown, want)
 	}
 	c.covered(by, record, log)
+	return record, true
 }
 
 // covered holds the rest of I6: what a refund takes is first what is left of the
@@ -224,7 +297,7 @@ func (c *checker) personal(record store.Record, log *logged) {
 		for _, reason := range line.Because {
 			tier, is := strings.CutPrefix(string(reason), "tier:")
 			switch {
-			case is && !c.held[[2]string{string(record.Member), tier}]:
+			case is && !c.held[[2]string{string(record.Member), tier}] && !c.held[[2]string{string(c.wholes[record.Member]), tier}]:
 				c.s.violate("I4", "%s earns as %s, which he never was", record.Member, tier)
 			case reason == points.ReasonFirstOrder && record.Member == "":
 				c.s.violate("I4", "%s of nobody is his first", record.Order.Order)
@@ -277,7 +350,7 @@ func (c *checker) card(by *invocation, key table.Key, item *table.Item) {
 	if card.Withheld && card.Member == "" {
 		return // it is as it was
 	}
-	if known && c.facts[key] != "" && owner == card.Member && c.facts[key] != item.Text("doc") {
+	if known && c.facts[key] != "" && owner == card.Member && c.facts[key] != item.Text("doc") && !nameless(c.facts[key], item.Text("doc")) {
 		c.s.violate("I9", "card %d is redeemed again", card.Card)
 	}
 	c.facts[key], c.owners[key] = item.Text("doc"), card.Member
@@ -291,6 +364,18 @@ func (c *checker) card(by *invocation, key table.Key, item *table.Item) {
 		}
 		c.credit(by, card.Fact)
 	}
+}
+
+// nameless tells whether a card has lost the name of who redeemed it, and
+// nothing else.
+func nameless(was, is string) bool {
+	var before, after map[string]any
+	if json.Unmarshal([]byte(was), &before) != nil || json.Unmarshal([]byte(is), &after) != nil {
+		return false
+	}
+	delete(before, "identity")
+	delete(after, "identity")
+	return reflect.DeepEqual(before, after)
 }
 
 // coupon holds I18 (one for a member and trigger, never taken back) and I20.
@@ -354,6 +439,8 @@ func (c *checker) member(member loyalty.MemberID, item *table.Item) {
 	c.counted(account)
 	c.heard(account)
 	was := c.account[member]
+	moved := (was.Merged == nil) != (account.Merged == nil) || len(was.Parts) != len(account.Parts)
+	c.standing(was, account)
 	if last := account.CheckIn; last.Day != was.CheckIn.Day && last.Request == was.CheckIn.Request {
 		c.s.violate("I3", "%s checks in on %s and %s by one request", member, was.CheckIn.Day, last.Day)
 	}
@@ -365,15 +452,20 @@ func (c *checker) member(member loyalty.MemberID, item *table.Item) {
 	for _, category := range slices.Sorted(maps.Keys(account.Bought)) {
 		is := account.Bought[category]
 		if key := [2]string{string(member), category}; !is.Last.Equal(c.bought[key].last) {
-			if is.Last.Before(c.bought[key].last) {
+			if is.Last.Before(c.bought[key].last) && !moved {
 				c.s.violate("I24", "the last purchase of %s goes back", member)
 			}
 			c.bought[key] = bought{is.Last, c.s.commits, c.s.now()}
 		}
 	}
+	for category := range was.Bought {
+		if account.Bought[category].Last.IsZero() && moved {
+			delete(c.bought, [2]string{string(member), category}) // it was his part's
+		}
+	}
 	for _, category := range slices.Sorted(maps.Keys(account.Reminded)) {
 		is := account.Reminded[category]
-		if is == was.Reminded[category] || is.Outcome != store.OutcomeSent {
+		if is == was.Reminded[category] || is.Outcome != store.OutcomeSent || moved {
 			continue
 		}
 		switch before := was.Reminded[category]; {
@@ -422,6 +514,10 @@ func (c *checker) handedOver(by *invocation, message notify.Message) {
 	if out, gone := c.optedOut[message.Member]; gone && out <= look {
 		c.s.violate("I24", "a message to %s leaves after he opted out", message.Member)
 	}
+	if gone, is := c.gone[message.Member]; is && gone <= look {
+		c.s.violate("I24", "a message leaves to %s, who is a part of another or was erased", message.Member)
+	}
+	c.flooded(message)
 	if last := c.bought[[2]string{string(message.Member), category}]; last.commit <= look && last.last.After(recorded.Bought) {
 		c.s.violate("I24", "a message to %s leaves after he bought again", message.Member)
 	}
@@ -444,6 +540,51 @@ func (c *checker) handedOver(by *invocation, message notify.Message) {
 	}
 	if recent > rules.Cap.Messages {
 		c.s.violate("I24", "%s gets %d messages in %d days", message.Member, recent, rules.Cap.Days)
+	}
+}
+
+// standing holds an account to the merges that are known, and keeps since when
+// nobody may write to a member.
+func (c *checker) standing(was, is store.Account) {
+	into := loyalty.MemberID("")
+	if is.Merged != nil {
+		into = is.Merged.Into
+	}
+	if whole := c.wholes[is.Member]; whole != into {
+		c.s.violate("I30", "%s is a part of %q, and the ledger says of %q", is.Member, into, whole)
+	}
+	if is.Erased != nil && was.Erased == nil {
+		c.outlived(is.Member)
+	}
+	if _, gone := c.gone[is.Member]; into == "" && is.Erased == nil {
+		delete(c.gone, is.Member)
+	} else if !gone {
+		c.gone[is.Member] = c.s.commits
+	}
+	for _, consent := range []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarketing} {
+		if _, given := is.Consents[consent]; !given || len(is.Parts) <= len(was.Parts) {
+			continue
+		}
+		for _, part := range is.Parts {
+			if _, theirs := c.account[part].Consents[consent]; !theirs && !slices.Contains(was.Parts, part) {
+				c.s.violate("I24", "%s consents to %s, and %s, who is merged into him, does not", is.Member, consent, part)
+			}
+		}
+	}
+}
+
+// flooded holds that nobody is reminded of what was imported when its date was
+// past, or nearer than a day.
+func (c *checker) flooded(message notify.Message) {
+	bought := c.account[message.Member].Bought[message.Category]
+	o := c.s.plan.found(bought.LastOrder)
+	if o == nil || !o.history {
+		return
+	}
+	due, _ := c.s.due(message.Category, bought.Last)
+	learnt := c.bought[[2]string{string(message.Member), message.Category}].at
+	if due.Before(learnt.Add(24*time.Hour - clocks)) {
+		c.s.violate("I24", "%s is written to because %s was imported", message.Member, bought.LastOrder.Order)
 	}
 }
 

@@ -26,6 +26,7 @@ type claiming struct {
 	at    time.Time
 	cause string
 	taken bool
+	as    loyalty.MemberID // whom he claimed it
 }
 
 // binding is what an operator does to an order's owner: he gives it to somebody,
@@ -139,16 +140,18 @@ func (p *plan) drawBindings(r *rand.Rand, o *order) {
 // claimOrder claims an order as POST /v1/me/orders does.
 func (s *simulation) claimOrder(c *claiming) {
 	s.call(c.by.name+" claims "+c.of.key.Order, func(ctx context.Context, data store.Store, i *instance) error {
-		owners, err := data.Owners(ctx, c.by.openID)
-		if err != nil || owners[0] == "" {
+		member, err := s.acting(ctx, data, c.by)
+		if err != nil || member == "" {
 			return err
 		}
-		taken, err := claim.Take(ctx, data, owners[0], c.of.key, c.proof, c.cause, i.clock())
+		taken, err := claim.Take(ctx, data, member, c.of.key, c.proof, c.cause, i.clock())
 		if err != nil {
 			return err
 		}
 		err = producer{i, s.orders}.Send(ctx, claim.Message(taken))
-		c.taken = c.taken || err == nil
+		if err == nil && !c.taken {
+			c.taken, c.as = true, member
+		}
 		return err
 	})
 }
@@ -169,11 +172,11 @@ func (s *simulation) bind(b *binding) {
 		news := points.Fact{Kind: points.FactUnbound, At: i.clock(), Member: order.Member, Operator: "a", Reason: "simulated"}
 		switch {
 		case b.to != nil:
-			owners, err := data.Owners(ctx, b.to.openID)
-			if err != nil || owners[0] == "" || !order.Known() {
+			member, err := s.acting(ctx, data, b.to)
+			if err != nil || member == "" || !order.Known() {
 				return err
 			}
-			news.Kind, news.Member = points.FactBound, owners[0]
+			news.Kind, news.Member = points.FactBound, member
 		case order.Binding == nil:
 			return nil
 		}
@@ -194,9 +197,12 @@ func (c *checker) entitled(member loyalty.MemberID, key loyalty.OrderKey, kind p
 		return false
 	}
 	if kind == points.FactBound {
-		return slices.ContainsFunc(c.s.plan.bindings, func(b *binding) bool { return b.of == o && b.to == who })
+		return slices.ContainsFunc(c.s.plan.bindings, func(b *binding) bool { return b.of == o && (b.to == who || b.to.related(who)) })
 	}
-	return o.buyer == who && !who.stranger || slices.ContainsFunc(c.s.plan.claims, func(c *claiming) bool { return c.of == o && c.by == who && c.right })
+	if o.buyer.adopted(who) {
+		return true
+	}
+	return o.buyer == who && !who.stranger || slices.ContainsFunc(c.s.plan.claims, func(c *claiming) bool { return c.of == o && (c.by == who || c.by.related(who)) && c.right })
 }
 
 // claimed holds that a claim is decided once, and that the last one stands.
@@ -251,12 +257,12 @@ type claimState struct {
 // finishClaims holds I12 and I26: what people are shown of their claims is true,
 // and no claim waits of which is known what decides it. An order that an operator
 // gave away once kept nothing of what events told meanwhile.
-func (s *simulation) finishClaims(members map[*person]loyalty.MemberID) {
+func (s *simulation) finishClaims() {
 	for _, c := range s.plan.claims {
-		member := members[c.by]
+		member := c.as
 		log := s.check.logs[c.of.key]
 		key := table.ClaimKey(member, c.of.key)
-		if !c.taken || log == nil || s.check.claims[key].cause != c.cause {
+		if !c.taken || c.by.erased || s.check.account[member].Erased != nil || log == nil || s.check.claims[key].cause != c.cause {
 			continue
 		}
 		shown, _, err := statement.Claims(s.ctx, s.raw(), member, 100, "", s.now())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -30,13 +31,14 @@ var (
 )
 
 // request calls an HTTP function; answered gets status 0 when no answer came.
-func (s *simulation) request(function, path string, headers map[string]string, body string, answered func(status int, body string)) {
+func (s *simulation) request(function, method, target string, headers map[string]string, body string, answered func(status int, body string)) {
 	s.ordinals["request"]++
+	path, query, _ := strings.Cut(target, "?")
 	event := events.APIGatewayV2HTTPRequest{
-		Version: "2.0", RawPath: path, Headers: map[string]string{"content-type": "application/json"}, Body: body,
+		Version: "2.0", RawPath: path, RawQueryString: query, Headers: map[string]string{"content-type": "application/json"}, Body: body,
 		RequestContext: events.APIGatewayV2HTTPRequestContext{
 			RequestID: strconv.Itoa(s.ordinals["request"]),
-			HTTP:      events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: http.MethodPost, Path: path, SourceIP: "192.0.2.1"},
+			HTTP:      events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: method, Path: path, SourceIP: "192.0.2.1"},
 		},
 	}
 	for name, value := range headers {
@@ -77,7 +79,7 @@ func (s *simulation) push(n *news, tries int) {
 	if err != nil {
 		panic(err)
 	}
-	s.request(receiveOrders, "/hooks/orders/generic", map[string]string{
+	s.request(receiveOrders, http.MethodPost, "/hooks/orders/generic", map[string]string{
 		"webhook-id": id, "webhook-timestamp": strconv.FormatInt(s.now().Unix(), 10), "webhook-signature": signature,
 	}, string(body), func(status int, _ string) {
 		switch {
@@ -108,9 +110,16 @@ func (s *simulation) redeem(a *ask) {
 		body = s.askBody(loyalty.IdentityPhone, "", a.by.phone)
 	case byToken:
 		member := s.memberOf(a.by)
+		if a.by.erased { // nobody gives him a token any more
+			a.final = true
+			return
+		}
 		if member == "" {
 			s.in(time.Minute, func() { s.redeem(a) })
 			return
+		}
+		if account := s.check.account[member]; account.Merged != nil {
+			member = account.Merged.Into
 		}
 		raw, _, err := token.NewMember(tokenKey, member, s.now().Add(-2*time.Minute))
 		if err != nil {
@@ -119,11 +128,14 @@ func (s *simulation) redeem(a *ask) {
 		headers["authorization"] = "Bearer " + raw
 	}
 	sentAt := s.now()
-	s.request(redeemCard, "/c/"+code+"/redemption", headers, body, func(status int, body string) {
+	s.request(redeemCard, http.MethodPost, "/c/"+code+"/redemption", headers, body, func(status int, body string) {
 		if s.called != nil {
 			s.called(a, sentAt.UnixNano(), status, body)
 		}
 		final := status != 0 && status < 500
+		if status == http.StatusUnauthorized && a.way == byToken && (len(a.by.family) > 0 || a.by.erased) {
+			final = false // the token was of one who is a part by now; he gets another
+		}
 		if final && a.attempts < 6 {
 			place := []uint64{number("ask"), uint64(a.number), uint64(a.attempts)}
 			_, same := s.faults.strikes(RetrySameKey, a.key, place...)
@@ -165,6 +177,9 @@ func (s *simulation) memberOf(who *person) loyalty.MemberID {
 	owners, err := s.raw().Owners(context.Background(), who.openID)
 	if err != nil {
 		panic(err)
+	}
+	if who.member == "" {
+		who.member = owners[0]
 	}
 	return owners[0]
 }
@@ -217,11 +232,11 @@ func (s *simulation) join(who *person) {
 // optOut withdraws a person's consent to marketing.
 func (s *simulation) optOut(who *person) {
 	s.call(who.name+" opts out", func(ctx context.Context, data store.Store, _ *instance) error {
-		owners, err := data.Owners(ctx, who.openID)
-		if err != nil || owners[0] == "" {
+		member, err := s.acting(ctx, data, who)
+		if err != nil || member == "" {
 			return err
 		}
-		return data.Table.Write(ctx, store.UpdateAccount(owners[0], store.WithdrawConsent(loyalty.ConsentMarketing)))
+		return data.Table.Write(ctx, store.UpdateAccount(member, store.WithdrawConsent(loyalty.ConsentMarketing)))
 	})
 }
 

@@ -64,6 +64,10 @@ const (
 	BudgetLowered
 	BatchFrozen
 	RedriveInTraffic
+	PayerBefore
+	PayerLate
+	PayerTwice
+	PayerWrong
 	kinds
 )
 
@@ -137,6 +141,10 @@ var catalogue = [kinds]struct {
 	BudgetLowered:       {42, "budget lowered mid-flight", atWorld},
 	BatchFrozen:         {42, "card batch frozen mid-flight", atWorld},
 	RedriveInTraffic:    {42, "operator redrives during traffic", atWorld},
+	PayerBefore:         {42, "payer times out before he took the order", atRare},
+	PayerLate:           {42, "payer took the order and answers too late", atRare},
+	PayerTwice:          {42, "payer's word comes once more by another way", atRare},
+	PayerWrong:          {42, "payer answers about another bill", atRare},
 }
 
 // String is the kind's number in the project's list and its name.

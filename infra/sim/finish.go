@@ -20,7 +20,7 @@ func (s *simulation) finish() {
 	if s.violation != nil {
 		return
 	}
-	if s.running != 0 || !s.orders.idle() || !s.coupons.idle() || !s.messages.idle() {
+	if s.running != 0 || slices.ContainsFunc(s.lines(), func(l *line) bool { return !l.idle() }) {
 		s.violate("I37", "%d invocations do not end", s.running)
 	}
 	members := s.members()
@@ -29,7 +29,12 @@ func (s *simulation) finish() {
 		s.finishOrder(o, members, totals)
 	}
 	s.finishCards(members, totals)
-	s.finishSpendings(members, totals)
+	s.finishSpendings(totals)
+	for part, whole := range s.check.wholes {
+		totals[part] += s.check.gifts[part]
+		totals[whole] += totals[part]
+		totals[part] -= s.check.gifts[part]
+	}
 	for _, member := range slices.Sorted(maps.Keys(s.check.account)) {
 		account := s.check.account[member]
 		b := account.Balance
@@ -49,7 +54,11 @@ func (s *simulation) finish() {
 	}
 	s.finishCampaign(members)
 	s.finishVisits(members)
-	s.finishClaims(members)
+	s.finishClaims()
+	s.finishUnions(members)
+	s.finishErasures()
+	s.finishPrizes()
+	s.finishFriends()
 }
 
 // finishOrder holds I3, I5 and I26: all news of the order is applied, or
@@ -78,8 +87,13 @@ func (s *simulation) finishOrder(o *order, members map[*person]loyalty.MemberID,
 			owner = "" // he joined by another identity, if at all
 		}
 	}
-	if o.free() {
+	switch {
+	case o.free():
 		owner = log.member // see finishClaims, and entitled
+	case o.buyer.adopted(s.personOf(log.member)):
+		owner = log.member
+	case o.buyer.forgotten.commit > 0 && log.member == "":
+		owner = "" // it came when he was erased
 	}
 	if log.member != owner {
 		s.violate("I3", "%s belongs to %q, and should to %q", o.key.Order, log.member, owner)
@@ -139,6 +153,14 @@ func (s *simulation) finishCards(members map[*person]loyalty.MemberID, totals ma
 			phone := kept && r.Identity == a.by.identities()[2].Identity
 			mine = phone || last == 200 && mine
 		}
+		if len(a.by.family) > 0 || a.by.forgotten.commit > 0 {
+			// Whose a card is to whom changes with a merge, and his name goes from it
+			// when he is erased.
+			if who := s.personOf(r.Member); last == 200 && who != nil && who != a.by && !who.related(a.by) {
+				s.violate("I12", "%s was told yes about card %d, and %s has it", a.by.name, a.card, r.Member)
+			}
+			continue
+		}
 		// A prize that was reserved for a typed phone is everybody else's "no"
 		// until its owner proves himself by a member token; who was refused so in
 		// a frozen batch never can.
@@ -158,6 +180,9 @@ func (s *simulation) finishCards(members map[*person]loyalty.MemberID, totals ma
 // finishReminders holds I25: every reminder that fell due was sent or has a
 // reason on record.
 func (s *simulation) finishReminders(account store.Account) {
+	if account.Merged != nil || account.Erased != nil {
+		return // the whole is reminded, and nobody who is erased
+	}
 	for _, category := range slices.Sorted(maps.Keys(account.Bought)) {
 		bought := account.Bought[category]
 		due, cycles := s.due(category, bought.Last)
@@ -233,7 +258,7 @@ func (s *simulation) finishCampaign(members map[*person]loyalty.MemberID) {
 		return
 	}
 	for _, who := range s.plan.people {
-		if who.stranger || !who.joins.IsZero() {
+		if who.stranger || !who.joins.IsZero() || len(who.family) > 0 || who.forgotten.commit > 0 {
 			continue
 		}
 		member := members[who]

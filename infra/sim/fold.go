@@ -21,6 +21,9 @@ type purse struct {
 	// Double entry, by the kinds of the entries: with what the balance has, these
 	// come to nothing.
 	issued, spent, clawed, expired loyalty.Points
+
+	own     own  // of all that, what others did not bring him
+	forever bool // some of it may have no end, whatever the rules say
 }
 
 // lot is a lot as its entries tell.
@@ -33,7 +36,7 @@ type lot struct {
 func (c *checker) purse(member loyalty.MemberID) *purse {
 	p := c.purses[member]
 	if p == nil {
-		p = &purse{lots: map[int64]*lot{}, growth: map[string]loyalty.Points{}}
+		p = &purse{lots: map[int64]*lot{}, growth: map[string]loyalty.Points{}, own: own{growth: map[string]loyalty.Points{}}}
 		c.purses[member] = p
 	}
 	return p
@@ -85,16 +88,25 @@ const clocks = 10 * time.Minute
 // instant that it stands for.
 const late = 2 * time.Hour
 
-// credit folds a fact's entries.
+// credit folds a fact's entries, which are the member's own.
 func (c *checker) credit(by *invocation, fact points.Fact) {
+	for _, entry := range fact.Entries {
+		c.purse(fact.Member).own.add(entry)
+	}
+	c.post(by, fact, "")
+}
+
+// post folds a fact's entries. They have ids of their own in each ledger that
+// they stand in.
+func (c *checker) post(by *invocation, fact points.Fact, ledger string) {
 	if len(fact.Entries) > 0 && fact.Member == "" {
 		c.s.violate("I3", "entries of nobody: %s", fact.Entries[0].ID)
 		return
 	}
 	p := c.purse(fact.Member)
 	for _, entry := range fact.Entries {
-		id := entry.ID
-		if entry.Kind == points.EntryCheckIn || entry.Kind == points.EntryExpire {
+		id := ledger + entry.ID
+		if entry.Kind == points.EntryCheckIn || entry.Kind == points.EntryExpire || entry.Kind == points.EntryOpening {
 			id = string(fact.Member) + id // an id of his own ledger
 		}
 		if c.entries[id] {
@@ -130,7 +142,7 @@ func (p *purse) add(entry points.Entry, commit int) {
 		} else {
 			p.issued += amount
 		}
-	case points.EntryEarn, points.EntryPrize, points.EntryCheckIn:
+	case points.EntryEarn, points.EntryPrize, points.EntryCheckIn, points.EntryOpening, points.EntryMerge, points.EntryUnmerge:
 		p.issued += amount
 	case points.EntrySpend, points.EntryReturn:
 		p.spent -= amount
@@ -184,7 +196,7 @@ func (c *checker) folded(fact points.Fact, entry points.Entry, p *purse) {
 		if amount != 0 {
 			c.s.violate("I7", "%s makes %d points", entry.ID, amount)
 		}
-	case points.EntryEarn, points.EntryPrize, points.EntryCheckIn, points.EntryReturn:
+	case points.EntryEarn, points.EntryPrize, points.EntryCheckIn, points.EntryReturn, points.EntryOpening:
 		if amount < 0 {
 			c.s.violate("I7", "%s takes %d points", entry.ID, -amount)
 		}
@@ -192,17 +204,21 @@ func (c *checker) folded(fact points.Fact, entry points.Entry, p *purse) {
 		if amount > 0 {
 			c.s.violate("I7", "%s gives %d points", entry.ID, amount)
 		}
-	case points.EntryAdjust:
+	case points.EntryAdjust, points.EntryMerge, points.EntryUnmerge:
 	default:
 		c.s.violate("I7", "an entry of no known kind: %s %q", entry.ID, entry.Kind)
 	}
 	if p.issued != p.Available+p.Pending+p.spent+p.expired+p.clawed-p.Debt {
 		c.s.violate("I7", "after %s %s has %+v: issued %d, spent %d, expired %d, clawed back %d", entry.ID, fact.Member, p.Balance, p.issued, p.spent, p.expired, p.clawed)
 	}
-	if entry.Available > 0 && p.Debt > 0 {
+	moved := entry.Kind == points.EntryMerge || entry.Kind == points.EntryUnmerge
+	if rest := p.spendable(now.Add(clocks)); moved && p.Debt > 0 && rest > 0 {
+		c.s.violate("I6", "%s leaves %s a debt of %d beside %d points", entry.ID, fact.Member, p.Debt, rest)
+	}
+	if entry.Available > 0 && p.Debt > 0 && !moved {
 		c.s.violate("I6", "%s gives %d points to %s, who owes %d", entry.ID, entry.Available, fact.Member, p.Debt)
 	}
-	if rest := p.spendable(now.Add(clocks)); entry.Debt > 0 && rest > 0 {
+	if rest := p.spendable(now.Add(clocks)); entry.Debt > 0 && rest > 0 && !moved {
 		c.s.violate("I6", "%s makes a debt of %d, and %s has %d points", entry.ID, entry.Debt, fact.Member, rest)
 	}
 	for _, share := range entry.Lots {
@@ -211,6 +227,7 @@ func (c *checker) folded(fact points.Fact, entry points.Entry, p *purse) {
 			c.s.violate("I8", "%s leaves %d points in a lot of %s, and %d expired", entry.ID, l.left, fact.Member, l.expired)
 		}
 		switch {
+		case moved || entry.Kind == points.EntryOpening: // they keep the ends that they had
 		case entry.Kind == points.EntryExpire:
 			if share.Until.After(fact.At) || share.Points >= 0 || share.Points != -share.Expired || l.left != 0 {
 				c.s.violate("I8", "%s ends %d points of a lot that ends at %s, and leaves %d", entry.ID, share.Expired, share.Until.In(zone), l.left)
@@ -223,7 +240,10 @@ func (c *checker) folded(fact points.Fact, entry points.Entry, p *purse) {
 			c.s.violate("I8", "%s lets points expire", entry.ID)
 		}
 	}
-	if entry.Available > 0 && c.s.plan.rules.Points.Expiry != nil && entry.Kind != points.EntryReturn && p.endless() > 0 {
+	if moved || entry.Kind == points.EntryOpening {
+		p.forever = p.forever || p.endless() > 0
+	}
+	if entry.Available > 0 && !p.forever && c.s.plan.rules.Points.Expiry != nil && entry.Kind != points.EntryReturn && p.endless() > 0 {
 		c.s.violate("I8", "%s gives points without an end", entry.ID)
 	}
 	if rest := p.endless(); rest < 0 {

@@ -10,12 +10,14 @@ import (
 
 	"github.com/huitou/huitou/functions/convertorders"
 	"github.com/huitou/huitou/functions/issuecoupons"
+	"github.com/huitou/huitou/functions/payprizes"
 	"github.com/huitou/huitou/functions/receiveorders"
 	"github.com/huitou/huitou/functions/redeemcard"
 	"github.com/huitou/huitou/functions/remindrepurchase"
 	"github.com/huitou/huitou/functions/runcampaigns"
 	"github.com/huitou/huitou/functions/sendmessages"
 	"github.com/huitou/huitou/functions/settlepoints"
+	"github.com/huitou/huitou/functions/welcomefriends"
 	"github.com/huitou/huitou/shared/schedule"
 	"github.com/huitou/huitou/shared/store"
 )
@@ -32,12 +34,15 @@ const (
 	sendMessages     = "SendMessages"
 	settlePoints     = "SettlePoints"
 	operate          = "Operate"
+	payPrizes        = "PayPrizes"
+	welcomeFriends   = "WelcomeFriends"
 )
 
 // timeouts of the functions as in template.yaml.
 var timeouts = map[string]time.Duration{
 	receiveOrders: 5 * time.Second, convertOrders: 30 * time.Second, redeemCard: 10 * time.Second, runCampaigns: time.Minute,
 	issueCoupons: time.Minute, remindRepurchase: 5 * time.Minute, sendMessages: time.Minute, settlePoints: 5 * time.Minute, operate: 29 * time.Second,
+	payPrizes: time.Minute, welcomeFriends: 30 * time.Second,
 }
 
 // maxSkew is how far an instance's clock is off at the most, and maxFlight how
@@ -69,7 +74,7 @@ func (s *simulation) wire(i *instance) {
 		i.handler.batch = convertorders.Function{Store: data, Clock: i.clock, Log: log}.Handle
 	case redeemCard:
 		i.handler.http = (&redeemcard.Function{
-			Store: data, Orders: producer{i, s.orders}, Keys: s.keys, PhoneKey: phoneKey, TokenKey: tokenKey,
+			Store: data, Orders: producer{i, s.orders}, Payouts: producer{i, s.payouts}, Keys: s.keys, PhoneKey: phoneKey, TokenKey: tokenKey,
 			Clock: i.clock, Random: s.random, Log: log,
 		}).Handle
 	case runCampaigns:
@@ -80,8 +85,17 @@ func (s *simulation) wire(i *instance) {
 		i.handler.tick = remindrepurchase.Function{Store: data, Messages: producer{i, s.messages}, Log: log}.Handle
 	case sendMessages:
 		i.handler.batch = sendmessages.Function{Store: data, Notifier: sender{i}, Clock: i.clock, Log: log}.Handle
+	case payPrizes:
+		i.handler.batch = payprizes.Function{Store: data, Payer: cashier{i}, Clock: i.clock, Log: log}.Handle
+	case welcomeFriends:
+		i.handler.batch = welcomefriends.Function{
+			Store: data, Orders: producer{i, s.orders}, Payouts: producer{i, s.payouts}, Keys: s.keys, Notifier: greeter{i},
+			Random: s.random, Clock: i.clock, RealClock: i.clock, Log: log,
+		}.Handle
+	case operate:
+		i.handler.http = s.operators
 	case settlePoints:
-		i.handler.tick = settlepoints.Function{Store: data, Log: log}.Handle
+		i.handler.tick = settlepoints.Function{Store: data, Payouts: producer{i, s.payouts}, Log: log}.Handle
 	}
 }
 

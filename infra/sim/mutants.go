@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -126,12 +127,27 @@ func HuntMutants(out io.Writer, root, named string) bool {
 		return false
 	}
 	mutants = slices.DeleteFunc(mutants, func(m Mutant) bool { return !strings.Contains(m.Name, named) })
+	type outcome struct {
+		Hunt
+		err error
+	}
+	outcomes := make([]chan outcome, len(mutants))
+	places := make(chan struct{}, runtime.GOMAXPROCS(0)) // most of a hunt is the compiler's time, and half of that one core's
+	for i, m := range mutants {
+		outcomes[i] = make(chan outcome, 1)
+		go func() {
+			places <- struct{}{}
+			hunt, err := m.Hunt(root)
+			<-places
+			outcomes[i] <- outcome{hunt, err}
+		}()
+	}
 	var seeds []int
-	for _, m := range mutants {
-		hunt, err := m.Hunt(root)
+	for i, m := range mutants {
+		hunt := <-outcomes[i]
 		switch {
-		case err != nil:
-			fmt.Fprintf(out, "  %-40s %v\n", m.Name, err)
+		case hunt.err != nil:
+			fmt.Fprintf(out, "  %-40s %v\n", m.Name, hunt.err)
 		case !hunt.Caught:
 			fmt.Fprintf(out, "  %-40s NOT CAUGHT in %d seeds\n%s\n", m.Name, mutantSeeds, hunt.Output)
 		default:

@@ -45,6 +45,10 @@ type plan struct {
 	corrections []*correction
 	claims      []*claiming
 	bindings    []*binding
+	unions      []*union
+	openings    []*opening
+	erasures    []*erasure
+	friends     []*friendship
 
 	template coupons.Template
 	audience string
@@ -70,6 +74,11 @@ type person struct {
 	holds    *news
 	reacted  bool
 	joined   bool
+	family   []*person // with whom he is ever merged
+
+	member    loyalty.MemberID // who he became first; "" while he is nobody
+	forgotten moment           // when an identity of his was nobody's any more; zero: never
+	erased    bool
 }
 
 // reaction is what a person does at the worst moment.
@@ -86,8 +95,10 @@ type order struct {
 	key   loyalty.OrderKey
 	buyer *person // nil: nobody whom anyone could know
 	phone bool    // known by his phone alone
-	lines []orders.Line
-	news  []*news
+	// history marks what was bought before the brand came to huitou.
+	history bool
+	lines   []orders.Line
+	news    []*news
 }
 
 // news is one event of an order.
@@ -175,9 +186,33 @@ func draw(seed uint64) *plan {
 		p.drawForgotten(p.people[0])
 	}
 	p.drawCards(r)
+	prizes := rand.New(rand.NewPCG(seed, 8))
+	if prizes.IntN(2) == 0 {
+		p.drawPrizes(prizes)
+	}
+	if prizes.IntN(2) == 0 {
+		p.drawFriends(prizes)
+	}
 	p.drawCampaign(r)
 	p.visits = drawVisits(seed, p.people)
+	migration := rand.New(rand.NewPCG(seed, 7))
+	unites := migration.IntN(2) == 0
+	if unites && migration.IntN(3) > 0 {
+		p.drawTwin(migration)
+	}
 	p.drawLedger(seed)
+	if unites {
+		p.drawUnions(migration)
+	}
+	if migration.IntN(3) == 0 {
+		p.drawOpenings(migration)
+	}
+	if migration.IntN(3) == 0 {
+		p.drawImports(migration)
+	}
+	if migration.IntN(3) == 0 {
+		p.drawErasures(migration)
+	}
 	for range r.IntN(3) {
 		p.poison = append(p.poison, poison{burst(r, r.IntN(3)), r.IntN(3), []string{
 			`{"type":"order.paid"}`, `not JSON`, ``, `{"kind":"repurchase.reminder","member":"nobody"}`, `{"campaign":"none","template":"none","occurrence":"once","shard":3}`,

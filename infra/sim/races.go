@@ -42,6 +42,7 @@ type Call struct {
 func RunRace(seed uint64, trace io.Writer) Race {
 	p := drawRace(seed)
 	s := simulate(seed, p, nil, trace)
+	defer s.leave()
 	race := Race{InTime: true}
 	people := map[*person]int{}
 	for n, who := range p.people {

@@ -45,6 +45,9 @@ func (s *simulation) react(body string) {
 // looked lets news of a person arrive while a schedule is at work on him.
 func (s *simulation) looked(by *invocation, member loyalty.MemberID) {
 	account := s.check.account[member]
+	if by.name == convertOrders || by.name == settlePoints || by.name == operate {
+		s.united(member)
+	}
 	var due time.Time
 	switch by.name {
 	case settlePoints:
@@ -136,8 +139,11 @@ func (s *simulation) hurry(who *person) {
 
 // personOf is who a member is, nil for nobody of the plan.
 func (s *simulation) personOf(member loyalty.MemberID) *person {
+	if member == "" {
+		return nil
+	}
 	for _, who := range s.plan.people {
-		if s.memberOf(who) == member {
+		if s.memberOf(who) == member || who.member == member {
 			return who
 		}
 	}

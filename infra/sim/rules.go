@@ -160,6 +160,10 @@ func (p *plan) earnings(channel loyalty.Channel, fact points.Fact) map[string]ea
 	granted := make([]loyalty.Points, len(fact.Lines))
 	var total loyalty.Points
 	for i, line := range fact.Lines {
+		if line.History { // what it gave, somebody brings along
+			earns[line.ID] = earning{per: 1}
+			continue
+		}
 		rate := rules.Points.Rate
 		if own, has := rules.Points.Categories[line.Category]; has {
 			rate = own

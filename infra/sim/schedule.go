@@ -164,6 +164,7 @@ func (s *simulation) begin(i *instance, timeout time.Duration, work func(context
 			s.record(v.label, "is killed at its timeout")
 			v.dead, v.killed = true, true
 		}
+		s.active = i
 		if v.dead {
 			v.stop()
 		} else if _, more := v.resume(); more {

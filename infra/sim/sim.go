@@ -48,6 +48,9 @@ type simulation struct {
 	writer  map[table.Key]written
 
 	orders, coupons, messages *line
+	payouts, friends          *line
+	desk                      *desk     // the operators' API, once it was needed
+	active                    *instance // whose invocation goes on
 	pool                      map[string][]*instance
 	ordinals                  map[string]int
 	running                   int
@@ -90,6 +93,7 @@ type Result struct {
 // happen, unless it is nil. A trace, if not nil, gets a line for each step.
 func Run(seed uint64, only map[uint64]bool, trace io.Writer) Result {
 	s := simulate(seed, draw(seed), only, trace)
+	defer s.leave()
 	s.setUp()
 	s.schedule()
 	began := s.now()
@@ -121,15 +125,28 @@ func simulate(seed uint64, p *plan, only map[uint64]bool, trace io.Writer) *simu
 	s.orders = &line{simulation: s, name: "orders", function: convertOrders, visibility: 180 * time.Second, timeout: timeouts[convertOrders], batch: 10, workers: 4}
 	s.coupons = &line{simulation: s, name: "coupons", function: issueCoupons, visibility: 360 * time.Second, timeout: timeouts[issueCoupons], batch: 5, workers: 4}
 	s.messages = &line{simulation: s, name: "messages", function: sendMessages, visibility: 360 * time.Second, timeout: timeouts[sendMessages], batch: 10, workers: 3}
+	s.payouts = &line{simulation: s, name: "payouts", function: payPrizes, visibility: 360 * time.Second, timeout: timeouts[payPrizes], batch: 5, workers: 3}
+	s.friends = &line{simulation: s, name: "friends", function: welcomeFriends, visibility: 180 * time.Second, timeout: timeouts[welcomeFriends], batch: 1, workers: 4}
+	s.keys = keyring()
+	var err error
+	if s.draws, err = s.keys.Draws(s.plan.batch); err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// keyring holds the simulated brand's one key for cards.
+func keyring() *cards.Keyring {
 	keys, err := cards.NewKeyring(cards.RootKey{ID: 'K', Secret: [32]byte{1, 2, 3}})
 	if err != nil {
 		panic(err) // a fixed key
 	}
-	s.keys = keys
-	if s.draws, err = keys.Draws(s.plan.batch); err != nil {
-		panic(err)
-	}
-	return s
+	return keys
+}
+
+// lines are all queues.
+func (s *simulation) lines() []*line {
+	return []*line{s.orders, s.coupons, s.messages, s.payouts, s.friends}
 }
 
 // record adds a line to the trace.
@@ -180,8 +197,11 @@ func (s *simulation) setUp() {
 		if p.crowded {
 			random = bytes.NewReader(s.neighbour())
 		}
-		_, _, err := enrolment.Enrol(s.ctx, store.Store{Table: direct{s}}, enrolment.Request{Identities: who.identities(), Consents: who.consents}, random, dawn)
+		member, _, err := enrolment.Enrol(s.ctx, store.Store{Table: direct{s}}, enrolment.Request{
+			Identities: who.identities(), Consents: who.consents, Birthday: "2025-10", Facts: map[string]string{"nickname": who.nickname()},
+		}, random, dawn)
 		s.must(err)
+		who.member = member
 	}
 	s.nanos += int64(time.Hour)
 }
@@ -261,6 +281,15 @@ func (s *simulation) schedule() {
 	for _, b := range p.bindings {
 		s.at(b.at, func() { s.bind(b) })
 	}
+	for _, u := range p.unions {
+		s.at(u.at, func() { s.unite(u) })
+	}
+	for _, o := range p.openings {
+		s.at(o.at, func() { s.open(o) })
+	}
+	for _, e := range p.erasures {
+		s.at(e.at, func() { s.erase(e) })
+	}
 	for _, a := range p.asks {
 		s.at(a.at, func() { s.redeem(a) })
 	}
@@ -268,6 +297,7 @@ func (s *simulation) schedule() {
 		s.at(v.at, func() { s.checkIn(v) })
 	}
 	s.crowd()
+	s.befriend()
 	for _, at := range p.runs {
 		for minute := range 3 {
 			s.tick(runCampaigns, at.Add(time.Duration(minute)*time.Minute))
@@ -365,7 +395,7 @@ func (s *simulation) meddle() {
 	}
 	redrive := func(kind Kind, at time.Time) {
 		s.at(at, func() {
-			for _, l := range []*line{s.orders, s.coupons, s.messages} {
+			for _, l := range s.lines() {
 				if len(l.dead) > 0 {
 					s.onlyIf(kind, l.name, append(place, uint64(at.UnixNano())), func() { l.redrive() }, nil)
 				}
@@ -400,10 +430,7 @@ func (s *simulation) lateClaims(r *rand.Rand) {
 // expire deletes items whose time to live is over, as DynamoDB does within
 // days, or not at all.
 func (s *simulation) expire() {
-	scan := table.Scan{Segments: 1, Limit: 1000}
-	page, err := s.engine.Scan(s.ctx, scan)
-	s.must(err)
-	for _, item := range page.Items {
+	for _, item := range s.items() {
 		expires := item.Int(table.ExpiresAttribute)
 		if expires == 0 || expires > s.now().Unix() {
 			continue
@@ -430,8 +457,11 @@ func (s *simulation) settle() {
 	s.faults.off, s.calm = true, true
 	s.nanos = max(s.nanos, day(lastDay, 12*time.Hour).UnixNano())
 	for range 3 {
-		for _, l := range []*line{s.orders, s.coupons, s.messages} {
+		for _, l := range s.lines() {
 			l.redrive()
+		}
+		for _, e := range s.plan.erasures { // an index may have been behind
+			s.erase(e)
 		}
 		for _, at := range s.plan.runs {
 			s.fire(runCampaigns, at, 2)
@@ -449,7 +479,7 @@ func (s *simulation) settle() {
 		s.fire(settlePoints, s.now(), 2)
 		s.fire(remindRepurchase, s.now(), 2)
 		s.drain()
-		for _, l := range []*line{s.orders, s.messages} {
+		for _, l := range []*line{s.orders, s.messages, s.payouts, s.friends} {
 			if !l.idle() {
 				s.violate("I37", "queue %s is not empty at rest", l.name)
 			}
@@ -471,6 +501,11 @@ func (s *simulation) wakes() (first time.Time, any bool) {
 	for _, open := range s.check.reservations {
 		if open.state == store.ReservationReserved && (!any || open.over.Before(first)) {
 			first, any = open.over, true
+		}
+	}
+	for _, payout := range s.check.payouts {
+		if !payout.State().Final() && (!any || payout.NextAsk.Before(first)) {
+			first, any = payout.NextAsk, true
 		}
 	}
 	if any && first.Before(s.now()) {
@@ -501,6 +536,9 @@ func (s *simulation) members() map[*person]loyalty.MemberID {
 	for _, who := range s.plan.people {
 		if member := s.memberOf(who); member != "" {
 			members[who] = member
+		}
+		if who.erased {
+			members[who] = who.member
 		}
 	}
 	return members

@@ -139,7 +139,7 @@ func TestSettings(t *testing.T) {
 		Properties struct{ BatchSize template.Int }
 	}
 	s := simulate(1, draw(1), nil, nil)
-	lines := map[string]*line{convertOrders: s.orders, issueCoupons: s.coupons, sendMessages: s.messages}
+	lines := map[string]*line{convertOrders: s.orders, issueCoupons: s.coupons, sendMessages: s.messages, payPrizes: s.payouts, welcomeFriends: s.friends}
 	type function struct {
 		Timeout template.Int
 		Events  map[string]event
@@ -176,7 +176,7 @@ func TestSettings(t *testing.T) {
 	if late := 2*maxSkew + timeouts[operate] + max(timeouts[redeemCard], proof) + 2*maxFlight; late >= cards.SettlingTime {
 		t.Errorf("a redemption lands up to %s after the end of its batch, which settles in %s", late, cards.SettlingTime)
 	}
-	for name, line := range map[string]*line{"OrdersQueue": s.orders, "CouponsQueue": s.coupons, "MessagesQueue": s.messages} {
+	for name, line := range map[string]*line{"OrdersQueue": s.orders, "CouponsQueue": s.coupons, "MessagesQueue": s.messages, "PayoutsQueue": s.payouts, "FriendsQueue": s.friends} {
 		resource, _ := parsed.Resource(name)
 		properties, err := parsed.Resolve(resource.Properties)
 		if err != nil {

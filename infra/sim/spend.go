@@ -23,6 +23,7 @@ type spending struct {
 	over    time.Time      // when the reservation runs out
 	ends    []ending       // none: forgotten
 	began   bool
+	member  loyalty.MemberID // as whom it began
 	told    map[store.ReservationState]bool
 }
 
@@ -42,7 +43,8 @@ type correction struct {
 	approvals []approval
 	held      bool // until an order's news looks at the person, if that comes first
 	begun     bool
-	asked     bool // the approvals are
+	member    loyalty.MemberID // whose points are corrected
+	asked     bool             // the approvals are
 	refused   bool
 }
 
@@ -132,11 +134,11 @@ func (p *plan) drawCorrections(r *rand.Rand) {
 // spend sets points aside.
 func (s *simulation) spend(sp *spending) {
 	s.call(sp.by.name+" spends", func(ctx context.Context, data store.Store, i *instance) error {
-		owners, err := data.Owners(ctx, sp.by.openID)
-		if err != nil || owners[0] == "" {
+		member, err := s.acting(ctx, data, sp.by)
+		if err != nil || member == "" {
 			return err
 		}
-		account, err := data.Account(ctx, owners[0])
+		account, err := data.Account(ctx, member)
 		if err != nil {
 			return err
 		}
@@ -146,16 +148,16 @@ func (s *simulation) spend(sp *spending) {
 			return nil
 		}
 		_, err = ledger.Reserve(ctx, data, store.Reservation{
-			Fact: points.Fact{At: now, Member: owners[0]}, ID: sp.id, Points: amount, Reason: "simulated", ExpiresAt: sp.over.UTC().Truncate(time.Second),
+			Fact: points.Fact{At: now, Member: member}, ID: sp.id, Points: amount, Reason: "simulated", ExpiresAt: sp.over.UTC().Truncate(time.Second),
 		})
 		if loyalty.KindOf(err) == loyalty.KindConflict {
 			return nil // he had less by then
 		}
 		if err == nil && !sp.began {
-			sp.began = true
+			sp.began, sp.member = true, member
 			s.returned(sp.by)
 			for _, e := range sp.ends {
-				s.at(e.at, func() { s.end(sp, owners[0], e.commits) })
+				s.at(e.at, func() { s.end(sp, member, e.commits) })
 			}
 		}
 		return err
@@ -191,8 +193,8 @@ func (s *simulation) correct(a *correction) {
 	}
 	a.begun = true
 	s.call("operator "+a.operator+" corrects "+a.of.name, func(ctx context.Context, data store.Store, i *instance) error {
-		owners, err := data.Owners(ctx, a.of.openID)
-		if err != nil || owners[0] == "" {
+		member, err := s.acting(ctx, data, a.of)
+		if err != nil || member == "" {
 			return err
 		}
 		versions, err := data.Programs(ctx)
@@ -201,7 +203,7 @@ func (s *simulation) correct(a *correction) {
 		}
 		now := i.clock().UTC().Truncate(time.Second)
 		_, err = ledger.Adjust(ctx, data, store.Adjustment{
-			Fact: points.Fact{Member: owners[0]}, ID: a.id, Points: a.points, Reason: "simulated",
+			Fact: points.Fact{Member: member}, ID: a.id, Points: a.points, Reason: "simulated",
 			Proposed: store.Hand{Operator: a.operator, At: now},
 		}, program.At(versions, now).Points.AdjustmentLimit)
 		if loyalty.KindOf(err) == loyalty.KindConflict {
@@ -209,9 +211,9 @@ func (s *simulation) correct(a *correction) {
 			return nil
 		}
 		if err == nil && !a.asked {
-			a.asked = true
+			a.asked, a.member = true, member
 			for _, by := range a.approvals {
-				s.at(by.at, func() { s.approve(a, owners[0], by.operator) })
+				s.at(by.at, func() { s.approve(a, member, by.operator) })
 			}
 		}
 		return err
@@ -361,7 +363,7 @@ func (c *checker) adjusted(by *invocation, key table.Key, item *table.Item) {
 
 // finishSpendings holds I12 and I30 at rest: every reservation has ended, once
 // and as its owner was told, and what was approved is made.
-func (s *simulation) finishSpendings(members map[*person]loyalty.MemberID, totals map[loyalty.MemberID]loyalty.Points) {
+func (s *simulation) finishSpendings(totals map[loyalty.MemberID]loyalty.Points) {
 	for key, is := range s.check.reservations {
 		switch {
 		case is.state == store.ReservationReserved:
@@ -373,7 +375,7 @@ func (s *simulation) finishSpendings(members map[*person]loyalty.MemberID, total
 		}
 	}
 	for _, sp := range s.plan.spendings {
-		is := s.check.reservations[table.ReservationKey(members[sp.by], sp.id)]
+		is := s.check.reservations[table.ReservationKey(sp.member, sp.id)]
 		if sp.began && is == nil {
 			s.violate("I12", "%s was told of a reservation that is not there", sp.by.name)
 			return
@@ -390,7 +392,7 @@ func (s *simulation) finishSpendings(members map[*person]loyalty.MemberID, total
 		}
 	}
 	for _, a := range s.plan.corrections {
-		is, known := s.check.adjustments[table.AdjustmentKey(members[a.of], a.id)]
+		is, known := s.check.adjustments[table.AdjustmentKey(a.member, a.id)]
 		second := false
 		for _, by := range a.approvals {
 			second = second || by.operator != a.operator

@@ -227,6 +227,11 @@ func (s *simulation) commit(by *invocation, actions []table.Action) error {
 	for i, key := range keys {
 		s.writer[key] = written{s.commits, by}
 		s.replica.log = append(s.replica.log, change{s.nanos, key, after[i]})
+		if after[i] == nil {
+			delete(s.check.since, key)
+		} else if _, known := s.check.since[key]; !known {
+			s.check.since[key] = moment{s.commits, s.now()}
+		}
 	}
 	s.record("table", "commits")
 	s.check.commit(by, keys, after)
@@ -313,6 +318,15 @@ const (
 	endedItem
 	adjustmentItem
 	tierItem
+	openingItem
+	mergeItem
+	mirrorItem
+	identityItem
+	giftItem
+	payoutItem
+	contactItem
+	tieItem
+	tallyItem
 	claimItem
 	failuresItem
 	factItem
@@ -342,6 +356,24 @@ func kindOf(key table.Key) itemKind {
 		return endedItem
 	case tag == "M#" && sort == "J#":
 		return adjustmentItem
+	case tag == "M#" && sort == "B#":
+		return openingItem
+	case tag == "M#" && sort == table.GiftPrefix && strings.Count(key.SK, "#") == 1:
+		return giftItem
+	case tag == "Y#":
+		return payoutItem
+	case tag == "F#":
+		return contactItem
+	case tag == "B#":
+		return tallyItem
+	case tag == "C#" && strings.HasSuffix(key.SK, "#F"):
+		return tieItem
+	case tag == "M#" && sort == "G#" && strings.Count(key.SK, "#") == 2:
+		return mergeItem
+	case tag == "M#" && sort == "G#" && strings.Count(key.SK, "#") > 2:
+		return mirrorItem
+	case tag == "I#" && key.SK == "A":
+		return identityItem
 	case tag == "M#" && sort == "T#":
 		return tierItem
 	case tag == "M#" && sort == table.ClaimPrefix:

@@ -393,3 +393,33 @@ func TestAClaimOfASettledOrderGivesPointsThatEnd(t *testing.T) {
 		t.Errorf("%+v, %v", log[len(log)-1], err)
 	}
 }
+
+// An order that is heard of by what moves no points goes to nobody who was erased
+// since he claimed it, or since its owner was looked up.
+func TestAnOrderThatMovesNothingIsNotTheErasedMembers(t *testing.T) {
+	for name, news := range map[string]points.Fact{
+		"completed": {Kind: points.FactCompleted, At: day0},
+		"refunded":  {Kind: points.FactRefunded, At: day0, Refunds: []points.Refund{{ID: "r1", Line: "1", Amount: 100}}},
+		"cancelled": {Kind: points.FactCancelled, At: day0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t)
+			member := b.member("a")
+			b.claim(b.take(member, "4321", day0), day0)
+			erasure := store.Erasure{By: store.Hand{Operator: "wang", At: day0}, Reason: "asked"}
+			if err := enrolment.Erase(t.Context(), b.store, member, erasure); err != nil {
+				t.Fatal(err)
+			}
+			news.Proof = &points.Proof{PhoneLast4: "4321"}
+			b.post(news, day0)
+			b.post(points.Fact{Kind: points.FactClaimed, At: day0, Member: member}, day0) // a message that was on its way
+			if owner := b.order().Member; owner != "" {
+				t.Errorf("the order is the erased member's, %s", owner)
+			}
+			b.post(paid("4321"), day0)
+			if account := b.account(member); account.Balance != (points.Balance{}) || account.Orders != 0 || b.order().Facts != 3 {
+				t.Errorf("%+v", account)
+			}
+		})
+	}
+}

@@ -208,16 +208,16 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 	if p.account != nil && p.account.Member != p.member {
 		p.account, p.whole = nil, nil // of who was the owner before the race was lost
 	}
-	if order.Member == "" && p.account != nil && p.account.Erased != nil {
-		// The person was erased meanwhile, or a claim of his was left in the log.
-		p.member, p.account, p.news.Fact.Member, waitFor = "", nil, "", p.news.Identities
-	}
 	// What the schedule saw of a part tells nothing of the whole.
 	partAlone := p.account != nil && p.account.Merged != nil && p.whole == nil
 	if (look && p.account == nil || partAlone) && p.member != "" {
 		if err := p.look(ctx); err != nil {
 			return nil, nil, err
 		}
+	}
+	if order.Member == "" && p.account != nil && p.account.Erased != nil {
+		// The person was erased meanwhile, or a claim of his was left in the log.
+		p.member, p.account, p.whole, p.news.Fact.Member, waitFor = "", nil, nil, "", p.news.Identities
 	}
 	return order, waitFor, p.meet(ctx, order)
 }
@@ -270,12 +270,13 @@ func (p *posting) meet(ctx context.Context, order *points.Order) error {
 			return err
 		}
 		p.account, buyer.Earned = &account, earned
-	case p.account == nil:
-		account, err := p.store.Account(ctx, p.member)
-		if err != nil {
+		if err := p.lookAtWhole(ctx); err != nil {
 			return err
 		}
-		p.account = &account
+	case p.account == nil:
+		if err := p.look(ctx); err != nil {
+			return err
+		}
 	}
 	buyer.Tier = p.account.Tier.Level
 	buyer.FirstOrder = p.account.FirstOrder == p.news.Order || p.account.FirstOrder == loyalty.OrderKey{} && p.account.Orders == 0
@@ -339,11 +340,14 @@ func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalt
 			actions = append(actions, store.AddEarned(fact.Member, p.day(), earned, most))
 		}
 	}
+	if order.Member == "" { // nobody who was erased gets an order
+		if len(changes) == 0 {
+			return append(actions, store.StillAlive(fact.Member)), nil
+		}
+		conditions = append(conditions, store.Alive())
+	}
 	if len(changes) == 0 {
 		return actions, nil
-	}
-	if order.Member == "" { // nobody who was erased gets an order
-		conditions = append(conditions, store.Alive())
 	}
 	mirrored, lent, stands, err := p.mirror(order, fact)
 	changes, conditions = append(changes, lent...), append(conditions, stands...)

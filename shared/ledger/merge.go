@@ -194,11 +194,18 @@ func (p *posting) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.account, p.whole = &account, nil
-	if account.Merged == nil {
+	p.account = &account
+	return p.lookAtWhole(ctx)
+}
+
+// lookAtWhole reads the account of the member whose part the owner is, as his own
+// account says that was read.
+func (p *posting) lookAtWhole(ctx context.Context) error {
+	p.whole = nil
+	if p.account.Merged == nil {
 		return nil
 	}
-	whole, err := p.store.Account(ctx, account.Merged.Into)
+	whole, err := p.store.Account(ctx, p.account.Merged.Into)
 	p.whole = &whole
 	return err
 }

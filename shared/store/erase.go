@@ -38,8 +38,9 @@ func Erase(accounts []Account, erasure Erasure) []table.Action {
 }
 
 // ForgetIdentity removes an identity of a member's, the marks of orders that
-// waited for it, and its name from cards that are reserved for it. One that has
-// another owner by now is left to him.
+// waited for it, and its name from cards that are reserved for it, as far as the
+// index shows them: it may be behind by a moment. One that has another owner by
+// now is left to him.
 func (s Store) ForgetIdentity(ctx context.Context, identity loyalty.Identity, member loyalty.MemberID) error {
 	key := table.IdentityKey(identity)
 	owners, err := s.Owners(ctx, identity)

@@ -111,6 +111,11 @@ func (a Account) Open() error {
 // Alive holds that the person was not erased.
 func Alive() table.Condition { return table.Missing(accountErased) }
 
+// StillAlive holds the same of a member to whose account nothing is done.
+func StillAlive(member loyalty.MemberID) table.Action {
+	return table.Check(table.AccountKey(member), Alive())
+}
+
 // Together holds two accounts as they were read and makes part a part of whole.
 // fact holds what whole takes in; the schedule has to look at it by a time, and
 // the changes and conditions are of its tier. It names in the merge what undoing
@@ -227,7 +232,9 @@ func Apart(whole, part Account, id string, fact points.Fact, look time.Time, cha
 			if before, ok := merge.Reminded[category]; ok {
 				unsaid = table.Set(accountReminded+category, table.String(before.text()))
 			}
-			minor = append(minor, unsaid)
+			if !said.Bought.Equal(after.Last) { // else it says what became of the purchase that stays the last
+				minor = append(minor, unsaid)
+			}
 		}
 	}
 	if len(part.Sent) > 0 && slices.EqualFunc(whole.Sent, allSent(merge.Sent, part.Sent), time.Time.Equal) {
