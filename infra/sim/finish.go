@@ -148,15 +148,18 @@ func (s *simulation) finishCards(members map[*person]loyalty.MemberID, totals ma
 		member, known := members[a.by]
 		mine := known && r.Member == member || a.way == byOpenID && r.Identity == a.by.openID
 		kept := r.Identity.Kind == loyalty.IdentityPhone
+		// For which phone it was kept is gone with who proved it and was erased.
+		who := s.personOf(r.Member)
+		forgotten := r.Identity == (loyalty.Identity{}) && who != nil && who.forgotten.commit > 0
+		phone := a.way == byPhone && (forgotten || kept && r.Identity == a.by.identities()[2].Identity)
 		if a.way == byPhone {
 			// Who typed a phone is told of no other way in which he has the card.
-			phone := kept && r.Identity == a.by.identities()[2].Identity
-			mine = phone || last == 200 && mine
+			mine = phone && !forgotten || last == 200 && (phone || mine)
 		}
 		if len(a.by.family) > 0 || a.by.forgotten.commit > 0 {
 			// Whose a card is to whom changes with a merge, and his name goes from it
-			// when he is erased.
-			if who := s.personOf(r.Member); last == 200 && who != nil && who != a.by && !who.related(a.by) {
+			// when he is erased. What is kept for his phone a friend may prove.
+			if last == 200 && !phone && who != nil && who != a.by && !who.related(a.by) {
 				s.violate("I12", "%s was told yes about card %d, and %s has it", a.by.name, a.card, r.Member)
 			}
 			continue
