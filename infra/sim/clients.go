@@ -110,7 +110,7 @@ func (s *simulation) redeem(a *ask) {
 		body = s.askBody(loyalty.IdentityPhone, "", a.by.phone)
 	case byToken:
 		member := s.memberOf(a.by)
-		if a.by.erased { // nobody gives him a token any more
+		if a.by.erased || member == "" && a.by.forgotten.commit > 0 { // nobody gives him a token any more
 			a.final = true
 			return
 		}

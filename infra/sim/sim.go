@@ -444,9 +444,9 @@ func (s *simulation) expire() {
 // drain lets happen what is on the agenda, until nothing is or an invariant
 // does not hold.
 func (s *simulation) drain() {
-	for s.violation == nil && s.next() {
-		if s.steps > 400_000 {
-			s.violate("I37", "no end after %d steps", s.steps)
+	for events := 0; s.violation == nil && s.next(); events++ {
+		if s.steps > 400_000 || events > 2_000_000 {
+			s.violate("I37", "no end after %d steps and %d events", s.steps, events)
 		}
 	}
 }
