@@ -423,3 +423,42 @@ func TestAnOrderThatMovesNothingIsNotTheErasedMembers(t *testing.T) {
 		})
 	}
 }
+
+// The claims of people who were erased, which their logs keep, stand in nobody's
+// way: whatever tells of the buyer makes the order the next claimant's.
+func TestAnOrderGoesPastTheClaimsOfErasedMembers(t *testing.T) {
+	for name, tell := range map[string]func(*book){
+		"paid": func(b *book) { b.post(paid("4321"), day0) },
+		"completed": func(b *book) {
+			b.post(points.Fact{Kind: points.FactCompleted, At: day0, Proof: &points.Proof{PhoneLast4: "4321"}}, day0)
+			b.post(paid("4321"), day0)
+		},
+		"told by a repeat": func(b *book) {
+			b.post(paid(""), day0)
+			b.post(paid("4321"), day0)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t)
+			for i := range 10 { // more than a lost race is decided again
+				erased := b.member(fmt.Sprint("erased ", i))
+				b.claim(b.take(erased, "4321", day0), day0)
+				erasure := store.Erasure{By: store.Hand{Operator: "wang", At: day0}, Reason: "asked"}
+				if err := enrolment.Erase(t.Context(), b.store, erased, erasure); err != nil {
+					t.Fatal(err)
+				}
+			}
+			wrong, right, late := b.member("wrong"), b.member("right"), b.member("late")
+			b.claim(b.take(wrong, "0000", day0), day0)
+			b.claim(b.take(right, "4321", day0), day0)
+			b.claim(b.take(late, "4321", day0), day0)
+			tell(b)
+			if owner := b.order().Member; owner != right {
+				t.Errorf("the order is %q's and not that of %q, who claimed it next", owner, right)
+			}
+			if account := b.account(right); account.Orders != 1 || account.Balance.Pending == 0 {
+				t.Errorf("%+v", account)
+			}
+		})
+	}
+}

@@ -187,11 +187,12 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 	if p.member == "" {
 		p.member = p.news.Fact.Member
 	}
-	if p.member == "" {
-		p.member = order.Claimant(p.news.Fact.Proof, p.now)
+	var claimants []loyalty.MemberID
+	if p.news.Fact.Member == "" { // who is named is meant and no other
+		claimants = order.Claimants(p.news.Fact.Proof, p.now)
 	}
-	if p.member == "" {
-		waitFor = p.news.Identities
+	if p.member == "" && len(claimants) > 0 {
+		p.member, claimants = claimants[0], claimants[1:]
 	}
 	happened := p.news.Fact.At
 	if p.news.Fact.Kind != points.FactPaid && order.Paid() {
@@ -215,9 +216,20 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 			return nil, nil, err
 		}
 	}
-	if order.Member == "" && p.account != nil && p.account.Erased != nil {
-		// The person was erased meanwhile, or a claim of his was left in the log.
-		p.member, p.account, p.whole, p.news.Fact.Member, waitFor = "", nil, nil, "", p.news.Identities
+	for order.Member == "" && p.account != nil && p.account.Erased != nil {
+		// The person was erased meanwhile, or a claim of his was left in the log:
+		// then the next claim counts.
+		p.member, p.account, p.whole, p.news.Fact.Member = "", nil, nil, ""
+		if len(claimants) == 0 {
+			break
+		}
+		p.member, claimants = claimants[0], claimants[1:]
+		if err := p.look(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	if p.member == "" {
+		waitFor = p.news.Identities
 	}
 	return order, waitFor, p.meet(ctx, order)
 }

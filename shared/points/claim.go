@@ -115,24 +115,27 @@ func (o *Order) ClaimOf(member loyalty.MemberID, at, now time.Time) Claim {
 	return ClaimWaiting
 }
 
-// Claimant is who made the first claim that agrees with what is known of the
-// buyer, or with what the news tells; "" for nobody. Of one member only the
-// last claim counts, from when he made it.
-func (o *Order) Claimant(told *Proof, now time.Time) loyalty.MemberID {
-	if o.Member != "" {
-		return ""
+// Claimants are those who made the claims that agree with what is known of the
+// buyer, or with what the news tells, the first of them first; none where the
+// order is somebody's. It is the first one's who was not erased since, which the
+// log does not know. Of one member only the last claim counts, from when he made
+// it.
+func (o *Order) Claimants(told *Proof, now time.Time) []loyalty.MemberID {
+	if o.Member != "" || len(o.asked) == 0 {
+		return nil
 	}
 	next := o
 	if told != nil && o.adds(*told) {
 		next = o.With(Fact{Kind: FactTold, Proof: told})
 	}
+	var claimants []loyalty.MemberID
 	for i, claim := range next.asked {
 		agrees, _ := next.agrees(claim.proof)
 		if agrees && !claim.closed && !expired(claim.at, now) && next.latest(claim.member) == &next.asked[i] {
-			return claim.member
+			claimants = append(claimants, claim.member)
 		}
 	}
-	return ""
+	return claimants
 }
 
 // Known tells whether anything was heard of the order but claims.
