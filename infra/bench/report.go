@@ -41,6 +41,11 @@ func report(ctx context.Context, out io.Writer) error {
 	r := Report{Machine: machine(), Go: runtime.Version(), Commit: commit(ctx), At: time.Now().UTC().Truncate(time.Second)}
 	fmt.Fprintf(out, "%s; %s %s/%s; commit %s\n", r.Machine, r.Go, runtime.GOOS, runtime.GOARCH, r.Commit)
 	var err error
+	// A process that ends is said to have held what held the one that started it,
+	// so this comes before anything that is large.
+	if r.Exports, err = measureExports(ctx); err != nil {
+		return err
+	}
 	if r.Units, err = meterUnits(ctx); err != nil {
 		return err
 	}
@@ -64,9 +69,6 @@ func report(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if r.Orders, err = measureStack(ctx); err != nil {
-		return err
-	}
-	if r.Exports, err = measureExports(ctx); err != nil {
 		return err
 	}
 	if r.Starts, err = measureStarts(ctx); err != nil {
