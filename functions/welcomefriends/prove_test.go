@@ -31,6 +31,7 @@ import (
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/table/crash"
 	"github.com/huitou/huitou/shared/token"
 )
 
@@ -739,11 +740,11 @@ func TestProofsRaceForOneCard(t *testing.T) {
 
 type shakyPost struct {
 	*post
-	*crash
+	*crash.Point
 }
 
 func (s shakyPost) Send(ctx context.Context, bodies ...[]byte) error {
-	return s.around(func() error { return s.post.Send(ctx, bodies...) })
+	return s.Around(func() error { return s.post.Send(ctx, bodies...) })
 }
 
 // A crash at each call of a proof, before or after it took effect, and the queue
@@ -758,19 +759,20 @@ func TestACrashWhileAPrizeIsProved(t *testing.T) {
 			if _, err := claim.OnCard(t.Context(), s.store, card, order, points.Proof{PhoneLast4: "6065"}, s.now); err != nil {
 				t.Fatal(err)
 			}
-			stop := &crash{at: at, after: after}
-			s.function.Store = store.Store{Table: shaky{s.store.Table, stop}}
+			stop := &crash.Point{At: at, After: after}
+			s.function.Store = store.Store{Table: stop.Table(s.store.Table)}
 			s.function.Notifier = shakyPlatform{s.platform, stop}
 			s.function.Orders, s.function.Payouts = shakyPost{s.orders, stop}, shakyPost{s.payouts, stop}
 			event := events.SQSEvent{Records: []events.SQSMessage{{MessageId: "id", Body: string(s.added().Encode())}}}
 			_, _ = s.function.Handle(t.Context(), event) // it may die in any way
-			if stop.calls < at {
+			if stop.Calls < at {
 				if at < 14 {
 					t.Fatalf("only %d calls", at)
 				}
 				break
 			}
-			stop.at = 0
+			stop.At = 0
+			stop.Revive()
 			s.tell(s.added())
 			member := s.owner()
 			s.given(packet, member)

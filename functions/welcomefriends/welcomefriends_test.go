@@ -27,6 +27,7 @@ import (
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/table/crash"
 	"github.com/huitou/huitou/shared/table/embedded"
 )
 
@@ -498,51 +499,13 @@ func TestPoison(t *testing.T) {
 	}
 }
 
-// crash fails the nth call of an invocation, before or after it took effect,
-// and every one after it, as a dead process calls nothing.
-type crash struct {
-	at, calls int
-	after     bool
-}
-
-func (c *crash) around(call func() error) error {
-	c.calls++
-	died := loyalty.Refuse(loyalty.KindUnavailable, "crashed", "")
-	switch {
-	case c.at == 0 || c.calls < c.at:
-		return call()
-	case c.calls == c.at && c.after:
-		_ = call()
-	}
-	return died
-}
-
-type shaky struct {
-	table.Table
-	*crash
-}
-
-func (s shaky) Get(ctx context.Context, c table.Consistency, keys ...table.Key) (items []*table.Item, err error) {
-	err = s.around(func() error { items, err = s.Table.Get(ctx, c, keys...); return err })
-	return items, err
-}
-
-func (s shaky) Query(ctx context.Context, q table.Query) (page table.Page, err error) {
-	err = s.around(func() error { page, err = s.Table.Query(ctx, q); return err })
-	return page, err
-}
-
-func (s shaky) Write(ctx context.Context, actions ...table.Action) error {
-	return s.around(func() error { return s.Table.Write(ctx, actions...) })
-}
-
 type shakyPlatform struct {
 	*platform
-	*crash
+	*crash.Point
 }
 
 func (s shakyPlatform) Send(ctx context.Context, message notify.Message) error {
-	return s.around(func() error { return s.platform.Send(ctx, message) })
+	return s.Around(func() error { return s.platform.Send(ctx, message) })
 }
 
 // TestACrashAnywhere stops the function at each of its calls and delivers the
@@ -554,18 +517,19 @@ func TestACrashAnywhere(t *testing.T) {
 			for at := 1; ; at++ {
 				b := open(t)
 				b.redeem(card, winner)
-				stop := &crash{at: at, after: after}
-				b.function.Store = store.Store{Table: shaky{b.store.Table, stop}}
+				stop := &crash.Point{At: at, After: after}
+				b.function.Store = store.Store{Table: stop.Table(b.store.Table)}
 				b.function.Notifier = shakyPlatform{b.platform, stop}
 				event := events.SQSEvent{Records: []events.SQSMessage{{MessageId: "id", Body: string(b.added().Encode())}}}
 				_, _ = b.function.Handle(t.Context(), event) // it may die in any way
-				if stop.calls < at {
+				if stop.Calls < at {
 					if at < 6 {
 						t.Fatalf("only %d calls", at)
 					}
 					break
 				}
-				stop.at = 0
+				stop.At = 0
+				stop.Revive()
 				b.now = b.now.Add(later)
 				b.tell(b.added())
 				name := fmt.Sprintf("call %d, after %t, %s later", at, after, later)
