@@ -200,7 +200,7 @@ var mayDelete = map[string][]string{
 }
 
 // public are the routes that anybody can call without a credential that was
-// issued to him.
+// issued to them.
 var public = []string{"/hooks/", "/c/", "/C/"}
 
 const (
@@ -493,6 +493,7 @@ var assertions = []assertion{
 				"a dead-letter queue":    d.kinds[local(p.at("DeadLetterConfig", "Arn").text())] == "AWS::SQS::Queue",
 				"its own time as input":  p.at("Input").text() == `{"time":"<aws.scheduler.scheduled-time>"}`,
 				"a fixed moment":         p.at("FlexibleTimeWindow", "Mode").text() == "OFF",
+				"OmitName: SAM's own name holds no stack, so that a second stack of the account would have no schedule": p.at("OmitName").text() == "true",
 			} {
 				if !ok {
 					broken(e.String(), "is without "+what)
@@ -553,9 +554,17 @@ var assertions = []assertion{
 		}
 	}},
 	{"origins", "a list, so that no stranger's page calls with a member's token", func(d *deployment, broken func(string, string)) {
-		for _, name := range d.of("AWS::Serverless::HttpApi") {
-			cors := d.resources[name].at("CorsConfiguration")
-			if len(cors.keys()) == 0 {
+		with, err := deploy(d.text, map[string]string{"AllowedOrigins": "https://shop.example,https://m.shop.example"})
+		if err != nil {
+			broken("template", err.Error())
+			return
+		}
+		for _, name := range with.of("AWS::Serverless::HttpApi") {
+			if len(d.resources[name].at("CorsConfiguration").keys()) != 0 {
+				broken(name, "lets pages call although no origin is given")
+			}
+			cors := with.resources[name].at("CorsConfiguration")
+			if !slices.Equal(cors.at("AllowOrigins").texts(), []string{"https://shop.example", "https://m.shop.example"}) {
 				broken(name, "does not list its origins")
 			}
 			for _, key := range []string{"AllowOrigins", "AllowMethods", "AllowHeaders"} {
@@ -632,6 +641,9 @@ var assertions = []assertion{
 				about += " " + dimension.at("Value").text()
 			}
 			heard[about] = true
+			if alarm.at("MetricName").text() == "Invocations" && (alarm.at("TreatMissingData").text() != "breaching" || alarm.at("ComparisonOperator").text() != "LessThanThreshold") {
+				broken(name, "takes silence for a heartbeat")
+			}
 		}
 		wanted := []string{
 			"TransactionConflict local:Table", "ReadThrottleEvents local:Table", "WriteThrottleEvents local:Table",
@@ -644,6 +656,7 @@ var assertions = []assertion{
 		}
 		for _, e := range d.events("ScheduleV2") {
 			wanted = append(wanted, "ApproximateNumberOfMessagesVisible "+e.properties.at("DeadLetterConfig", "Arn").text()+".QueueName")
+			wanted = append(wanted, "Invocations local:"+e.function)
 		}
 		for _, about := range wanted {
 			if !heard[about] {

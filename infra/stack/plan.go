@@ -194,6 +194,8 @@ func (p *plan) scheduleEvent(f *function, name string, properties any) error {
 		Input                      string
 		State                      string
 		FlexibleTimeWindow         struct{ Mode string }
+		// CloudFormation names the schedule; its name here is the event's.
+		OmitName bool
 		// How the scheduler behaves when it cannot reach Lambda, which does
 		// not happen in one process.
 		RetryPolicy      any
