@@ -38,7 +38,7 @@ func Erase(accounts []Account, erasure Erasure) []table.Action {
 }
 
 // ForgetIdentity removes an identity of a member's, the marks of orders that
-// waited for it, and its name from cards that are reserved for it, as far as the
+// waited for it, what is kept for a person of it, and its name from cards that are reserved for it, as far as the
 // index shows them: it may be behind by a moment. One that has another owner by
 // now is left to him.
 func (s Store) ForgetIdentity(ctx context.Context, identity loyalty.Identity, member loyalty.MemberID) error {
@@ -51,6 +51,9 @@ func (s Store) ForgetIdentity(ctx context.Context, identity loyalty.Identity, me
 		return err
 	}
 	if err := s.deleteAll(ctx, key.PK, table.WaitingPrefix); err != nil {
+		return err
+	}
+	if err := s.forgetRefused(ctx, identity); err != nil {
 		return err
 	}
 	if identity.Kind == loyalty.IdentityWeCom {

@@ -26,8 +26,8 @@ type Index struct {
 // strongly, before anything is done about it.
 const (
 	// IndexMember lists what a member's history holds, newest last: facts of
-	// his orders and cards he redeemed. It also lists red packets, gifts and held
-	// cards by their state.
+	// his orders and cards he redeemed. It also lists red packets, gifts, held
+	// cards and inputs kept for a person by their state.
 	IndexMember = "member"
 	// IndexRemind lists the accounts that want to be looked at by
 	// remindrepurchase, by time. It is a wake-up call, never later than the
@@ -348,6 +348,46 @@ func GiftsPK(state string, shard int) string { return join("G", state, fmt.Sprin
 
 // PrizeShard is the shard of the states of a prize.
 func PrizeShard(id string) int { return shard(id, PrizeShards) }
+
+// RefusedKey is an input that is kept for a person (待人工处理), without its
+// content.
+func RefusedKey(id string) Key { return Key{join("U", id), "A"} }
+
+// RefusedContentKey is the content of such an input. It stands apart, so that
+// counting and listing cost nothing for it.
+func RefusedContentKey(id string) Key { return Key{join("U", id), "C"} }
+
+// RefusedHourKey counts the inputs that came to be kept in one hour of UTC.
+func RefusedHourKey(at time.Time) Key {
+	return Key{join("U", "hour", at.UTC().Format("2006-01-02T15")), "N"}
+}
+
+// RefusedPK is the kept inputs in a state, in IndexMember: they are few, so a
+// state is one partition, in the order of time.
+func RefusedPK(state string) string { return join("U", state) }
+
+// RefusedOfIdentityKey marks a kept input in whose content an identity stands.
+func RefusedOfIdentityKey(identity loyalty.Identity, id string) Key {
+	return Key{IdentityKey(identity).PK, join("U", id)}
+}
+
+// RefusedOfOrderKey marks a kept input that concerns an order.
+func RefusedOfOrderKey(order loyalty.OrderKey, id string) Key {
+	return Key{FactKey(order, 1).PK, join("U", id)}
+}
+
+// RefusedPrefix begins the sort keys of both marks.
+const RefusedPrefix = "U#"
+
+// RefusedOf reads the id of a kept input out of its key or a mark's; "" out of
+// the key of anything else.
+func RefusedOf(key Key) string {
+	if id, found := strings.CutPrefix(key.SK, RefusedPrefix); found {
+		return unescaper.Replace(id)
+	}
+	id, _ := strings.CutPrefix(key.PK, "U#")
+	return unescaper.Replace(id)
+}
 
 // BudgetKey counts what a coupon template has given away.
 func BudgetKey(template string) Key { return Key{join("Q", template), "A"} }
