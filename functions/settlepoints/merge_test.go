@@ -24,6 +24,7 @@ func hand(at time.Time) store.Hand { return store.Hand{Operator: "wang", At: at}
 
 func (b *brand) tryMerge(into, part loyalty.MemberID, id string, at time.Time) error {
 	b.acted = at
+	b.passed(at)
 	_, err := ledger.Merge(context.Background(), b.store, store.Merge{ID: id, Into: into, Part: part, By: hand(at), Reason: "same person"})
 	return err
 }
@@ -36,6 +37,7 @@ func (b *brand) merge(into, part loyalty.MemberID, id string, at time.Time) {
 func (b *brand) unmerge(whole, part loyalty.MemberID, id string, at time.Time) {
 	b.Helper()
 	b.acted = at
+	b.passed(at)
 	_, err := ledger.Unmerge(context.Background(), b.store, whole, part, id, "mistaken", hand(at))
 	b.must(err)
 }
@@ -358,6 +360,45 @@ func net(account store.Account) loyalty.Points {
 		sum += lot.Expired
 	}
 	return sum
+}
+
+// Time, a merge, its undoing and a settlement may each change a tier within one
+// second: every change has a fact of its own.
+func TestATierChangesTwiceWithinASecond(t *testing.T) {
+	b := ranked(t)
+	b.enrol("a")
+	b.enrol("b")
+	b.pay("a", "1", 100, day(0, 10, 0))
+	b.pay("b", "2", 200, day(40, 10, 0))
+	b.tick(day(80, 10, 0))
+	levels := func() (levels []string) {
+		records, _, err := b.store.History(t.Context(), "a", 100, "")
+		b.must(err)
+		for _, record := range records {
+			if record.Kind == points.FactTier {
+				levels = append(levels, table.Instant(record.At))
+			}
+		}
+		return levels
+	}
+	at := month(14) // November leaves the window
+	b.tick(at)
+	if tier := b.account("a").Tier.Level; tier != "" {
+		t.Fatalf("the tier is %q", tier)
+	}
+	b.merge("a", "b", "x1", at)
+	b.unmerge("a", "b", "y1", at)
+	b.merge("a", "b", "x2", at)
+	if tier := b.account("a").Tier.Level; tier != "gold" {
+		t.Errorf("the tier is %q", tier)
+	}
+	b.refund("2", "r", 100, at)
+	if tier := b.account("a").Tier.Level; tier != "silver" {
+		t.Errorf("the tier is %q", tier)
+	}
+	if got := levels(); len(got) != 6 { // to silver in December, and five on this day
+		t.Errorf("%d changes of the tier are recorded: %v", len(got), got)
+	}
 }
 
 // Whatever comes between looking and writing: the merge is decided again, and

@@ -50,6 +50,16 @@ type brand struct {
 	rules []program.Program  // beside the program that ships with huitou
 	now   time.Time          // of the latest news
 	acted time.Time          // when members were merged or parted last
+	clock time.Time          // of what was done last: it never runs back
+}
+
+// passed is a time by the brand's clock: now, or where that is later the time at
+// which something was done before.
+func (b *brand) passed(at time.Time) time.Time {
+	if at.After(b.clock) {
+		b.clock = at
+	}
+	return b.clock
 }
 
 func open(t T) *brand {
@@ -225,7 +235,7 @@ func (b *brand) try(order string, fact points.Fact) error {
 	if fact.At.After(b.now) {
 		b.now = fact.At
 	}
-	_, err := ledger.Post(context.Background(), b.store, b.rules, ledger.News{Order: key, Fact: fact}, fact.At)
+	_, err := ledger.Post(context.Background(), b.store, b.rules, ledger.News{Order: key, Fact: fact}, b.passed(fact.At))
 	return err
 }
 
@@ -251,6 +261,7 @@ func (b *brand) function() settlepoints.Function {
 
 func (b *brand) tick(at time.Time) table.Usage {
 	b.Helper()
+	b.passed(at)
 	usage := table.Usage{}
 	b.must(b.function().Handle(table.WithUsage(context.Background(), &usage), schedule.Tick{Time: at}))
 	return usage

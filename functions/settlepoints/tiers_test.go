@@ -83,10 +83,8 @@ func TestATierIsKeptToTheEndOfItsPeriod(t *testing.T) {
 	b.pay("m1", "1", 150, day(0, 10, 0))
 	b.tick(day(30, 12, 0))
 	b.tier("gold", day(30, 12, 0))
-	b.refund("1", "r1", 150, day(31, 0, 0))
-	b.tier("gold", day(30, 12, 0))
-	until := month(12 + 3 + 1) // December and three months more
-	b.expect("m1", 0, 0, 0, until)
+	until := month(11 + 3 + 1) // November, in which it was bought, and three months more
+	b.expect("m1", 150, 0, 0, until)
 	b.tick(until)
 	b.tier("silver", until)
 	b.pay("m1", "2", 50, until.AddDate(0, 2, 0))
@@ -95,6 +93,92 @@ func TestATierIsKeptToTheEndOfItsPeriod(t *testing.T) {
 	if want := until.AddDate(0, 8, 0); !b.account("m1").Tier.Until.Equal(want) {
 		t.Errorf("kept until %s, want %s", b.account("m1").Tier.Until, want)
 	}
+}
+
+// yearly opens a brand whose tiers follow the calendar year, with one level less
+// at the end of a period.
+func yearly(t T) *brand {
+	b := tiered(t, tiers.DemoteOneLevel)
+	rules := b.rules[0]
+	rules.Version, rules.Tiers = 2, &tiers.Rules{
+		Growth: tiers.Growth{Points: 1, PerFen: 100}, Window: tiers.Window{Kind: tiers.WindowCalendar}, Demotion: tiers.DemoteOneLevel,
+		Levels: []tiers.Level{{ID: "silver", Name: "银卡", Growth: 500}, {ID: "gold", Name: "金卡", Growth: 2_000}},
+	}
+	b.must(rules.Validate())
+	b.rules = []program.Program{rules}
+	b.must(b.store.Table.Write(context.Background(), store.PutProgram(rules)))
+	return b
+}
+
+func (b *brand) level(member loyalty.MemberID, level string, until time.Time) {
+	b.Helper()
+	if tier := b.account(member).Tier; tier.Level != level || !tier.Until.Equal(until) {
+		b.Errorf("%s has tier %+v with growth %v, want %q until %s", member, tier, b.account(member).Growth, level, until)
+	}
+}
+
+func newYear(year int) time.Time { return time.Date(year, time.January, 1, 0, 0, 0, 0, shanghai) }
+
+// ¥1000 paid and completed on December 27th are settled on January 3rd, and
+// count for the year of the purchase; a refund after that takes the tier back.
+func TestAPurchaseOfDecemberThatSettlesInJanuaryCountsForItsYear(t *testing.T) {
+	b := yearly(t)
+	b.pay("m1", "1", 1_000, day(56, 10, 0))
+	b.complete("1", day(56, 12, 0))
+	b.tick(day(61, 0, 0))
+	b.level("m1", "", time.Time{})
+	b.tick(day(63, 12, 0))
+	b.level("m1", "silver", newYear(2028))
+	b.refund("1", "r1", 501, day(70, 0, 0))
+	b.level("m1", "", time.Time{})
+}
+
+func TestATierIsKeptByGrowthThatSettlesAfterThePeriod(t *testing.T) {
+	b := yearly(t)
+	b.pay("m1", "0", 600, day(0, 10, 0)) // November of 2026
+	b.tick(day(31, 10, 0))
+	b.level("m1", "silver", newYear(2028))
+	december := time.Date(2027, time.December, 27, 10, 0, 0, 0, shanghai)
+	b.pay("m1", "1", 500, december)
+	b.complete("1", december.Add(time.Hour))
+	b.tick(newYear(2028))
+	b.level("m1", "", time.Time{})
+	b.tick(december.AddDate(0, 0, 8))
+	b.level("m1", "silver", newYear(2030))
+	b.refund("1", "r1", 1, december.AddDate(0, 0, 20))
+	b.level("m1", "", time.Time{})
+}
+
+// What an operator takes back after the year's end counts in no year, and comes
+// back for its own.
+func TestAnOrderThatIsUnboundAfterTheYearLeavesItsYear(t *testing.T) {
+	b := yearly(t)
+	b.enrol("m2")
+	b.post("1", points.Fact{Kind: points.FactPaid, At: day(50, 10, 0), Lines: []points.Line{{ID: "1", Quantity: 1, Paid: 60_000}}})
+	b.post("1", points.Fact{Kind: points.FactBound, At: day(51, 10, 0), Member: "m1", Operator: "wang", Reason: "called"})
+	b.tick(day(81, 10, 0))
+	b.level("m1", "silver", newYear(2028))
+	b.post("1", points.Fact{Kind: points.FactUnbound, At: day(82, 10, 0), Member: "m1", Operator: "wang", Reason: "mistaken"})
+	b.level("m1", "", time.Time{})
+	b.post("1", points.Fact{Kind: points.FactBound, At: day(83, 10, 0), Member: "m2", Operator: "wang", Reason: "called"})
+	b.level("m2", "silver", newYear(2028))
+}
+
+// Two members who bought half of it each are one across the year's end.
+func TestAMergeAcrossTheYearsEndCountsForTheYear(t *testing.T) {
+	b := yearly(t)
+	b.enrol("m2")
+	b.pay("m1", "1", 300, day(50, 10, 0))
+	b.pay("m2", "2", 300, day(56, 10, 0))
+	b.tick(day(82, 10, 0))
+	b.level("m1", "", time.Time{})
+	before := b.account("m1")
+	b.merge("m1", "m2", "x", day(83, 10, 0))
+	b.level("m1", "", time.Time{}) // m2's is pending
+	b.tick(day(87, 10, 0))
+	b.level("m1", "silver", newYear(2028))
+	b.unmerge("m1", "m2", "y", day(88, 10, 0))
+	b.same("the whole", before)
 }
 
 // What earns no points may still give growth, and is settled for it.

@@ -126,12 +126,7 @@ func Unmerge(ctx context.Context, s store.Store, whole, part loyalty.MemberID, i
 		until := rules.Points.Expiry.Until(by.At, rules.Zone())
 		entry := all.Points(by.At).Release(id, theirs.Points(by.At), theirs.Merged.Covered, until)
 		entries := append([]points.Entry{entry}, growth(entry, theirs, -1)...)
-		// A tier that the merge gave goes with it.
-		since := all.Tier
-		if sameTier(since, theirs.Merged.Raised) {
-			since = theirs.Merged.Tier
-		}
-		tier := judgeSince(rules, all, since, entries, by.At)
+		tier := judgeUndone(rules, all, theirs.Merged, entries, by.At)
 		actions := store.Apart(all, theirs, id, points.Fact{
 			Kind: points.FactUnmerged, At: by.At, Program: rules.Version, Member: whole,
 			Operator: by.Operator, Reason: reason, Entries: entries,

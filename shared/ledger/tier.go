@@ -26,32 +26,35 @@ type tierChange struct {
 // judge gives the account the tier that its growth has after the entries, by
 // the rules in force now.
 func judge(rules program.Program, account store.Account, entries []points.Entry, now time.Time) tierChange {
-	return judgeSince(rules, account, account.Tier, entries, now)
+	return judgeUndone(rules, account, nil, entries, now)
 }
 
-// judgeSince is judge for an account whose tier counts as another than it has.
-func judgeSince(rules program.Program, account store.Account, since tiers.State, entries []points.Entry, now time.Time) tierChange {
+// judgeUndone is judge where the entries undo a merge: a tier that it gave goes
+// with it. nil is for none.
+func judgeUndone(rules program.Program, account store.Account, undone *store.Merge, entries []points.Entry, now time.Time) tierChange {
 	if rules.Tiers == nil {
 		return tierChange{}
 	}
-	growth, counts := maps.Clone(account.Growth), false
+	growth := maps.Clone(account.Growth)
 	for _, entry := range entries {
 		if entry.Growth != nil {
 			growth[entry.Growth.Month] += entry.Growth.Counting
-			counts = counts || entry.Growth.Counting != 0
 		}
 	}
 	zone := rules.Zone()
-	state, next := rules.Tiers.Judge(since, growth, now, zone)
+	state, next := rules.Tiers.Judge(account.Tier, account.Growth, growth, now, zone)
+	if undone != nil && sameTier(account.Tier, undone.Raised) {
+		state, next = rules.Tiers.Restore(undone.Tier, state, growth, now, zone)
+	}
 	change := tierChange{next: next}
 	if state == account.Tier {
-		if counts {
+		if store.Grows(entries) {
 			change.conditions = store.TierStands(account)
 		}
 		return change
 	}
 	change.to = &state
-	change.changes, change.conditions = store.ChangeTier(account, state)
+	change.changes, change.conditions = store.ChangeTier(account, state, entries)
 	if state.Level != account.Tier.Level {
 		fact := points.Fact{Kind: points.FactTier, At: now, Program: rules.Version, Member: account.Member}
 		change.actions = []table.Action{store.PutTier(fact, account.GrowthSeen, tiers.Change{
@@ -62,7 +65,7 @@ func judgeSince(rules program.Program, account store.Account, since tiers.State,
 }
 
 // LetTimePass does what only time does to an account: lots whose end has come
-// are let go (积分过期), with one fact of the member's own, and his tier is judged
+// are let go (积分过期), with one fact of the member's own, and the tier is judged
 // again. It says how many points ended. The schedule need not look at the
 // account again before rest, before another lot ends or the tier may change,
 // provided that so many points are pending. Where anybody changed the account or

@@ -30,7 +30,7 @@ type Account struct {
 
 	Growth        map[string]loyalty.Points // growth value that counts (成长值), by month of purchase
 	GrowthPending loyalty.Points            // and that counts once return windows close
-	GrowthSeen    int64                     // how often what counts was changed
+	GrowthSeen    int64                     // how often what counts, or the tier, was changed
 	Tier          tiers.State               // 会员等级
 
 	// FirstOrder is the order that got the bonus of the first one (首单); zero
@@ -98,7 +98,7 @@ const (
 	accountPaid      = "paid"
 	accountRefunded  = "refunded"
 	accountSent      = "sent"
-	accountGrown     = "grown" // counts the changes of the next
+	accountGrown     = "grown" // counts the changes of the next and of the tier
 	accountGrowth    = "g:"    // of the month
 	accountGrowing   = "growing"
 	accountTier      = "tier"
@@ -478,37 +478,53 @@ func credit(entries []points.Entry, account Account) ([]table.Change, []table.Co
 
 // grow adds the entries' growth value.
 func grow(entries []points.Entry) (changes []table.Change) {
-	var pending loyalty.Points
-	counting := map[string]loyalty.Points{}
+	pending, counting := growth(entries)
+	if pending != 0 {
+		changes = append(changes, table.Add(accountGrowing, int64(pending)))
+	}
+	for _, month := range slices.Sorted(maps.Keys(counting)) {
+		changes = append(changes, table.Add(accountGrowth+month, int64(counting[month])))
+	}
+	if len(counting) > 0 {
+		changes = append(changes, table.Add(accountGrown, 1))
+	}
+	return changes
+}
+
+// growth adds up the entries' growth value: what is pending, and what counts by
+// month, without months in which nothing changes.
+func growth(entries []points.Entry) (pending loyalty.Points, counting map[string]loyalty.Points) {
+	counting = map[string]loyalty.Points{}
 	for _, entry := range entries {
 		if entry.Growth != nil {
 			pending += entry.Growth.Pending
 			counting[entry.Growth.Month] += entry.Growth.Counting
 		}
 	}
-	if pending != 0 {
-		changes = append(changes, table.Add(accountGrowing, int64(pending)))
-	}
-	for _, month := range slices.Sorted(maps.Keys(counting)) {
-		if counting[month] != 0 {
-			changes = append(changes, table.Add(accountGrowth+month, int64(counting[month])))
-		}
-	}
-	if len(changes) > 1 || len(changes) == 1 && pending == 0 {
-		changes = append(changes, table.Add(accountGrown, 1))
-	}
-	return changes
+	maps.DeleteFunc(counting, func(_ string, points loyalty.Points) bool { return points == 0 })
+	return pending, counting
 }
 
-// ChangeTier gives an account another tier than it was read with; the
-// condition fails when the tier, or the growth that counts, changed since.
-func ChangeTier(account Account, to tiers.State) ([]table.Change, []table.Condition) {
+// Grows tells whether entries change the growth value that counts.
+func Grows(entries []points.Entry) bool {
+	_, counting := growth(entries)
+	return len(counting) > 0
+}
+
+// ChangeTier gives an account another tier than it was read with, in the write
+// that adds the entries (see Credit); the condition fails when the tier, or the
+// growth that counts, changed since. It is counted with the changes of growth, so
+// that each change of the tier has a number of its own, whatever its cause.
+func ChangeTier(account Account, to tiers.State, entries []points.Entry) ([]table.Change, []table.Condition) {
 	changes := []table.Change{table.Remove(accountTier), table.Remove(accountTierSince), table.Remove(accountTierUntil)}
 	if to.Level != "" {
 		changes[0], changes[1] = table.Set(accountTier, table.String(to.Level)), table.Set(accountTierSince, table.String(table.Instant(to.Since)))
 	}
 	if !to.Until.IsZero() {
 		changes[2] = table.Set(accountTierUntil, table.String(table.Instant(to.Until)))
+	}
+	if !Grows(entries) {
+		changes = append(changes, table.Add(accountGrown, 1))
 	}
 	return changes, TierStands(account)
 }
@@ -524,8 +540,8 @@ func TierStands(account Account) []table.Condition {
 	return []table.Condition{held, counterStands(accountGrown, account.GrowthSeen)}
 }
 
-// PutTier puts the fact that a member's tier changed; grown tells it from every
-// other that begins at the same time.
+// PutTier puts the fact that a member's tier changed; grown, Account.GrowthSeen
+// before the change, tells it from every other of the member.
 func PutTier(fact points.Fact, grown int64, change tiers.Change) table.Action {
 	item := documentItem(table.TierKey(fact.Member, fact.At, grown), struct {
 		Record

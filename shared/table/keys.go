@@ -120,7 +120,8 @@ func MirrorKey(member, part loyalty.MemberID, order loyalty.OrderKey, seq int) K
 const ReservationPrefix = "V#"
 
 // TierKey is the fact that a member's tier changed at a time, by how often the
-// growth that counts had changed before.
+// growth that counts or the tier had changed before. The number alone tells the
+// changes apart: several causes may change the tier within one second.
 func TierKey(member loyalty.MemberID, at time.Time, grown int64) Key {
 	return Key{join("M", string(member)), join("T", Instant(at), fmt.Sprint(grown))}
 }

@@ -1,15 +1,17 @@
-// Package tiers decides a member's tier (会员等级) from his growth value (成长值):
-// what he bought, counted apart from points and never spent.
+// Package tiers decides a member's tier (会员等级) from their growth value (成长值):
+// what they bought, counted apart from points and never spent.
 //
 // Growth counts in the month of the purchase, once the return window is over,
-// and a refund takes it back there. What counts at a time is the growth of the
-// window's months. A member rises at once when it reaches a level; when it
-// falls short he sinks at once or, by rule, one level at the end of the period
-// for which the tier was given.
+// and a refund takes it back there: both as if it had been known at once. What
+// counts at a time is the growth of the window's months. A member rises with the
+// month that reaches a level; where it falls short as months leave the window,
+// they sink at once or, by rule, one level at the end of the period for which the
+// tier was given.
 package tiers
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +23,7 @@ import (
 type Rules struct {
 	Growth   Growth   `json:"growth" doc:"what purchases count"`
 	Window   Window   `json:"window" doc:"over which months growth counts"`
-	Demotion Demotion `json:"demotion" enum:"at_once,one_level_at_period_end" doc:"what follows when a member falls short of his level: another tier at once, or one level less at the end of its period"`
+	Demotion Demotion `json:"demotion" enum:"at_once,one_level_at_period_end" doc:"what follows when a member falls short of their level as months leave the window: another tier at once, or one level less at the end of its period"`
 	Levels   []Level  `json:"levels" minItems:"1" maxItems:"20" doc:"by growth, lowest first"`
 }
 
@@ -52,9 +54,10 @@ const (
 	// DemoteAtOnce follows what counts, down as up: also when a refund takes it
 	// back and when a month leaves the window.
 	DemoteAtOnce Demotion = "at_once"
-	// DemoteOneLevel keeps the tier to the end of its period, whatever goes back
-	// meanwhile; who then falls short sinks by one level and has a period to
-	// win it back (保级).
+	// DemoteOneLevel keeps the tier to the end of its period though months leave
+	// the window; a member who then falls short sinks by one level and has a
+	// period to win it back (保级). What a refund takes back was never bought, here
+	// too: the tier is the one without it.
 	DemoteOneLevel Demotion = "one_level_at_period_end"
 )
 
@@ -68,7 +71,7 @@ type Level struct {
 // State is a member's tier.
 type State struct {
 	Level string    // its id; "" below the first
-	Since time.Time // when he got it; zero with ""
+	Since time.Time // when it was given; zero with ""
 	Until time.Time // end of its period; zero with "" and where demotion is at once
 }
 
@@ -105,32 +108,109 @@ func (r Rules) first(now time.Time, zone *time.Location) string {
 }
 
 // Judge is the tier after all that happened by now, and when time alone may
-// change it next; zero for never. A tier whose level the rules do not know any
-// more counts as below the first.
-func (r Rules) Judge(state State, growth map[string]loyalty.Points, now time.Time, zone *time.Location) (State, time.Time) {
+// change it next; zero for never. was is the growth by month that the state
+// rests on and is what it has become; they are the same where only time passed.
+//
+// Growth counts in the month of its purchase whenever it comes to count, so a
+// period that ended is judged again when growth of it is settled late, or taken
+// back: the level and the end of its period are those of Fold, whatever the times
+// of settlement were. A state that Fold would not give, because the rules changed
+// since, is kept to its end: it rises with what counts, and no growth that leaves
+// makes it sink earlier. A tier whose level the rules do not know any more counts
+// as below the first.
+func (r Rules) Judge(state State, was, is map[string]loyalty.Points, now time.Time, zone *time.Location) (State, time.Time) {
 	now = now.UTC().Truncate(time.Second)
-	held, reached := r.rank(state.Level), r.reached(r.Counting(growth, now, zone))
-	switch {
-	case reached > held:
-		state = r.give(reached, now, now, zone)
-	case r.Demotion == DemoteAtOnce && reached < held:
-		state = r.give(reached, now, now, zone)
-	case r.Demotion == DemoteOneLevel:
-		// The schedule may come late by more than one period.
-		for held >= 0 && !state.Until.IsZero() && !state.Until.After(now) {
-			end := state.Until
-			if r.reached(r.Counting(growth, end.Add(-time.Second), zone)) < held {
-				held--
-				state = r.give(held, end, end, zone)
-			} else {
-				state.Until = r.end(end, zone)
-			}
+	reached := r.reached(r.Counting(is, now, zone))
+	if r.Demotion == DemoteAtOnce {
+		if reached != r.rank(state.Level) {
+			state = r.give(reached, now, now, zone)
+		}
+		return state.shown(), r.next(state, is, now, zone)
+	}
+	held := r.pass(state, was, now, zone)
+	before, after := r.Fold(was, now, zone), r.Fold(is, now, zone)
+	if !after.same(before) && (held.same(before) || r.rank(after.Level) > r.rank(held.Level)) {
+		switch after.Level {
+		case state.Level:
+			after.Since = state.Since
+		case held.Level:
+			after.Since = held.Since
+		default:
+			after.Since = now
+		}
+		held = after
+	}
+	if reached > r.rank(held.Level) {
+		held = r.give(reached, now, now, zone)
+	}
+	return held.shown(), r.next(held, is, now, zone)
+}
+
+// Fold is the tier at a time of a member who never had any but by these rules,
+// had every purchase counted in its month at once: a function of the growth by
+// month alone. It is for DemoteOneLevel.
+func (r Rules) Fold(growth map[string]loyalty.Points, now time.Time, zone *time.Location) State {
+	var state State
+	for _, month := range slices.Sorted(maps.Keys(growth)) {
+		begins, err := time.ParseInLocation("2006-01", month, zone)
+		if err != nil || growth[month] <= 0 {
+			continue // nothing counts in it
+		}
+		if begins.After(now) {
+			break
+		}
+		state = r.pass(state, growth, begins, zone)
+		if reached := r.reached(r.Counting(growth, begins, zone)); reached > r.rank(state.Level) {
+			state = r.give(reached, begins.UTC(), begins, zone)
 		}
 	}
-	if state.Level == "" {
-		state = State{}
+	return r.pass(state, growth, now, zone).shown()
+}
+
+// pass ends the periods that are over by now, one after the other: nobody may
+// have looked for longer than one. Who falls short in a period sinks by one level.
+func (r Rules) pass(state State, growth map[string]loyalty.Points, now time.Time, zone *time.Location) State {
+	held := r.rank(state.Level)
+	if held >= 0 && state.Until.IsZero() { // given by rules that knew no periods
+		state.Until = r.end(now, zone)
+	}
+	for held >= 0 && !state.Until.After(now) {
+		end := state.Until
+		if r.reached(r.Counting(growth, end.Add(-time.Second), zone)) < held {
+			held--
+			state = r.give(held, end, end, zone)
+		} else {
+			state.Until = r.end(end, zone)
+		}
+	}
+	return state
+}
+
+// Restore is the tier of a member whose growth is again without what another
+// brought: judged is what Judge gives, and was the tier before that came. A tier
+// that the member has as before keeps its date; where the rules changed
+// meanwhile, the earlier tier goes on as if nothing had come. It also tells when
+// time alone may change it next.
+func (r Rules) Restore(was, judged State, growth map[string]loyalty.Points, now time.Time, zone *time.Location) (State, time.Time) {
+	state, _ := r.Judge(was, growth, growth, now, zone)
+	if state.Level != judged.Level && (r.Demotion == DemoteAtOnce || judged.same(r.Fold(growth, now, zone))) {
+		return judged, r.next(judged, growth, now, zone)
+	}
+	if state.Level == judged.Level {
+		state.Until = judged.Until
 	}
 	return state, r.next(state, growth, now, zone)
+}
+
+// same tells whether two states are the same level to the same end.
+func (s State) same(other State) bool { return s.Level == other.Level && s.Until.Equal(other.Until) }
+
+// shown is the state, and nothing of one below the first level.
+func (s State) shown() State {
+	if s.Level == "" {
+		return State{}
+	}
+	return s
 }
 
 func (r Rules) give(rank int, since, at time.Time, zone *time.Location) State {

@@ -2,6 +2,8 @@ package tiers_test
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -59,7 +61,7 @@ func TestJudge(t *testing.T) {
 		"an unknown tier":       {rules(year, tiers.DemoteAtOnce), tiers.State{Level: "diamond", Since: on(2026, 1, 1)}, growth{"2026-11": 600}, on(2026, 11, 21), tiers.State{Level: "silver", Since: on(2026, 11, 21)}, on(2027, 11, 1)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, next := test.rules.Judge(test.has, test.growth, test.now, shanghai)
+			got, next := test.rules.Judge(test.has, test.growth, test.growth, test.now, shanghai)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
@@ -70,8 +72,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// Judged at every moment that next names, a member has the tier that he would
-// have if somebody looked every hour.
+// Judged at every moment that next names, a member has the tier that they
+// would have if somebody looked every hour.
 func TestNextMissesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		window := tiers.Window{Kind: tiers.WindowRolling, Months: rapid.IntRange(1, 6).Draw(t, "months")}
@@ -87,14 +89,186 @@ func TestNextMissesNothing(t *testing.T) {
 		var next time.Time
 		for now := on(2026, 12, 31); now.Before(on(2030, 1, 2)); now = now.Add(6 * time.Hour) {
 			if next.IsZero() && now.Equal(on(2026, 12, 31)) || !next.IsZero() && !now.Before(next) {
-				lazy, next = r.Judge(lazy, months, now, shanghai)
+				lazy, next = r.Judge(lazy, months, months, now, shanghai)
 			}
-			eager, _ = r.Judge(eager, months, now, shanghai)
+			eager, _ = r.Judge(eager, months, months, now, shanghai)
 			if lazy != eager {
 				t.Fatalf("at %s %+v, and who looks all the time finds %+v", now.In(shanghai), lazy, eager)
 			}
 		}
 	})
+}
+
+// ledger is growth by month that comes to count, and goes back, at times of its
+// own; the tier is judged at each, and whenever time alone may change it.
+type ledger struct {
+	rules  tiers.Rules
+	growth growth
+	state  tiers.State
+	next   time.Time
+}
+
+// pass judges at every moment up to a time that next names.
+func (l *ledger) pass(to time.Time) {
+	for !l.next.IsZero() && !l.next.After(to) {
+		l.state, l.next = l.rules.Judge(l.state, l.growth, l.growth, l.next, shanghai)
+	}
+}
+
+// count adds growth of a month at a time.
+func (l *ledger) count(month string, points loyalty.Points, at time.Time) {
+	l.pass(at)
+	is := maps.Clone(l.growth)
+	is[month] += points
+	l.state, l.next = l.rules.Judge(l.state, l.growth, is, at, shanghai)
+	l.growth = is
+}
+
+func (l *ledger) expect(t *testing.T, what, level string, until time.Time) {
+	t.Helper()
+	if l.state.Level != level || !l.state.Until.Equal(until) {
+		t.Errorf("%s the tier is %q until %v, want %q until %v", what, l.state.Level, l.state.Until.In(shanghai), level, until.In(shanghai))
+	}
+}
+
+// Paid and completed on December 27th, settled on January 3rd.
+func TestGrowthThatSettlesAfterTheYearCountsForTheYearOfThePurchase(t *testing.T) {
+	l := &ledger{rules: rules(calendar, tiers.DemoteOneLevel), growth: growth{}}
+	l.count("2026-12", 1_000, on(2027, 1, 3))
+	l.expect(t, "after the settlement", "silver", on(2028, 1, 1))
+	if !l.state.Since.Equal(on(2027, 1, 3)) {
+		t.Errorf("since %v", l.state.Since)
+	}
+	l.count("2026-12", -600, on(2027, 1, 10))
+	l.expect(t, "after a refund that leaves too little", "", time.Time{})
+	l.count("2027-02", 499, on(2027, 3, 1))
+	l.expect(t, "with the growth of another year", "", time.Time{})
+}
+
+func TestAPeriodThatEndedIsJudgedAgain(t *testing.T) {
+	l := &ledger{rules: rules(calendar, tiers.DemoteOneLevel), growth: growth{}}
+	l.count("2025-05", 2_000, on(2025, 6, 1))
+	l.expect(t, "gold for two years", "gold", on(2027, 1, 1))
+	l.count("2026-11", 1_500, on(2026, 12, 1))
+	l.pass(on(2027, 1, 2))
+	l.expect(t, "500 are missing", "silver", on(2029, 1, 1))
+	l.count("2026-12", 500, on(2027, 1, 3))
+	l.expect(t, "they settle", "gold", on(2029, 1, 1))
+	l.count("2026-12", -1, on(2027, 1, 20))
+	l.expect(t, "one goes back", "silver", on(2029, 1, 1))
+	l.count("2027-01", 2_000, on(2027, 2, 10))
+	l.expect(t, "won anew", "gold", on(2029, 1, 1))
+	l.count("2026-12", 1, on(2027, 2, 11))
+	l.expect(t, "kept and won", "gold", on(2029, 1, 1))
+}
+
+// bySight is the tier of a member whose growth was known month by month, when
+// each began: Fold and Judge know nothing of it.
+func bySight(r tiers.Rules, months growth, now time.Time) (level string, until time.Time) {
+	held := -1
+	sum := func(year, month int) (sum loyalty.Points) {
+		for back := 0; ; back++ {
+			at := time.Date(year, time.Month(month-back), 1, 0, 0, 0, 0, shanghai)
+			if r.Window.Kind == tiers.WindowCalendar && at.Year() != time.Date(year, time.Month(month), 1, 0, 0, 0, 0, shanghai).Year() || r.Window.Kind == tiers.WindowRolling && back == r.Window.Months {
+				return sum
+			}
+			sum += months[at.Format("2006-01")]
+		}
+	}
+	reached := func(points loyalty.Points) int {
+		rank := -1
+		for i, level := range r.Levels {
+			if points >= level.Growth {
+				rank = i
+			}
+		}
+		return rank
+	}
+	for n := 0; !time.Date(2025, time.Month(1+n), 1, 0, 0, 0, 0, shanghai).After(now); n++ {
+		begins := time.Date(2025, time.Month(1+n), 1, 0, 0, 0, 0, shanghai)
+		ends := time.Date(begins.Year(), begins.Month()+time.Month(r.Window.Months)+1, 1, 0, 0, 0, 0, shanghai)
+		if r.Window.Kind == tiers.WindowCalendar {
+			ends = time.Date(begins.Year()+2, 1, 1, 0, 0, 0, 0, shanghai)
+		}
+		rank := reached(sum(2025, 1+n))
+		switch {
+		case r.Demotion == tiers.DemoteAtOnce:
+			held = rank
+			continue
+		case held >= 0 && until.Equal(begins):
+			if reached(sum(2025, n)) < held {
+				held--
+			}
+			until = ends
+		}
+		if rank > held {
+			held, until = rank, ends
+		}
+	}
+	if held < 0 {
+		return "", time.Time{}
+	}
+	return r.Levels[held].ID, until
+}
+
+// Whenever growth comes to count and goes back: the tier is a function of the
+// growth by month and the rules.
+func TestTheTierDoesNotHangOnWhenGrowthSettled(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		window := tiers.Window{Kind: tiers.WindowRolling, Months: rapid.IntRange(1, 12).Draw(t, "months")}
+		if rapid.Bool().Draw(t, "calendar") {
+			window = calendar
+		}
+		l := &ledger{rules: rules(window, rapid.SampledFrom([]tiers.Demotion{tiers.DemoteAtOnce, tiers.DemoteOneLevel}).Draw(t, "demotion")), growth: growth{}}
+		type change struct {
+			month  string
+			points loyalty.Points
+			at     time.Time
+		}
+		var changes []change
+		for range rapid.IntRange(1, 10).Draw(t, "purchases") {
+			paid := on(2025, 1, 1).AddDate(0, 0, rapid.IntRange(0, 3*365).Draw(t, "day"))
+			points := loyalty.Points(rapid.IntRange(1, 3_000).Draw(t, "growth"))
+			settled := paid.Add(time.Duration(rapid.IntRange(0, 200*24).Draw(t, "hours to the settlement")) * time.Hour)
+			changes = append(changes, change{tiers.MonthOf(paid, shanghai), points, settled})
+			if rapid.Bool().Draw(t, "refunded") {
+				back := loyalty.Points(rapid.Int64Range(1, int64(points)).Draw(t, "taken back"))
+				changes = append(changes, change{tiers.MonthOf(paid, shanghai), -back, settled.Add(time.Duration(rapid.IntRange(0, 400*24).Draw(t, "hours to the refund")) * time.Hour)})
+			}
+		}
+		slices.SortStableFunc(changes, func(a, b change) int { return a.at.Compare(b.at) })
+		check := func(now time.Time) {
+			if level, until := bySight(l.rules, l.growth, now); l.state.Level != level || !l.state.Until.Equal(until) {
+				t.Fatalf("at %v growth %v made tier %+v, want %q until %v", now.In(shanghai), l.growth, l.state, level, until)
+			}
+		}
+		for _, c := range changes {
+			l.count(c.month, c.points, c.at)
+			check(c.at)
+		}
+		for range 30 {
+			now := l.next
+			if now.IsZero() {
+				break
+			}
+			l.pass(now)
+			check(now)
+		}
+	})
+}
+
+// A change of the rules takes no tier away before its period ends, and neither
+// does growth that comes after it.
+func TestAChangeOfTheRulesTakesNoTierBeforeItsEnd(t *testing.T) {
+	l := &ledger{rules: rules(calendar, tiers.DemoteOneLevel), growth: growth{}}
+	l.count("2026-05", 2_000, on(2026, 6, 1))
+	l.rules.Levels = []tiers.Level{{ID: "silver", Name: "银卡", Growth: 500}, {ID: "gold", Name: "金卡", Growth: 3_000}}
+	l.count("2026-07", 10, on(2026, 8, 1))
+	l.expect(t, "with more growth", "gold", on(2028, 1, 1))
+	l.count("2026-07", -10, on(2026, 9, 1))
+	l.expect(t, "with less", "gold", on(2028, 1, 1))
+	l.pass(on(2028, 1, 1))
+	l.expect(t, "at its end", "silver", on(2030, 1, 1))
 }
 
 func TestValidateNamesTheField(t *testing.T) {
