@@ -17,6 +17,7 @@ func TestParseYuan(t *testing.T) {
 	for text, want := range map[string]loyalty.Fen{
 		"0": 0, "0.00": 0, "0.01": 1, "598.00": 59800, "86.2": 8620, "19.90": 1990, "1,323.58": 132358, "1,234,567.89": 123456789,
 		" 223.58元 ": 22358, "¥598.00": 59800, "￥1": 100, "100.": 10000, "100.0000": 10000, "10000000000.00": orders.MaxAmount, "007": 700,
+		"１２": 1200, "１，３２３．５８": 132358, "￥１９９．００元": 19900, "\u00a05.00\u3000": 500,
 	} {
 		if got, err := orders.ParseYuan(text); err != nil || got != want {
 			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
@@ -24,7 +25,7 @@ func TestParseYuan(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", " ", "-1", "-0.00", "+5", "1e3", "1E3", "0.001", "1.005", ".5", "1.2.3", "1,5", "12,34", "1234,567", ",123", "1,,234", "1.2,345", "NaN", "Infinity", "0x10", "1_000",
-		"１２", "无退款申请", "元", "10000000000.01", "99999999999999999999", strings.Repeat("9", 1<<20), "1e1000000000", "1 000", "$5",
+		"－１２", "１．５．０", "十二", "(12.00)", "12.00 CNY", "无退款申请", "元", "10000000000.01", "99999999999999999999", strings.Repeat("9", 1<<20), "1e1000000000", "1 000", "$5",
 	} {
 		if got, err := orders.ParseYuan(text); loyalty.KindOf(err) != loyalty.KindInvalid {
 			t.Errorf("%.40q was taken as %d (%v)", text, got, err)
@@ -74,4 +75,40 @@ func TestShanghaiNeverChangesItsClocks(t *testing.T) {
 			t.Fatalf("on %v the zone is %d s from UTC, not %d", at, want, got)
 		}
 	}
+}
+
+// FuzzParseYuan: what is taken is an amount that prints as itself, and whatever
+// is written another way is the same fen.
+func FuzzParseYuan(f *testing.F) {
+	for _, seed := range []string{"323.58", "1,323.58", "￥１２．５０元", "1e3", "0.001", "-1", "10000000000.00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		fen, err := orders.ParseYuan(text)
+		if err != nil {
+			return
+		}
+		if fen < 0 || fen > orders.MaxAmount {
+			t.Fatalf("%q became %d", text, fen)
+		}
+		if again, err := orders.ParseYuan(fmt.Sprintf("￥%d.%02d元", fen/100, fen%100)); err != nil || again != fen {
+			t.Fatalf("%q became %d and then %d, %v", text, fen, again, err)
+		}
+	})
+}
+
+// FuzzParseLocalTime: what is taken prints as a time that is read the same.
+func FuzzParseLocalTime(f *testing.F) {
+	for _, seed := range []string{"2026-11-02 09:00:21", "2026/11/3 8:5", "２０２６-11-02T9:0:1", "46328.375", "1991-04-14 02:30:00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		at, err := orders.ParseLocalTime(text)
+		if err != nil {
+			return
+		}
+		if again, err := orders.ParseLocalTime(at.Format(time.DateTime)); err != nil || !again.Equal(at.Truncate(time.Second)) || at.Before(orders.Earliest) {
+			t.Fatalf("%q became %v and then %v, %v", text, at, again, err)
+		}
+	})
 }

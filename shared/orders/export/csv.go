@@ -3,7 +3,6 @@ package export
 import (
 	"bufio"
 	"bytes"
-	"encoding/csv"
 	"errors"
 	"io"
 	"strings"
@@ -43,8 +42,6 @@ type CSV struct {
 	lineEnd  byte
 	replayed []physicalLine // read already, to be read again
 	line     int            // of the last line read from source
-	text     strings.Reader // one record at a time, for cells
-	cells    *csv.Reader    // over text; nil before the first record and after a bad one
 }
 
 type physicalLine struct {
@@ -129,57 +126,136 @@ func (c *CSV) Next() (Row, error) {
 	}
 }
 
-// record collects the lines of one record: as long as the number of quotes is
-// odd, a quoted cell is open.
+// record collects the lines of one record: as long as a quoted cell is open.
 func (c *CSV) record(first physicalLine) (Row, error) {
 	if first.tooBig {
 		return Row{}, &BadRow{Line: first.number, Reason: "the line is too long"}
 	}
-	taken := []physicalLine{first}
-	quotes, size := strings.Count(first.text, `"`), len(first.text)
-	for quotes%2 == 1 {
+	text := first.text
+	cells, state := splitCells(text)
+	var further []physicalLine
+	for state == cellOpen {
 		line, err := c.next()
 		unterminated := errors.Is(err, io.EOF)
 		if err != nil && !unterminated {
 			return Row{}, err
 		}
 		if !unterminated {
-			taken = append(taken, line)
-			quotes += strings.Count(line.text, `"`)
-			size += len(line.text)
+			further = append(further, line)
 		}
-		if unterminated || line.tooBig || size > maxRecordBytes || len(taken) > maxRecordLines {
-			// One lost quote must not swallow the file.
-			c.replayed = append(taken[1:len(taken):len(taken)], c.replayed...)
-			return Row{}, &BadRow{Line: first.number, Reason: "a quote is opened and never closed"}
+		if unterminated || line.tooBig || len(text)+len(line.text) > maxRecordBytes || len(further) >= maxRecordLines {
+			break
 		}
+		text += "\n" + line.text
+		cells, state = splitCells(text)
 	}
-	var text strings.Builder
-	for _, line := range taken {
-		text.WriteString(line.text)
-		text.WriteByte('\n')
+	if reason := faultOf(text, state); reason != "" {
+		// What is wrong with this line must not take the lines behind it along.
+		c.replayed = append(further, c.replayed...)
+		return Row{}, &BadRow{Line: first.number, Reason: reason}
 	}
-	return c.parse(first.number, text.String())
+	return Row{Line: first.number, Cells: cells}, nil
 }
 
-func (c *CSV) parse(line int, text string) (Row, error) {
+func faultOf(text string, state cellState) string {
 	switch {
 	case strings.IndexByte(text, 0) >= 0:
-		return Row{}, &BadRow{Line: line, Reason: "the row holds NUL bytes"}
+		return "the row holds NUL bytes"
 	case !utf8.ValidString(text) || strings.ContainsRune(text, utf8.RuneError):
-		return Row{}, &BadRow{Line: line, Reason: "the row holds bytes that are not text in the file's encoding; say --encoding gb18030 or --encoding utf-8"}
+		return "the row holds bytes that are not text in the file's encoding; say --encoding gb18030 or --encoding utf-8"
+	case state == cellOpen:
+		return "a quote is opened and never closed"
+	case state == cellBroken:
+		return "text follows the closing quote of a cell"
 	}
-	c.text.Reset(text)
-	if c.cells == nil {
-		c.cells = csv.NewReader(&c.text)
-		c.cells.FieldsPerRecord = -1
+	return ""
+}
+
+// cellState is how a piece of a record ended.
+type cellState int
+
+const (
+	cellWhole  cellState = iota
+	cellOpen             // a quote was opened and not closed
+	cellBroken           // something follows a closing quote
+)
+
+const blanks = " \t"
+
+// splitCells takes a record apart as RFC 4180 does, and beyond it what sellers'
+// exports hold: blanks around a quoted cell, quotes inside of a cell that does
+// not begin with one, which stand for themselves, and formula cells that are
+// not quoted (="35"), whose commas belong to them.
+func splitCells(text string) (cells []string, state cellState) {
+	for more := true; more; {
+		var cell string
+		if cell, text, more, state = firstCell(text); state != cellWhole {
+			return nil, state
+		}
+		cells = append(cells, cell)
 	}
-	cells, err := c.cells.Read()
-	if err != nil {
-		c.cells = nil // it may still hold a part of the record
-		return Row{}, &BadRow{Line: line, Reason: "a quote stands inside of a cell that does not begin with one"}
+	return cells, cellWhole
+}
+
+// firstCell is the first cell of a record, what stands behind the comma after
+// it, and whether there was one.
+func firstCell(text string) (cell, rest string, more bool, state cellState) {
+	start := strings.TrimLeft(text, blanks)
+	switch {
+	case strings.HasPrefix(start, `"`):
+		cell, rest, state = unquote(start[1:])
+		if state != cellWhole {
+			return "", "", false, state
+		}
+		rest = strings.TrimLeft(rest, blanks)
+		if rest != "" && rest[0] != ',' {
+			return "", "", false, cellBroken
+		}
+		return cell, strings.TrimPrefix(rest, ","), rest != "", cellWhole
+	case strings.HasPrefix(start, `="`):
+		if end := formulaEnd(start); end > 0 {
+			rest = strings.TrimLeft(start[end:], blanks)
+			return start[:end], strings.TrimPrefix(rest, ","), rest != "", cellWhole
+		}
 	}
-	return Row{Line: line, Cells: cells}, nil
+	cell, rest, more = strings.Cut(text, ",")
+	return cell, rest, more, cellWhole
+}
+
+// unquote reads a quoted cell from behind its first quote.
+func unquote(text string) (cell, rest string, state cellState) {
+	var whole strings.Builder
+	for {
+		before, after, found := strings.Cut(text, `"`)
+		switch {
+		case !found:
+			return "", "", cellOpen
+		case strings.HasPrefix(after, `"`):
+			whole.WriteString(before)
+			whole.WriteByte('"')
+			text = after[1:]
+		case whole.Len() == 0:
+			return before, after, cellWhole
+		default:
+			whole.WriteString(before)
+			return whole.String(), after, cellWhole
+		}
+	}
+}
+
+// formulaEnd is where the formula ="…" at the beginning of a text ends: behind
+// the first quote that a comma or the end follows. It is 0 where there is none.
+func formulaEnd(text string) int {
+	for at := len(`="`); ; {
+		next := strings.IndexByte(text[at:], '"')
+		if next < 0 {
+			return 0
+		}
+		at += next + 1
+		if rest := strings.TrimLeft(text[at:], blanks); rest == "" || rest[0] == ',' {
+			return at
+		}
+	}
 }
 
 // next gives one physical line without its end.

@@ -10,26 +10,39 @@ import (
 )
 
 // The columns without which a Douyin file cannot be used.
-var douyinColumns = []string{"主订单编号", "子订单编号", "商品数量", "订单应付金额", "订单状态", "售后状态"}
+var (
+	douyinColumns = []string{"主订单编号", "子订单编号", "商品数量", "订单应付金额", "订单状态", "售后状态"}
+	douyinMore    = []string{"商家编码", "运费", "收件人手机号", "订单提交时间", "支付完成时间", "订单完成时间", "退款金额"}
+	douyinNames   = spellings{
+		"主订单号": "主订单编号", "子订单号": "子订单编号", "支付时间": "支付完成时间", "付款时间": "支付完成时间", "收件人手机": "收件人手机号",
+		"售后退款金额": "退款金额", "实际退款金额": "退款金额", "已退款金额": "退款金额",
+	}
+	douyinWords = map[string]vocabulary{"订单状态": douyinOrders, "售后状态": douyinRefunds}
+)
 
 // Douyin reads an export of Douyin shop (抖店), one row for each line of an
 // order. now is the time against which events are validated.
 //
-// Rules: what a line cost is 订单应付金额 less 运费. The file has no column for
-// the amount of a refund, so 售后状态 退款成功 gives the whole line back. It is
-// paid at 支付完成时间, or at 订单提交时间 where the file has no such column. A
-// line is unpaid when that column is empty, or, without the column, when it is
-// closed without a refund. Gifts (赠品) are lines of 0 yuan and stay with their
+// Rules: what a line cost is 订单应付金额 less 运费. Most files have no column for
+// the amount of a refund: 售后状态 退款成功 and 已全额退款 give the whole line
+// back, 部分退款成功 only what 退款金额 says, and without that column the row is
+// refused. It is paid at 支付完成时间, or at 订单提交时间 where the file has no such
+// column. A line is unpaid when 订单状态 says so, and a closed one without a time
+// of payment, or, in a file that has no such column, without a refund. Gifts (赠品) are lines of 0 yuan and stay with their
 // order. A row that joins several lines with ";" is split where its amounts are
 // joined too; where it has one amount it stays one line under the joined id.
 // The order is completed at the latest 订单完成时间.
+//
+// Rows are refused as by Tmall, and an order of which a row is refused is left
+// out whole. A row whose order number cannot be read belongs to no order that
+// could be named.
 //
 // It fails with a Refusal where a file cannot be read at all, lacks columns or
 // has one twice.
 func Douyin(shop string, now time.Time, files ...File) (Result, error) {
 	book := newBook("douyin", shop)
 	for _, file := range files {
-		header, err := readHeader(file)
+		header, err := readHeader(file, douyinNames)
 		if err != nil {
 			return Result{}, err
 		}
@@ -43,7 +56,10 @@ func Douyin(shop string, now time.Time, files ...File) (Result, error) {
 				strings.Join(lacking, ", "), strings.Join(douyinColumns, ", "),
 			)}
 		}
-		if err := book.each(file, header, book.douyinRow); err != nil {
+		if err := header.once(file, slices.Concat(douyinColumns, douyinMore)); err != nil {
+			return Result{}, err
+		}
+		if err := book.each(file, header, "主订单编号", douyinWords, book.douyinRow); err != nil {
 			return Result{}, err
 		}
 	}
@@ -54,14 +70,13 @@ func Douyin(shop string, now time.Time, files ...File) (Result, error) {
 }
 
 func (b *book) douyinRow(row record) error {
-	id, err := row.id("主订单编号")
+	id, err := b.number(row, "主订单编号")
 	if err != nil {
 		return err
 	}
 	order := b.order(id)
 	if order.line == 0 {
 		order.file, order.line = row.file, row.line
-		order.buyer = buyerOf("", row.kept("收件人手机号"))
 	}
 	if err := b.readDouyinRow(order, row); err != nil {
 		order.damaged = true
@@ -71,9 +86,12 @@ func (b *book) douyinRow(row record) error {
 }
 
 func (b *book) readDouyinRow(order *found, row record) error {
-	paidAt, err := row.douyinPaidAt()
+	buyer, err := row.buyer("", "收件人手机号")
 	if err != nil {
 		return err
+	}
+	if order.buyer == (orders.Buyer{}) {
+		order.buyer = buyer
 	}
 	completed, err := row.optionalTime("订单完成时间")
 	if err != nil {
@@ -87,6 +105,10 @@ func (b *book) readDouyinRow(order *found, row record) error {
 	if err != nil {
 		return err
 	}
+	paidAt, err := row.douyinPaidAt(lines)
+	if err != nil {
+		return err
+	}
 	if shipping > 0 {
 		// With one amount for the row it is the only line there is.
 		if lines[0].paid < shipping {
@@ -95,15 +117,10 @@ func (b *book) readDouyinRow(order *found, row record) error {
 		lines[0].paid -= shipping
 		lines[0].shipping = shipping
 	}
-	gift := !slices.ContainsFunc(lines, func(line foundLine) bool { return line.paid > 0 })
-	if paidAt.IsZero() && !gift {
+	if paidAt.IsZero() && !areGifts(lines) {
 		return nil // a line nobody paid for; the order may have others
 	}
-	refunded := strings.Contains(row.cell("售后状态"), "退款成功")
 	for _, line := range lines {
-		if refunded {
-			line.refunded = line.paid
-		}
 		line.file, line.line = row.file, row.line
 		order.put(line)
 	}
@@ -116,15 +133,32 @@ func (b *book) readDouyinRow(order *found, row record) error {
 	return nil
 }
 
-// douyinPaidAt is when a line was paid, zero for one that was not.
-func (r record) douyinPaidAt() (time.Time, error) {
-	if r.columns.has("支付完成时间") {
-		return r.optionalTime("支付完成时间")
+// areGifts is true for lines that cost nothing.
+func areGifts(lines []foundLine) bool {
+	return !slices.ContainsFunc(lines, func(line foundLine) bool { return line.paid > 0 })
+}
+
+// douyinPaidAt is when the lines of a row were paid, zero for lines that were
+// not. It refuses a row whose state and time say different things.
+func (r record) douyinPaidAt(lines []foundLine) (time.Time, error) {
+	said, err := douyinOrders.of("订单状态", r.cell("订单状态"))
+	if err != nil {
+		return time.Time{}, err
 	}
-	status := r.cell("订单状态")
-	closed := strings.HasPrefix(status, "已关闭") || strings.HasPrefix(status, "已取消")
-	unpaid := strings.HasPrefix(status, "待支付") || strings.HasPrefix(status, "待付款")
-	if unpaid || closed && !strings.Contains(r.cell("售后状态"), "退款成功") {
+	givenBack := slices.ContainsFunc(lines, func(line foundLine) bool { return line.refunded > 0 })
+	if r.columns.has("支付完成时间") {
+		at, err := r.optionalTime("支付完成时间")
+		switch {
+		case err != nil:
+			return at, err
+		case said == unpaid && !at.IsZero():
+			return at, &refusal{"订单状态", "says that the line was not paid, and 支付完成时间 says when it was"}
+		case at.IsZero() && (said == paid || givenBack) && !areGifts(lines):
+			return at, &refusal{"支付完成时间", "is empty although the line was paid"}
+		}
+		return at, nil
+	}
+	if said == unpaid || said == closed && !givenBack {
 		return time.Time{}, nil
 	}
 	at, err := r.optionalTime("订单提交时间")
@@ -141,18 +175,33 @@ func (r record) douyinLines() ([]foundLine, error) {
 		return nil, err
 	}
 	ids := splitCell(joined)
-	amounts, quantities, skus := splitCell(r.cell("订单应付金额")), splitCell(r.cell("商品数量")), splitCell(r.kept("商家编码"))
+	sku, err := r.sku("商家编码")
+	if err != nil {
+		return nil, err
+	}
+	amounts, quantities, skus := splitCell(r.cell("订单应付金额")), splitCell(r.cell("商品数量")), splitCell(sku)
 	if len(amounts) == 1 && len(ids) > 1 {
 		ids = []string{strings.Join(ids, ";")}
 	}
 	if len(amounts) != len(ids) {
 		return nil, &refusal{"订单应付金额", "has another number of parts than 子订单编号"}
 	}
+	states, backs := partsOf(r.cell("售后状态")), partsOf(r.cell("退款金额"))
+	switch {
+	case len(states) != 1 && len(states) != len(ids):
+		return nil, &refusal{"售后状态", "has another number of parts than 子订单编号 and 订单应付金额"}
+	case len(backs) != 1 && len(backs) != len(ids), len(ids) > 1 && len(backs) == 1 && backs[0] != "":
+		return nil, &refusal{"退款金额", "has another number of parts than 子订单编号"}
+	}
 	lines := make([]foundLine, len(ids))
 	for i, id := range ids {
 		line := foundLine{id: id}
-		if line.paid, err = orders.ParseYuan(amounts[i]); err != nil {
-			return nil, &refusal{"订单应付金额", "is not an amount like 323.58"}
+		if line.paid, err = parseMoney("订单应付金额", amounts[i]); err != nil {
+			return nil, err
+		}
+		line.refunded, err = douyinRefunds.refund(line.paid, "售后状态", states[min(i, len(states)-1)], "退款金额", backs[min(i, len(backs)-1)])
+		if err != nil {
+			return nil, err
 		}
 		parts := quantities
 		if len(quantities) == len(ids) {
@@ -189,10 +238,24 @@ func splitCell(cell string) []string {
 	return parts
 }
 
+// partsOf are the parts of a cell that joins several lines, empty ones too. Where
+// all are the same there is one.
+func partsOf(cell string) []string {
+	parts := strings.Split(strings.ReplaceAll(cell, "；", ";"), ";")
+	for i := range parts {
+		parts[i] = Clean(parts[i])
+	}
+	if len(slices.Compact(slices.Clone(parts))) == 1 {
+		return parts[:1]
+	}
+	return parts
+}
+
 func (b *book) closeDouyin(order *found, now time.Time) {
+	why := b.leftOut(order)
 	switch {
-	case order.damaged:
-		b.refuse(order.file, order.line, "", "the order is left out because a row of it was refused")
+	case why != "":
+		b.refuse(order.file, order.line, "", why)
 	case order.paidAt.IsZero():
 		b.result.Unpaid = append(b.result.Unpaid, Unpaid{File: order.file, Line: order.line, OrderID: order.id})
 	default:

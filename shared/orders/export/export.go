@@ -7,7 +7,6 @@ package export
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -48,7 +47,8 @@ type File struct {
 }
 
 // Refusal names something in a file that was not taken. It never repeats what
-// the file says there, except for amounts.
+// the file says there, except for amounts and for words of a state that are not
+// known.
 type Refusal struct {
 	File   string `json:"file"`
 	Line   int    `json:"line"`
@@ -107,6 +107,7 @@ type found struct {
 	shipping  loyalty.Fen
 	lines     []foundLine
 	damaged   bool // a part of it was refused, so all of it is
+	noAmount  bool // the file does not say what was paid for all of it
 }
 
 type foundLine struct {
@@ -116,6 +117,7 @@ type foundLine struct {
 	sku      string
 	quantity int64
 	paid     loyalty.Fen
+	noAmount bool        // the cell of what was paid is empty
 	shipping loyalty.Fen // where the file has it by line
 	refunded loyalty.Fen
 }
@@ -136,10 +138,16 @@ type book struct {
 	orders  map[string]*found
 	ids     []string
 	result  Result
+	// incomplete are the orders that a row of too many or too few cells seems to
+	// belong to.
+	incomplete map[string]bool
+	// numbers are the rows whose order number a spreadsheet would have rounded,
+	// zeros those that look as if one had.
+	numbers, zeros int
 }
 
 func newBook(channel loyalty.Channel, shop string) *book {
-	return &book{channel: channel, shop: shop, orders: map[string]*found{}}
+	return &book{channel: channel, shop: shop, orders: map[string]*found{}, incomplete: map[string]bool{}}
 }
 
 func (b *book) order(id string) *found {
@@ -154,6 +162,52 @@ func (b *book) order(id string) *found {
 
 func (b *book) refuse(file string, line int, column, reason string) {
 	b.result.Refused = append(b.result.Refused, Refusal{File: file, Line: line, Column: column, Reason: reason})
+}
+
+// number reads the column that names the order of a row.
+func (b *book) number(row record, column string) (string, error) {
+	id, err := row.id(column)
+	if err == nil && isBareNumber(row.raw(column)) {
+		b.numbers++
+		if endsInZeros(id) {
+			b.zeros++
+		}
+	}
+	return id, err
+}
+
+// leftOut is why an order that was read must not be sent; "" where nothing
+// stands against it.
+func (b *book) leftOut(order *found) string {
+	switch {
+	case order.damaged, b.incomplete[order.id]:
+		return "the order is left out because a row of it was refused"
+	case b.zeros > 1 && b.zeros == b.numbers:
+		return "every order number ends in zeros behind its 15th digit: " + roundedReason
+	}
+	return ""
+}
+
+// refund is what of a line that cost so much was given back: by the word of its
+// state and the amount beside it, which is "" where the file has none.
+func (v vocabulary) refund(paid loyalty.Fen, column, word, amountColumn, amount string) (loyalty.Fen, error) {
+	said, err := v.of(column, word)
+	switch {
+	case err != nil || said == notRefunded:
+		return 0, err
+	case amount == "" && said == refundedAmount:
+		return 0, &refusal{column, fmt.Sprintf("says %s, and %s, which has to say how much, is empty or not in the file", shown(word), amountColumn)}
+	case amount == "":
+		return paid, nil
+	}
+	back, err := parseMoney(amountColumn, amount)
+	switch {
+	case err != nil:
+		return 0, err
+	case said == refundedWhole && back < paid, said != refundedAmount && back == 0 && paid > 0:
+		return 0, &refusal{amountColumn, fmt.Sprintf("is %s of %s, and %s says %s", yuan(back), yuan(paid), column, shown(word))}
+	}
+	return back, nil
 }
 
 // close adds up an order that has been read whole, and refuses it where its
@@ -217,178 +271,4 @@ func fieldsOf(err error) string {
 		told = append(told, field.Pointer+" "+field.Code)
 	}
 	return strings.Join(told, ", ")
-}
-
-// columns finds cells by the trimmed name of their column.
-type columns struct {
-	width int
-	at    map[string]int
-}
-
-// readHeader reads the first row of a file and asks for the columns without
-// which it is of no use. Everything that is wrong with it ends the import: a
-// file of another kind has no good rest.
-func readHeader(file File) (columns, error) {
-	row, err := file.Rows.Next()
-	if bad, ok := errors.AsType[*BadRow](err); ok {
-		return columns{}, Refusal{File: file.Name, Line: bad.Line, Reason: bad.Reason}
-	}
-	if errors.Is(err, io.EOF) {
-		return columns{}, Refusal{File: file.Name, Line: 1, Reason: "the file is empty"}
-	}
-	if err != nil {
-		return columns{}, Refusal{File: file.Name, Line: 1, Reason: "the file cannot be read: " + err.Error()}
-	}
-	header := columns{width: len(row.Cells), at: map[string]int{}}
-	for i, cell := range row.Cells {
-		name := Clean(cell)
-		if name == "" {
-			continue
-		}
-		if _, twice := header.at[name]; twice {
-			return columns{}, Refusal{File: file.Name, Line: row.Line, Column: name, Reason: "the column stands twice in the header"}
-		}
-		header.at[name] = i
-	}
-	return header, nil
-}
-
-func (c columns) has(name string) bool { _, ok := c.at[name]; return ok }
-
-// lacking are the wanted columns that are not there.
-func (c columns) lacking(wanted []string) []string {
-	return slices.DeleteFunc(slices.Clone(wanted), c.has)
-}
-
-// record is one row with its columns' names.
-type record struct {
-	file    string
-	line    int
-	columns columns
-	cells   []string
-}
-
-// kept is a cell that outlives its row. Without the copy it would keep the
-// whole row in memory.
-func (r record) kept(column string) string { return strings.Clone(r.cell(column)) }
-
-// cell is the cleaned content of a column, "" where it is not in the file.
-func (r record) cell(column string) string {
-	i, ok := r.columns.at[column]
-	if !ok {
-		return ""
-	}
-	return Clean(r.cells[i])
-}
-
-// refusal is a fault in one column.
-type refusal struct{ column, reason string }
-
-func (r *refusal) Error() string { return r.column + ": " + r.reason }
-
-func (r record) id(column string) (string, error) {
-	id := r.kept(column)
-	switch {
-	case id == "":
-		return "", &refusal{column, "is empty"}
-	case IsRounded(id):
-		return "", &refusal{column, "a spreadsheet has rounded the number (E+); export the file again and do not save it"}
-	case len(id) > orders.MaxIDBytes:
-		return "", &refusal{column, "is too long"}
-	}
-	return id, nil
-}
-
-// IsRounded recognises "2.78339842872044E+18", which a spreadsheet makes of an
-// order number; its last digits are lost.
-func IsRounded(id string) bool {
-	mantissa, exponent, found := strings.Cut(strings.ToUpper(id), "E+")
-	return found && exponent != "" && strings.Trim(mantissa+exponent, "0123456789.") == ""
-}
-
-// money is an amount; an empty cell is 0 only where a column is optional.
-func (r record) money(column string) (loyalty.Fen, error) {
-	amount, err := orders.ParseYuan(r.cell(column))
-	if err != nil {
-		return 0, &refusal{column, "is not an amount like 323.58"}
-	}
-	return amount, nil
-}
-
-func (r record) optionalMoney(column string) (loyalty.Fen, error) {
-	if r.cell(column) == "" {
-		return 0, nil
-	}
-	return r.money(column)
-}
-
-func (r record) optionalTime(column string) (time.Time, error) {
-	text := r.cell(column)
-	if text == "" {
-		return time.Time{}, nil
-	}
-	at, err := orders.ParseLocalTime(text)
-	if err != nil {
-		return time.Time{}, &refusal{column, "is not a time like 2026-11-02 09:00:21"}
-	}
-	return at, nil
-}
-
-// each gives every row behind the header to read, and refuses the rows that
-// are damaged or that read refuses.
-func (b *book) each(file File, header columns, read func(record) error) error {
-	for {
-		row, err := file.Rows.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if bad, ok := errors.AsType[*BadRow](err); ok {
-			b.refuse(file.Name, bad.Line, "", bad.Reason)
-			continue
-		}
-		if err != nil {
-			return Refusal{File: file.Name, Line: row.Line, Reason: "the file cannot be read on: " + err.Error()}
-		}
-		if len(row.Cells) != header.width {
-			b.refuse(file.Name, row.Line, "", fmt.Sprintf("has %d columns and the header %d", len(row.Cells), header.width))
-			continue
-		}
-		if err := read(record{file: file.Name, line: row.Line, columns: header, cells: row.Cells}); err != nil {
-			column, reason := "", err.Error()
-			if fault, ok := errors.AsType[*refusal](err); ok {
-				column, reason = fault.column, fault.reason
-			}
-			b.refuse(file.Name, row.Line, column, reason)
-		}
-	}
-}
-
-// Clean takes from a cell what keeps spreadsheets from touching it: blanks and
-// tabs around it, ="…", a leading quote mark. "-" stands for nothing.
-func Clean(cell string) string {
-	cell = strings.TrimSpace(cell)
-	if inner, found := strings.CutPrefix(cell, `="`); found && strings.HasSuffix(inner, `"`) {
-		cell = strings.TrimSuffix(inner, `"`)
-	}
-	cell = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(cell), "'"))
-	if cell == "-" {
-		return ""
-	}
-	return cell
-}
-
-// buyerOf is who ordered, as far as the file tells: masked names and
-// ciphertext are nobody, and of a masked phone the last four digits remain.
-func buyerOf(name, phone string) orders.Buyer {
-	var buyer orders.Buyer
-	if !orders.IsMasked(name) {
-		buyer.ID = name
-	}
-	switch {
-	case orders.IsMasked(phone):
-		buyer.PhoneLast4 = orders.VisibleLast4(phone)
-	case len(phone) == 11 && phone[0] == '1' && phone[1] >= '3' && strings.Trim(phone, "0123456789") == "":
-		buyer.Phone = orders.Phone(phone)
-	}
-	return buyer
 }
