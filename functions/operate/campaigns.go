@@ -23,7 +23,7 @@ type DocumentPath struct {
 
 type templateBody struct {
 	Name      string       `json:"name" minLength:"1" maxLength:"40" doc:"customers see it"`
-	Kind      coupons.Kind `json:"kind,omitempty" enum:"own,pool,link" default:"own"`
+	Kind      coupons.Kind `json:"kind,omitempty" enum:"own,link" default:"own" doc:"own: codes of huitou; link: claimed behind a link"`
 	Threshold loyalty.Fen  `json:"threshold,omitempty" minimum:"0" doc:"满: fen the order must reach; 0 for none"`
 	Discount  loyalty.Fen  `json:"discount" minimum:"1" doc:"减: fen the coupon takes off"`
 	Validity  struct {
@@ -52,13 +52,12 @@ type audienceBody struct {
 }
 
 type campaignBody struct {
-	Name     string          `json:"name,omitempty" maxLength:"160"`
-	Audience string          `json:"audience"`
-	Template string          `json:"template"`
-	Schedule scheduleBody    `json:"schedule"`
-	Holdout  int             `json:"holdout,omitempty" minimum:"0" maximum:"50" doc:"percent of the audience left out for comparison (对照组)"`
-	State    campaign.State  `json:"state,omitempty" enum:"active,paused" default:"active"`
-	Route    loyalty.Channel `json:"route,omitempty" maxLength:"64" doc:"channel that buyers should order on (反哺渠道); each member's own when absent"`
+	Name     string         `json:"name,omitempty" maxLength:"160"`
+	Audience string         `json:"audience"`
+	Template string         `json:"template"`
+	Schedule scheduleBody   `json:"schedule"`
+	Holdout  int            `json:"holdout,omitempty" minimum:"0" maximum:"50" doc:"percent of the audience left out for comparison (对照组)"`
+	State    campaign.State `json:"state,omitempty" enum:"active,paused" default:"active"`
 }
 
 type scheduleBody struct {
@@ -299,13 +298,23 @@ func (f Function) putCampaign(ctx context.Context, in *struct {
 	}
 	c := campaign.Campaign{
 		ID: in.ID, Name: in.Body.Name, Audience: in.Body.Audience, Template: in.Body.Template,
-		Holdout: in.Body.Holdout, State: in.Body.State, Route: in.Body.Route, CreatedAt: f.Clock(), Ran: known.Ran,
+		Holdout: in.Body.Holdout, State: in.Body.State, CreatedAt: f.Clock(), Ran: known.Ran,
 		Schedule: campaign.Schedule{Cron: in.Body.Schedule.Cron, At: value(in.Body.Schedule.At), Until: value(in.Body.Schedule.Until)},
 	}
 	if revision > 0 {
-		c.CreatedAt = known.CreatedAt
+		c.CreatedAt, c.TimedAt = known.CreatedAt, known.TimedAt
+		if c.Schedule.Cron != known.Schedule.Cron {
+			c.TimedAt = f.Clock()
+		}
 	}
 	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	rules, err := f.rules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Startable(known, f.Clock(), rules.Zone()); err != nil {
 		return nil, err
 	}
 	if _, _, err := f.Store.Audience(ctx, c.Audience); err != nil {
@@ -344,7 +353,7 @@ func shownCampaign(c campaign.Campaign) campaignAnswer {
 		return &at
 	}
 	return campaignAnswer{ID: c.ID, RanAt: optional(c.Ran.At), campaignBody: campaignBody{
-		Name: c.Name, Audience: c.Audience, Template: c.Template, Holdout: c.Holdout, State: c.State, Route: c.Route,
+		Name: c.Name, Audience: c.Audience, Template: c.Template, Holdout: c.Holdout, State: c.State,
 		Schedule: scheduleBody{At: optional(c.Schedule.At), Cron: c.Schedule.Cron, Until: optional(c.Schedule.Until)},
 	}}
 }

@@ -221,6 +221,8 @@ func TestRefusals(t *testing.T) {
 		"foreign cursor":             {request{method: "GET", path: "/v1/audiences?cursor=abc", token: adminToken}, 400},
 		"audience with a typo":       {request{method: "PUT", path: "/v1/audiences/a", token: adminToken, body: `{"rule":"ordres > 1"}`}, 400},
 		"campaign without audience":  {request{method: "PUT", path: "/v1/campaigns/c", token: adminToken, body: `{"audience":"a","template":"t","schedule":{"cron":"0 10 * * *"}}`}, 400},
+		"campaign with a route":      {request{method: "PUT", path: "/v1/campaigns/c", token: adminToken, body: `{"audience":"a","template":"t","schedule":{"cron":"0 10 * * *"},"route":"tmall"}`}, 400},
+		"coupon of platform codes":   {request{method: "PUT", path: "/v1/coupon-templates/t", token: adminToken, body: `{"name":"x","kind":"pool","discount":200,"validity":{"days":1}}`}, 400},
 		"coupon above its order":     {request{method: "PUT", path: "/v1/coupon-templates/t", token: adminToken, body: `{"name":"x","threshold":100,"discount":200,"validity":{"days":1}}`}, 400},
 		"float for money":            {request{method: "PUT", path: "/v1/coupon-templates/t", token: adminToken, body: `{"name":"x","discount":1.5,"validity":{"days":1}}`}, 400},
 		"program of an unknown zone": {request{method: "PUT", path: "/v1/program", token: adminToken, body: `{"brand":{"name":"x","colour":"#000000","contact":"x"},"currency":"CNY","time_zone":"Mars/Base","points":{"rate":{"points":1,"per_fen":100},"window":{"after_completion_days":7,"after_payment_days":30}},"repurchase":{"categories":{},"quiet_hours":{"from":"21:00","to":"09:00"},"cap":{"messages":4,"days":30}}}`}, 400},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/experiment"
+	"github.com/huitou/huitou/shared/localtime"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/rest"
 	"github.com/huitou/huitou/shared/store"
@@ -261,7 +262,7 @@ func (f Function) countFriends(ctx context.Context, batch cards.Batch, funnels [
 		return err
 	}
 	for i, cohort := range cohorts {
-		day, err := time.ParseInLocation(time.DateOnly, cohort.Day, rules.Zone())
+		date, err := time.Parse(time.DateOnly, cohort.Day)
 		if err != nil || cohort.Arm >= len(funnels) {
 			return &loyalty.Error{Kind: loyalty.KindInternal, Code: "item_malformed", Cause: err}
 		}
@@ -269,7 +270,7 @@ func (f Function) countFriends(ctx context.Context, batch cards.Batch, funnels [
 		for stayed, n := range tallies[i].Gone {
 			gone[stayed] = int(n)
 		}
-		funnels[cohort.Arm].CountFriends(experiment.Friends{Arm: cohort.Arm, Day: day, Added: int(tallies[i].Added), Gone: gone}, days, now)
+		funnels[cohort.Arm].CountFriends(experiment.Friends{Arm: cohort.Arm, Day: localtime.Date(date.Year(), date.Month(), date.Day(), 0, 0, 0, rules.Zone()), Added: int(tallies[i].Added), Gone: gone}, days, now)
 	}
 	return nil
 }

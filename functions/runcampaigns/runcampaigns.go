@@ -30,9 +30,12 @@ type Function struct {
 // time is refused with KindInvalid code "time_missing".
 //
 // A run is three steps, each of which a repeat recognises: its terms are frozen
-// unless they were before, the messages are sent, and the campaign is marked.
-// A crash between them, or the same tick twice at once, sends messages again,
-// which issuecoupons finds done; it loses none. A campaign that cannot run
+// unless they were before, the messages are sent, and run and campaign are
+// marked. A crash between them, or the same tick twice at once, sends messages
+// again, which issuecoupons finds done; it loses none. A tick for an earlier
+// time than the campaign's last run, be it late or fired by an operator for a
+// day that was missed, runs that time's occurrence unless its run is marked, so
+// every day can be run again and none runs twice. A campaign that cannot run
 // does not hold up the others: Handle runs them all and then fails with what
 // went wrong, so that the same tick comes again.
 func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
@@ -68,9 +71,15 @@ func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
 }
 
 func (f Function) run(ctx context.Context, c campaign.Campaign, occurrence campaign.Occurrence, rules program.Program) error {
-	run, err := f.freeze(ctx, c, occurrence, rules)
+	run, err := f.Store.Run(ctx, c.ID, occurrence.ID)
+	if loyalty.KindOf(err) == loyalty.KindNotFound {
+		run, err = f.freeze(ctx, c, occurrence, rules)
+	}
 	if err != nil {
 		return err
+	}
+	if run.Ordered {
+		return f.mark(ctx, c, occurrence)
 	}
 	bodies := make([][]byte, table.RosterShards)
 	for shard := range bodies {
@@ -82,16 +91,30 @@ func (f Function) run(ctx context.Context, c campaign.Campaign, occurrence campa
 	if err := f.Coupons.Send(ctx, bodies...); err != nil {
 		return err
 	}
-	err = f.Store.Table.Write(ctx, store.MarkRan(c.ID, campaign.Ran{Occurrence: occurrence.ID, At: occurrence.At}))
-	if err != nil && !store.Refused(err) { // refused: a later occurrence is marked
+	if err := f.Store.Table.Write(ctx, store.MarkOrdered(run)); err != nil {
+		return err
+	}
+	if err := f.mark(ctx, c, occurrence); err != nil {
 		return err
 	}
 	f.Log.InfoContext(ctx, "campaign runs", slog.String("campaign", c.ID), slog.String("occurrence", occurrence.ID), slog.Time("at", occurrence.At.UTC().Truncate(time.Second)))
 	return nil
 }
 
-// freeze writes down what the occurrence gives to whom, unless an earlier
-// firing did.
+// mark notes the campaign's last occurrence, unless a later one is noted.
+func (f Function) mark(ctx context.Context, c campaign.Campaign, occurrence campaign.Occurrence) error {
+	if occurrence.At.Before(c.Ran.At) {
+		return nil
+	}
+	err := f.Store.Table.Write(ctx, store.MarkRan(c.ID, campaign.Ran{Occurrence: occurrence.ID, At: occurrence.At}))
+	if store.Refused(err) {
+		return nil
+	}
+	return err
+}
+
+// freeze writes down what the occurrence gives to whom, unless another firing
+// was faster.
 func (f Function) freeze(ctx context.Context, c campaign.Campaign, occurrence campaign.Occurrence, rules program.Program) (store.Run, error) {
 	definition, _, err := f.Store.Audience(ctx, c.Audience)
 	if err != nil {

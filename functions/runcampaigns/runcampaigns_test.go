@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/huitou/huitou/functions/runcampaigns"
 	"github.com/huitou/huitou/shared/audience"
@@ -42,7 +43,7 @@ func (l *line) Send(_ context.Context, bodies ...[]byte) error {
 
 // pages counts what was sent, by campaign and occurrence, and forgets it. It
 // fails unless each run was sent whole, to every shard equally often.
-func (l *line) pages(t *testing.T) map[string]int {
+func (l *line) pages(t tester) map[string]int {
 	t.Helper()
 	shards := map[campaign.Page]int{}
 	for _, body := range l.bodies {
@@ -73,14 +74,22 @@ func (l *line) pages(t *testing.T) map[string]int {
 	return times
 }
 
+// tester is what *testing.T and *rapid.T have in common.
+type tester interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 type world struct {
-	t        *testing.T
+	t        tester
 	store    store.Store
 	queue    *line
 	function runcampaigns.Function
 }
 
-func newWorld(t *testing.T, campaigns ...campaign.Campaign) *world {
+func newWorld(t tester, campaigns ...campaign.Campaign) *world {
 	w := &world{t: t, store: store.Store{Table: embedded.Memory()}, queue: &line{}}
 	w.function = runcampaigns.Function{Store: w.store, Coupons: w.queue, Log: slog.New(slog.DiscardHandler)}
 	w.write(
@@ -155,6 +164,76 @@ func TestEveryOccurrenceIsSentOnce(t *testing.T) {
 	w.expect(nine.AddDate(0, 0, 4), "daily 2026-11-25T01:00:00Z ten-off") // missed days are not made up
 }
 
+func TestADayThatWasMissedRunsWhenItIsFiredFor(t *testing.T) {
+	w := newWorld(t, daily())
+	state := func(state campaign.State) {
+		c, revision, err := w.store.Campaign(t.Context(), "daily")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.State = state
+		w.write(store.PutCampaign(c, revision))
+	}
+	w.expect(nine, "daily 2026-11-21T01:00:00Z ten-off")
+	state(campaign.StatePaused)
+	w.expect(nine.AddDate(0, 0, 1))
+	w.expect(nine.AddDate(0, 0, 2))
+	state(campaign.StateActive)
+	w.expect(nine.AddDate(0, 0, 4), "daily 2026-11-25T01:00:00Z ten-off")
+	w.expect(nine.AddDate(0, 0, 1), "daily 2026-11-22T01:00:00Z ten-off")
+	w.expect(nine.AddDate(0, 0, 1)) // once
+	w.expect(nine.AddDate(0, 0, 2).Add(5*time.Hour), "daily 2026-11-23T01:00:00Z ten-off")
+	w.expect(nine.AddDate(0, 0, 2))
+	w.expect(nine) // it ran
+	w.expect(nine.AddDate(0, 0, 4).Add(time.Minute))
+	c, _, err := w.store.Campaign(t.Context(), "daily")
+	if want := (campaign.Ran{Occurrence: "2026-11-25T01:00:00Z", At: nine.AddDate(0, 0, 4)}); err != nil || c.Ran != want {
+		t.Errorf("ran %+v, %v; want the last occurrence, %+v", c.Ran, err, want)
+	}
+}
+
+// Ticks that come late, twice and in any order run each time's occurrence once,
+// whatever fails on the way.
+func TestTicksInAnyOrderRunEveryOccurrence(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		every := daily()
+		every.Schedule.Cron = "* * * * *"
+		w := newWorld(t, every)
+		ticks := rapid.Permutation([]int{0, 1, 2, 3, 4, 5, 5, 3, 0}).Draw(t, "ticks")
+		failing := map[int]bool{}
+		for _, i := range rapid.SliceOfN(rapid.IntRange(0, 8), 0, 3).Draw(t, "failing") {
+			failing[i] = true
+		}
+		times := map[string]int{}
+		tick := func(minute int) error {
+			err := w.tick(nine.Add(time.Duration(minute) * time.Minute))
+			for run, n := range w.queue.pages(t) {
+				times[run] += n
+			}
+			return err
+		}
+		for i, minute := range ticks {
+			w.queue.refuse = failing[i]
+			failed := tick(minute) != nil
+			w.queue.refuse = false
+			if failed { // as a schedule that failed comes again, after others
+				ticks = append(ticks, minute)
+			}
+		}
+		for _, minute := range ticks {
+			if err := tick(minute); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for minute := range 6 {
+			run := "daily " + nine.Add(time.Duration(minute)*time.Minute).Format(time.RFC3339) + " ten-off"
+			if times[run] != 1 {
+				t.Errorf("%s was sent %d times", run, times[run])
+			}
+		}
+	})
+}
+
 func TestTheEventAsAWSSendsIt(t *testing.T) {
 	w := newWorld(t, daily())
 	raw, err := os.ReadFile("testdata/event.json")
@@ -175,7 +254,7 @@ func TestTheTermsAreFrozen(t *testing.T) {
 	run, err := w.store.Run(t.Context(), "daily", "2026-11-21T01:00:00Z")
 	want := store.Run{
 		Campaign: "daily", Occurrence: "2026-11-21T01:00:00Z", At: nine, Rule: "orders >= 2", Template: template(),
-		Holdout: 10, Program: 3, TimeZone: "Asia/Shanghai",
+		Holdout: 10, Program: 3, TimeZone: "Asia/Shanghai", Ordered: true,
 	}
 	if diff := cmp.Diff(want, run); diff != "" || err != nil {
 		t.Errorf("run, %v (-want +got):\n%s", err, diff)

@@ -74,6 +74,20 @@ func Code(tree fs.FS) ([]Finding, error) {
 	return findings, err
 }
 
+// isSelector tells whether an expression is the name of an imported package.
+func isSelector(expression ast.Expr, names map[string]string, from, name string) bool {
+	selector, ok := expression.(*ast.SelectorExpr)
+	if !ok || selector.Sel.Name != name {
+		return false
+	}
+	left, ok := selector.X.(*ast.Ident)
+	return ok && names[left.Name] == from
+}
+
+func isCall(call *ast.CallExpr, names map[string]string, from, name string) bool {
+	return isSelector(call.Fun, names, from, name) && len(call.Args) > 0
+}
+
 func inspect(file source) []Finding {
 	var findings []Finding
 	find := func(at token.Pos, what, why string) {
@@ -102,6 +116,10 @@ func inspect(file source) []Finding {
 	isMoney := matchesAny(money, file.folder, "")
 	isFunction := strings.HasPrefix(file.folder, "functions/")
 	isPure := matchesAny(pure, file.folder, "")
+	isCalendar := file.folder == "shared/localtime"
+	// Platforms write the time of Shanghai, which has been one offset since 1991.
+	isPlatform := strings.HasPrefix(file.folder, "shared/orders")
+	const calendar = "a local time is no instant: shared/localtime knows which one comes twice or not at all"
 	ast.Inspect(file.ast, func(node ast.Node) bool {
 		switch node := node.(type) {
 		case *ast.SelectorExpr:
@@ -111,11 +129,20 @@ func inspect(file source) []Finding {
 						find(node.Pos(), left.Name+"."+node.Sel.Name, b.why)
 					}
 				}
+				if isPure && !isCalendar && names[left.Name] == "time" && node.Sel.Name == "ParseInLocation" && !isPlatform {
+					find(node.Pos(), "time.ParseInLocation", calendar)
+				}
 				if isFunction && names[left.Name] == "log" && strings.HasPrefix(node.Sel.Name, "Fatal") {
 					find(node.Pos(), "log."+node.Sel.Name, "log.Fatal skips every defer")
 				}
 			}
+			if isPure && !isCalendar && node.Sel.Name == "AddDate" {
+				find(node.Pos(), "AddDate", calendar)
+			}
 		case *ast.CallExpr:
+			if isPure && !isCalendar && isCall(node, names, "time", "Date") && !isSelector(node.Args[len(node.Args)-1], names, "time", "UTC") {
+				find(node.Pos(), "time.Date", calendar)
+			}
 			if callee, ok := node.Fun.(*ast.Ident); ok && callee.Name == "panic" && isFunction {
 				find(node.Pos(), "panic", "a function returns its error; a panic costs the whole batch")
 			}

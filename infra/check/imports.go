@@ -39,7 +39,7 @@ type layer struct {
 
 // rules are the rule packages: decisions, without anything to decide about.
 var rules = []string{
-	"shared/audience", "shared/campaign", "shared/cards", "shared/coupons", "shared/experiment", "shared/friend", "shared/identity", "shared/imposition",
+	"shared/audience", "shared/campaign", "shared/cards", "shared/coupons", "shared/experiment", "shared/friend", "shared/identity", "shared/imposition", "shared/localtime",
 	"shared/orders", "shared/pagestyle", "shared/points", "shared/qr", "shared/refused", "shared/repurchase", "shared/schedule", "shared/tiers", "shared/token", "shared/wecom",
 }
 
@@ -185,13 +185,13 @@ var layers = []layer{
 		why: "expr keeps every exported method of a program linked, so only who evaluates rules may import it, and it stands alone",
 	},
 	{
-		of: rules, own: []string{"shared/loyalty"},
+		of: rules, own: []string{"shared/localtime", "shared/loyalty"},
 		outside: []string{
 			"github.com/go-json-experiment/json/...", "github.com/golang-jwt/jwt/v5",
 			"github.com/robfig/cron/v3", "github.com/shopspring/decimal", "golang.org/x/text/...", "rsc.io/qr/...",
 		},
 		not: impure,
-		why: "a rule takes values and returns values: no context, no machine, no clock, no chance, and no other rule",
+		why: "a rule takes values and returns values: no context, no machine, no clock, no chance, and no other rule; what a local time is, all of them ask one place",
 	},
 	{of: []string{"shared/loyalty"}, not: impure, why: "the words stand at the bottom"},
 	{

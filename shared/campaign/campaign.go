@@ -10,6 +10,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
+	"github.com/huitou/huitou/shared/localtime"
 	"github.com/huitou/huitou/shared/loyalty"
 )
 
@@ -37,17 +38,19 @@ type Campaign struct {
 	Schedule Schedule `json:"schedule"`
 	Holdout  int      `json:"holdout,omitempty"` // percent of the audience that gets nothing (对照组)
 	State    State    `json:"state"`
-	// Route is the channel that the campaign wants its buyers to order on
-	// (反哺渠道), "" for each member's own.
-	Route loyalty.Channel `json:"route,omitempty"`
 
 	CreatedAt time.Time `json:"created_at"`
-	Ran       Ran       `json:"ran,omitzero"`
+	// TimedAt is when its cron schedule was written last; zero for as long as
+	// it is the first one. A schedule names no times before it was written.
+	TimedAt time.Time `json:"timed_at,omitzero"`
+	Ran     Ran       `json:"ran,omitzero"`
 }
 
 // Schedule is when a campaign runs: At an instant, or again and again by Cron
 // ("minute hour day month weekday" in the brand's time zone) up to and with
-// Until, if that is set.
+// Until, if that is set. Where clocks are put back, a time that comes twice runs
+// once, the first time; where they are put forward, one that does not come runs
+// at the first minute after.
 type Schedule struct {
 	At    time.Time `json:"at,omitzero"`
 	Cron  string    `json:"cron,omitempty"`
@@ -73,11 +76,11 @@ type Occurrence struct {
 // second coupon gets it from a second campaign.
 const Once = "once"
 
-// CatchUp is how late an occurrence may still run. One that was missed by more
-// (the schedule was broken, the campaign paused) is left out: a coupon for a
-// morning's sale is no good the day after, and a week of missed mornings at
-// once would be a flood. An operator who wants it nonetheless fires the
-// schedule for its own time.
+// CatchUp is how late an occurrence may still run by itself. One that was missed
+// by more (the schedule was broken, the campaign paused) is left out: a coupon
+// for a morning's sale is no good the day after, and a week of missed mornings
+// at once would be a flood. An operator who wants it nonetheless fires the
+// schedule for its own time, see Due.
 const CatchUp = 24 * time.Hour
 
 // Page is the message that asks for the coupons of one page of one shard of
@@ -127,6 +130,41 @@ func (c Campaign) Validate() error {
 	return c.Schedule.validate("/schedule")
 }
 
+// Startable refuses (KindInvalid, with the pointer of the field that is wrong)
+// a campaign that is written or made active at now and would never run: its
+// only time has passed by more than CatchUp or has been used, or the last one of
+// its cron schedule is over. was is the campaign that it replaces, zero for a new
+// one: whatever had its time before may be renamed and paused.
+func (c Campaign) Startable(was Campaign, now time.Time, zone *time.Location) error {
+	sameTimes := c.Schedule.Cron == was.Schedule.Cron && c.Schedule.At.Equal(was.Schedule.At) && c.Schedule.Until.Equal(was.Schedule.Until)
+	if sameTimes && (c.State == StatePaused || c.State == was.State) {
+		return nil
+	}
+	earliest := now.Add(-CatchUp)
+	switch {
+	case c.Schedule.Cron == "" && !sameTimes && was.Ran.Occurrence == Once:
+		return loyalty.Invalid("/schedule/at", "already_ran", "a campaign that runs at one instant has run; write a second campaign for a second time")
+	case c.Schedule.Cron == "" && c.Schedule.At.Before(earliest):
+		return loyalty.Invalid("/schedule/at", "past", "the instant passed more than 24 hours ago, so the campaign would never run; name a later one")
+	case c.Schedule.Cron == "" || c.Schedule.Until.IsZero():
+		return nil
+	case c.Schedule.Until.Before(earliest):
+		return loyalty.Invalid("/schedule/until", "past", "the end passed more than 24 hours ago, so the campaign would never run; name a later one or none")
+	}
+	c.State = StateActive
+	if _, due := c.Due(now, zone); due {
+		return nil
+	}
+	cron, ok := parseCron(c.Schedule.Cron)
+	if !ok {
+		return loyalty.Invalid("/schedule/cron", "malformed", "a cron schedule has five fields") // Validate said so before
+	}
+	if next := localtime.Next(cron, now, zone); next.IsZero() || next.After(c.Schedule.Until) {
+		return loyalty.Invalid("/schedule/until", "never", "no time of the cron schedule comes before its end; name a later end or none")
+	}
+	return nil
+}
+
 func (s Schedule) validate(pointer string) error {
 	switch {
 	case s.At.IsZero() == (s.Cron == ""):
@@ -151,11 +189,18 @@ func (s Schedule) validate(pointer string) error {
 	return nil
 }
 
-// Due is the latest instant at or before now at which the campaign is to run
-// and has not: after it last ran and after it was created, and not missed by
-// more than CatchUp. A campaign that runs At an instant may have been created
-// after it, so that "now" can be asked for. It reports false when there is
-// none, and for a paused campaign. zone is the brand's time zone.
+// Due is the latest instant at or before now at which the campaign is to run:
+// after it was created and timed, and not missed by more than CatchUp. It
+// reports false when there is none, when that one is known to have run, and for
+// a paused campaign. A campaign that runs At an instant may have been created
+// after it, so that "now" can be asked for. zone is the brand's time zone.
+//
+// now is the time that the schedule fires for. Where that is before the last
+// run, because the firing comes late or an operator asks for a day that was
+// missed, the occurrence is one of before: whether it ran is known to its run
+// alone, and the caller looks there. From the last run on, only what follows it
+// is due, so that neither a day that was left out nor the times of another
+// schedule run by themselves.
 func (c Campaign) Due(now time.Time, zone *time.Location) (Occurrence, bool) {
 	if c.State != StateActive {
 		return Occurrence{}, false
@@ -170,8 +215,12 @@ func (c Campaign) Due(now time.Time, zone *time.Location) (Occurrence, bool) {
 	if !ok {
 		return Occurrence{}, false // Validate refused it
 	}
+	bounds := []time.Time{c.CreatedAt, c.TimedAt}
+	if !now.Before(c.Ran.At) {
+		bounds = append(bounds, c.Ran.At)
+	}
 	after := earliest.Add(-time.Second)
-	for _, bound := range []time.Time{c.CreatedAt, c.Ran.At} {
+	for _, bound := range bounds {
 		if bound.After(after) {
 			after = bound
 		}
@@ -181,7 +230,7 @@ func (c Campaign) Due(now time.Time, zone *time.Location) (Occurrence, bool) {
 		until = end
 	}
 	var latest time.Time
-	for at := schedule.Next(after.In(zone)); !at.IsZero() && !at.After(until); at = schedule.Next(at) {
+	for at := localtime.Next(schedule, after, zone); !at.IsZero() && !at.After(until); at = localtime.Next(schedule, at, zone) {
 		latest = at
 	}
 	return Occurrence{ID: latest.UTC().Format(time.RFC3339), At: latest}, !latest.IsZero()

@@ -42,17 +42,20 @@ func TestDueByCron(t *testing.T) {
 		now    string
 		want   string // "" for not due
 	}{
-		"at the instant":         {nil, "2026-11-21T09:00:00+08:00", "2026-11-21T01:00:00Z"},
-		"a second before":        {nil, "2026-11-21T08:59:59+08:00", "2026-11-20T01:00:00Z"},
-		"late":                   {nil, "2026-11-21T20:00:00+08:00", "2026-11-21T01:00:00Z"},
-		"in another zone's hand": {nil, "2026-11-21T01:00:00Z", "2026-11-21T01:00:00Z"},
-		"ran":                    {func(c *campaign.Campaign) { c.Ran.At = at("2026-11-21T01:00:00Z") }, "2026-11-21T20:00:00+08:00", ""},
-		"ran the day before":     {func(c *campaign.Campaign) { c.Ran.At = at("2026-11-20T01:00:00Z") }, "2026-11-21T20:00:00+08:00", "2026-11-21T01:00:00Z"},
-		"ran later than now":     {func(c *campaign.Campaign) { c.Ran.At = at("2026-11-25T01:00:00Z") }, "2026-11-21T20:00:00+08:00", ""},
-		"created after it":       {func(c *campaign.Campaign) { c.CreatedAt = at("2026-11-21T09:00:01+08:00") }, "2026-11-21T20:00:00+08:00", ""},
-		"created in the future":  {func(c *campaign.Campaign) { c.CreatedAt = at("2027-11-21T09:00:01+08:00") }, "2026-11-21T20:00:00+08:00", ""},
-		"paused":                 {func(c *campaign.Campaign) { c.State = campaign.StatePaused }, "2026-11-21T09:00:00+08:00", ""},
-		"until is the instant":   {func(c *campaign.Campaign) { c.Schedule.Until = at("2026-11-21T09:00:00+08:00") }, "2026-11-21T12:00:00+08:00", "2026-11-21T01:00:00Z"},
+		"at the instant":                       {nil, "2026-11-21T09:00:00+08:00", "2026-11-21T01:00:00Z"},
+		"a second before":                      {nil, "2026-11-21T08:59:59+08:00", "2026-11-20T01:00:00Z"},
+		"late":                                 {nil, "2026-11-21T20:00:00+08:00", "2026-11-21T01:00:00Z"},
+		"in another zone's hand":               {nil, "2026-11-21T01:00:00Z", "2026-11-21T01:00:00Z"},
+		"ran":                                  {func(c *campaign.Campaign) { c.Ran.At = at("2026-11-21T01:00:00Z") }, "2026-11-21T20:00:00+08:00", ""},
+		"ran the day before":                   {func(c *campaign.Campaign) { c.Ran.At = at("2026-11-20T01:00:00Z") }, "2026-11-21T20:00:00+08:00", "2026-11-21T01:00:00Z"},
+		"fired for a time before the last run": {func(c *campaign.Campaign) { c.Ran.At = at("2026-11-25T01:00:00Z") }, "2026-11-21T20:00:00+08:00", "2026-11-21T01:00:00Z"},
+		"timed after it": {func(c *campaign.Campaign) {
+			c.TimedAt, c.Ran.At = at("2026-11-21T10:00:00+08:00"), at("2026-11-25T01:00:00Z")
+		}, "2026-11-21T20:00:00+08:00", ""},
+		"created after it":      {func(c *campaign.Campaign) { c.CreatedAt = at("2026-11-21T09:00:01+08:00") }, "2026-11-21T20:00:00+08:00", ""},
+		"created in the future": {func(c *campaign.Campaign) { c.CreatedAt = at("2027-11-21T09:00:01+08:00") }, "2026-11-21T20:00:00+08:00", ""},
+		"paused":                {func(c *campaign.Campaign) { c.State = campaign.StatePaused }, "2026-11-21T09:00:00+08:00", ""},
+		"until is the instant":  {func(c *campaign.Campaign) { c.Schedule.Until = at("2026-11-21T09:00:00+08:00") }, "2026-11-21T12:00:00+08:00", "2026-11-21T01:00:00Z"},
 		"until was before": {func(c *campaign.Campaign) {
 			c.Schedule.Until = at("2026-11-21T08:59:59+08:00")
 			c.Ran.At = at("2026-11-20T01:00:00Z")
@@ -142,6 +145,102 @@ func TestDueRunsEveryInstantOnce(t *testing.T) {
 			t.Fatalf("%d instants ran in a day, want at least 11", len(ran))
 		}
 	})
+}
+
+// Every local day has one occurrence of a daily campaign, also where its time
+// comes twice or not at all.
+func TestDueOnADayOfChangingClocks(t *testing.T) {
+	for name, test := range map[string]struct {
+		zone, cron, from string
+		want             []string
+	}{
+		"New York, twice": {"America/New_York", "30 1 * * *", "2027-11-06T12:00:00Z", []string{"2027-11-07T05:30:00Z", "2027-11-08T06:30:00Z"}},
+		"New York, never": {"America/New_York", "30 2 * * *", "2027-03-13T12:00:00Z", []string{"2027-03-14T07:00:00Z", "2027-03-15T06:30:00Z"}},
+		"New York, every quarter of the hour that does not come": {"America/New_York", "*/15 2 * * *", "2027-03-14T00:00:00Z", []string{"2027-03-14T07:00:00Z", "2027-03-15T06:00:00Z"}},
+		"Lord Howe, twice":                       {"Australia/Lord_Howe", "45 1 * * *", "2027-04-03T00:00:00Z", []string{"2027-04-03T14:45:00Z", "2027-04-04T15:15:00Z"}},
+		"Lord Howe, never":                       {"Australia/Lord_Howe", "15 2 * * *", "2027-10-02T00:00:00Z", []string{"2027-10-02T15:30:00Z", "2027-10-03T15:15:00Z"}},
+		"Shanghai's last summer time, its start": {"Asia/Shanghai", "30 2 * * *", "1991-04-13T00:00:00Z", []string{"1991-04-13T18:00:00Z", "1991-04-14T17:30:00Z"}},
+		"Shanghai's last summer time, its end":   {"Asia/Shanghai", "30 1 * * *", "1991-09-14T00:00:00Z", []string{"1991-09-14T16:30:00Z", "1991-09-15T17:30:00Z"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			zone, err := time.LoadLocation(test.zone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := valid()
+			c.Schedule.Cron, c.CreatedAt = test.cron, at(test.from)
+			var got []string
+			for now := c.CreatedAt; len(got) < len(test.want) && now.Before(c.CreatedAt.Add(72*time.Hour)); now = now.Add(time.Minute) {
+				if occurrence, due := c.Due(now, zone); due {
+					if !occurrence.At.Equal(now) {
+						t.Fatalf("%s is due at %s", occurrence.ID, now)
+					}
+					got = append(got, occurrence.ID)
+					c.Ran = campaign.Ran{Occurrence: occurrence.ID, At: occurrence.At}
+				}
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("occurrences (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestACampaignThatWouldNeverRunIsNotStarted(t *testing.T) {
+	now := at("2026-11-21T12:00:00+08:00")
+	once := func(when string) campaign.Campaign {
+		c := valid()
+		c.Schedule = campaign.Schedule{At: at(when)}
+		return c
+	}
+	paused := func(c campaign.Campaign) campaign.Campaign { c.State = campaign.StatePaused; return c }
+	ran := func(c campaign.Campaign) campaign.Campaign {
+		c.Ran = campaign.Ran{Occurrence: campaign.Once, At: c.Schedule.At}
+		return c
+	}
+	until := func(cron, end string) campaign.Campaign {
+		c := valid()
+		c.Schedule = campaign.Schedule{Cron: cron, Until: at(end)}
+		return c
+	}
+	renamed := func(c campaign.Campaign) campaign.Campaign { c.Name = "another"; return c }
+	const dayAgo, longerAgo = "2026-11-20T12:00:00+08:00", "2026-11-20T11:59:59+08:00"
+	for name, test := range map[string]struct {
+		c, was campaign.Campaign
+		want   string // pointer and code, "" for none
+	}{
+		"to come":                         {once("2026-11-22T00:00:00Z"), campaign.Campaign{}, ""},
+		"a day ago":                       {once(dayAgo), campaign.Campaign{}, ""},
+		"longer ago":                      {once(longerAgo), campaign.Campaign{}, "/schedule/at past"},
+		"longer ago, paused":              {paused(once(longerAgo)), campaign.Campaign{}, "/schedule/at past"},
+		"made active too late":            {once(longerAgo), paused(once(longerAgo)), "/schedule/at past"},
+		"moved to the past":               {once(longerAgo), once("2026-11-22T00:00:00Z"), "/schedule/at past"},
+		"renamed after it ran":            {renamed(once(longerAgo)), ran(once(longerAgo)), ""},
+		"paused after it ran":             {paused(once(longerAgo)), ran(once(longerAgo)), ""},
+		"moved after it ran":              {once("2026-11-22T00:00:00Z"), ran(once(longerAgo)), "/schedule/at already_ran"},
+		"resumed while it runs":           {once(dayAgo), paused(ran(once(dayAgo))), ""},
+		"cron without an end":             {valid(), campaign.Campaign{}, ""},
+		"cron that ends":                  {until("0 9 * * *", "2026-11-22T09:00:00+08:00"), campaign.Campaign{}, ""},
+		"cron that ended":                 {until("0 9 * * *", longerAgo), campaign.Campaign{}, "/schedule/until past"},
+		"cron that ends before it begins": {until("0 9 * * *", "2026-11-22T08:59:59+08:00"), campaign.Campaign{}, "/schedule/until never"},
+		"paused after its end":            {paused(until("0 9 * * *", longerAgo)), until("0 9 * * *", longerAgo), ""},
+		"made active after its end":       {until("0 9 * * *", longerAgo), paused(until("0 9 * * *", longerAgo)), "/schedule/until past"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := test.c
+			c.CreatedAt = now
+			err := c.Startable(test.was, now, shanghai(t))
+			got := ""
+			if refusal, ok := err.(*loyalty.Error); ok && refusal.Kind == loyalty.KindInvalid {
+				got = refusal.Fields[0].Pointer + " " + refusal.Fields[0].Code
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if got != test.want {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
 }
 
 func TestValidate(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/huitou/huitou/shared/localtime"
 	"github.com/huitou/huitou/shared/loyalty"
 )
 
@@ -107,8 +108,10 @@ func (t Template) Validate() error {
 		return loyalty.Invalid("/id", "malformed", "an id has 1 to 64 letters, digits, dots, hyphens and underscores, and begins with a letter or digit")
 	case strings.TrimSpace(t.Name) == "" || utf8.RuneCountInString(t.Name) > maxNameRunes || strings.ContainsFunc(t.Name, unicode.IsControl):
 		return loyalty.Invalid("/name", "out_of_range", "a name is one line of 1 to 40 characters; customers see it")
-	case t.Kind != KindOwn && t.Kind != KindPool && t.Kind != KindLink:
-		return loyalty.Invalid("/kind", "unknown", `a template's kind is "own", "pool" or "link"`)
+	case t.Kind == KindPool:
+		return loyalty.Invalid("/kind", "not_supported", `codes imported from a platform are not issued yet; use the kind "own" or "link"`)
+	case t.Kind != KindOwn && t.Kind != KindLink:
+		return loyalty.Invalid("/kind", "unknown", `a template's kind is "own" or "link"`)
 	case t.Threshold < 0 || t.Threshold > maxAmount:
 		return loyalty.Invalid("/threshold", "out_of_range", "a threshold is 0 (none) to 100000000 fen")
 	case t.Discount <= 0 || t.Discount > maxAmount:
@@ -189,9 +192,9 @@ func (v Validity) End(issued time.Time, zone *time.Location) time.Time {
 	year, month, day := issued.In(zone).Date()
 	if v.Months > 0 {
 		lastDay := time.Date(year, month+time.Month(v.Months)+1, 0, 0, 0, 0, 0, time.UTC).Day()
-		return time.Date(year, month+time.Month(v.Months), min(day, lastDay), 23, 59, 59, 0, zone)
+		return localtime.EndOfDay(year, month+time.Month(v.Months), min(day, lastDay), zone)
 	}
-	return time.Date(year, month, day+v.Days, 23, 59, 59, 0, zone)
+	return localtime.EndOfDay(year, month, day+v.Days, zone)
 }
 
 // Expired tells whether the coupon is no longer good. The whole of its last

@@ -29,7 +29,7 @@ func TestValidate(t *testing.T) {
 		"good: free":               {func(c *coupons.Template) { c.Discount = c.Threshold }, loyalty.Field{}},
 		"good without a budget":    {func(c *coupons.Template) { c.Budget = coupons.Budget{} }, loyalty.Field{}},
 		"good months":              {func(c *coupons.Template) { c.Validity = coupons.Validity{Months: 3} }, loyalty.Field{}},
-		"good pool":                {func(c *coupons.Template) { c.Kind = coupons.KindPool }, loyalty.Field{}},
+		"pool":                     {func(c *coupons.Template) { c.Kind = coupons.KindPool }, loyalty.Field{Pointer: "/kind", Code: "not_supported"}},
 		"good link":                {func(c *coupons.Template) { c.Kind, c.Link = coupons.KindLink, "https://shop.example.com/c" }, loyalty.Field{}},
 		"no id":                    {func(c *coupons.Template) { c.ID = "" }, loyalty.Field{Pointer: "/id", Code: "malformed"}},
 		"id with #":                {func(c *coupons.Template) { c.ID = "a#b" }, loyalty.Field{Pointer: "/id", Code: "malformed"}},

@@ -3,6 +3,7 @@ package experiment
 import (
 	"time"
 
+	"github.com/huitou/huitou/shared/localtime"
 	"github.com/huitou/huitou/shared/loyalty"
 )
 
@@ -68,7 +69,8 @@ func (f *Funnel) CountFriends(friends Friends, days int, now time.Time) {
 		}
 	}
 	f.Added += friends.Added
-	if now.Before(friends.Day.AddDate(0, 0, 1+days)) {
+	year, month, day := friends.Day.Date()
+	if now.Before(localtime.Date(year, month, day+1+days, 0, 0, 0, friends.Day.Location())) {
 		f.Undecided += stay
 	} else {
 		f.Retained += stay

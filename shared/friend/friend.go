@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/huitou/huitou/shared/localtime"
 	"github.com/huitou/huitou/shared/loyalty"
 )
 
@@ -241,13 +242,13 @@ func FunnelOf(cohorts []Cohort, tallies []Tally, now time.Time, zone *time.Locat
 		for _, n := range tally.Gone {
 			funnel.Left += n
 		}
-		began, err := time.ParseInLocation(time.DateOnly, cohorts[i].Day, zone)
+		day, err := time.Parse(time.DateOnly, cohorts[i].Day)
 		if err != nil {
 			continue // no day, so nothing grows ripe
 		}
 		for j := range funnel.Retained {
 			retained := &funnel.Retained[j]
-			if now.Before(began.AddDate(0, 0, 1+retained.Days)) {
+			if now.Before(localtime.Date(day.Year(), day.Month(), day.Day()+1+retained.Days, 0, 0, 0, zone)) {
 				continue
 			}
 			retained.Of += tally.Added

@@ -146,6 +146,6 @@ func graceOf(ctx context.Context, s store.Store, reservation store.Reservation, 
 	if err != nil {
 		return time.Time{}, err
 	}
-	grace := now.AddDate(0, 0, program.At(versions, now).Points.ReturnGraceDays)
+	grace := now.Add(time.Duration(program.At(versions, now).Points.ReturnGraceDays) * 24 * time.Hour)
 	return grace.Add(time.Minute - 1).Truncate(time.Minute), nil
 }

@@ -38,7 +38,7 @@ func (d Day) Next() Day {
 	if err != nil {
 		return "" // DayOf makes no other than dates
 	}
-	return Day(date.AddDate(0, 0, 1).Format(time.DateOnly))
+	return Day(date.Add(24 * time.Hour).Format(time.DateOnly))
 }
 
 // CheckIn is a day on which a member checked in.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/huitou/huitou/shared/localtime"
 	"github.com/huitou/huitou/shared/loyalty"
 )
 
@@ -196,7 +197,7 @@ func (x *Expiry) Until(at time.Time, zone *time.Location) *time.Time {
 	if x.EndOf == "year" {
 		year, month = year+int(month-1)/12, time.December
 	}
-	until := time.Date(year, month+1, 1, 0, 0, 0, 0, zone).UTC()
+	until := localtime.Date(year, month+1, 1, 0, 0, 0, zone).UTC()
 	return &until
 }
 

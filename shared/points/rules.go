@@ -164,10 +164,11 @@ func (r Rules) Validate(pointer string) error {
 }
 
 // settleAt is when the return window closes, given when the order was paid and
-// completed; completedAt may be zero.
+// completed; completedAt may be zero. Its days have 24 hours, whatever zone the
+// times were written in.
 func (w Window) settleAt(paidAt, completedAt time.Time) time.Time {
 	if !completedAt.IsZero() {
-		return completedAt.AddDate(0, 0, w.AfterCompletionDays)
+		return completedAt.Add(time.Duration(w.AfterCompletionDays) * 24 * time.Hour)
 	}
-	return paidAt.AddDate(0, 0, w.AfterPaymentDays)
+	return paidAt.Add(time.Duration(w.AfterPaymentDays) * 24 * time.Hour)
 }

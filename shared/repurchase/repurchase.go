@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/huitou/huitou/shared/localtime"
 	"github.com/huitou/huitou/shared/loyalty"
 )
 
@@ -97,7 +98,7 @@ func (r Rules) DueAt(category string, boughtAt time.Time, zone *time.Location) (
 		return time.Time{}, false
 	}
 	local := boughtAt.In(zone)
-	day := time.Date(local.Year(), local.Month(), local.Day()+c.CycleDays-c.LeadDays, 0, 0, 0, 0, zone)
+	day := localtime.Date(local.Year(), local.Month(), local.Day()+c.CycleDays-c.LeadDays, 0, 0, 0, zone)
 	return r.Allowed(day, zone), true
 }
 
@@ -112,30 +113,17 @@ func (r Rules) TooLate(category string, boughtAt, now time.Time, zone *time.Loca
 		return true
 	}
 	local := boughtAt.In(zone)
-	return !now.Before(time.Date(local.Year(), local.Month(), local.Day()+c.CycleDays+1, 0, 0, 0, 0, zone))
+	return !now.Before(localtime.Date(local.Year(), local.Month(), local.Day()+c.CycleDays+1, 0, 0, 0, zone))
 }
 
 // Allowed is the first minute from at on that is not quiet.
 func (r Rules) Allowed(at time.Time, zone *time.Location) time.Time {
 	from, errFrom := minuteOfDay(r.QuietHours.From)
 	to, errTo := minuteOfDay(r.QuietHours.To)
-	if errFrom != nil || errTo != nil || from == to {
+	if errFrom != nil || errTo != nil {
 		return at
 	}
-	local := at.In(zone)
-	minute := local.Hour()*60 + local.Minute()
-	quiet := minute >= from && minute < to
-	if from > to {
-		quiet = minute >= from || minute < to
-	}
-	if !quiet {
-		return at
-	}
-	day := local.Day()
-	if from > to && minute >= from {
-		day++
-	}
-	return time.Date(local.Year(), local.Month(), day, to/60, to%60, 0, 0, zone)
+	return localtime.Hours{From: from, To: to}.End(at, zone)
 }
 
 // Quiet tells whether no message may leave at the time (免打扰时段).
@@ -189,7 +177,7 @@ func (r Rules) Plan(purchases []Purchase, now time.Time, zone *time.Location) Pl
 // OverCap tells whether one more message at now would break the cap, given the
 // times of the last ones.
 func (r Rules) OverCap(sent []time.Time, now time.Time) bool {
-	since := now.AddDate(0, 0, -r.Cap.Days)
+	since := now.Add(-time.Duration(r.Cap.Days) * 24 * time.Hour)
 	recent := 0
 	for _, at := range sent {
 		if at.After(since) {

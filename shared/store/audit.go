@@ -60,7 +60,7 @@ func (s Store) EndAct(ctx context.Context, act Act, failure Failure) error {
 func (s Store) Acts(ctx context.Context, from, before time.Time, id string, limit int) ([]Act, error) {
 	acts := []Act{}
 	first := monthOf(from)
-	for month := monthOf(before); !month.Before(first) && len(acts) < limit; month = month.AddDate(0, -1, 0) {
+	for month := monthOf(before); !month.Before(first) && len(acts) < limit; month = monthOf(month.Add(-time.Second)) {
 		items, err := s.actsOfMonth(ctx, month, from, table.AuditSK(before, id), limit-len(acts))
 		if err != nil {
 			return nil, err

@@ -21,6 +21,7 @@ const (
 	runHeldOut  = "held_out"
 	runUnfunded = "unfunded"
 	runShards   = "shards"
+	runOrdered  = "ordered"
 )
 
 // Campaign reads one campaign; KindNotFound code "campaign_unknown".
@@ -95,6 +96,8 @@ type Run struct {
 	Holdout    int              `json:"holdout,omitempty"`
 	Program    int64            `json:"program"`
 	TimeZone   string           `json:"time_zone"`
+
+	Ordered bool `json:"-"` // its coupons were ordered, see MarkOrdered
 }
 
 // FreezeRun writes a run; the condition fails when the occurrence was frozen
@@ -105,7 +108,22 @@ func FreezeRun(run Run) table.Action {
 
 // Run reads one run; KindNotFound code "run_unknown".
 func (s Store) Run(ctx context.Context, campaign, occurrence string) (Run, error) {
-	return document[Run](ctx, s.Table, table.RunKey(campaign, occurrence), "run_unknown")
+	items, err := s.Table.Get(ctx, table.Strong, table.RunKey(campaign, occurrence))
+	if err != nil {
+		return Run{}, err
+	}
+	if items[0] == nil {
+		return Run{}, loyalty.Refuse(loyalty.KindNotFound, "run_unknown", "there is no such run")
+	}
+	run, err := decode[Run](*items[0])
+	run.Ordered = items[0].Has(runOrdered)
+	return run, err
+}
+
+// MarkOrdered notes that a message for every shard of the run is on the queue.
+// From then on a firing for the same occurrence, however late, does nothing.
+func MarkOrdered(run Run) table.Action {
+	return table.Update(table.RunKey(run.Campaign, run.Occurrence), []table.Change{table.Set(runOrdered, table.Number(1))}, table.Exists())
 }
 
 // CampaignResult is what came of a campaign so far. A page of members that is

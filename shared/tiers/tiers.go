@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/huitou/huitou/shared/localtime"
 	"github.com/huitou/huitou/shared/loyalty"
 )
 
@@ -229,9 +230,9 @@ func (r Rules) give(rank int, since, at time.Time, zone *time.Location) State {
 func (r Rules) end(at time.Time, zone *time.Location) time.Time {
 	year, month, _ := at.In(zone).Date()
 	if r.Window.Kind == WindowCalendar {
-		return time.Date(year+2, time.January, 1, 0, 0, 0, 0, zone).UTC()
+		return localtime.Date(year+2, time.January, 1, 0, 0, 0, zone).UTC()
 	}
-	return time.Date(year, month+time.Month(r.Window.Months)+1, 1, 0, 0, 0, 0, zone).UTC()
+	return localtime.Date(year, month+time.Month(r.Window.Months)+1, 1, 0, 0, 0, zone).UTC()
 }
 
 // next is when a month that counts leaves the window, or the period ends.
@@ -248,14 +249,14 @@ func (r Rules) next(state State, growth map[string]loyalty.Points, now time.Time
 			oldest = month
 		}
 	}
-	first, err := time.ParseInLocation("2006-01", oldest, zone)
+	first, err := time.Parse("2006-01", oldest)
 	if err != nil {
 		return time.Time{}
 	}
 	if r.Window.Kind == WindowCalendar {
-		return time.Date(first.Year()+1, time.January, 1, 0, 0, 0, 0, zone).UTC()
+		return localtime.Date(first.Year()+1, time.January, 1, 0, 0, 0, zone).UTC()
 	}
-	return first.AddDate(0, r.Window.Months, 0).UTC()
+	return localtime.Date(first.Year(), first.Month()+time.Month(r.Window.Months), 1, 0, 0, 0, zone).UTC()
 }
 
 // reached is the highest level for so much growth; -1 for none.
