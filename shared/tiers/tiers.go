@@ -153,10 +153,11 @@ func (r Rules) Judge(state State, was, is map[string]loyalty.Points, now time.Ti
 func (r Rules) Fold(growth map[string]loyalty.Points, now time.Time, zone *time.Location) State {
 	var state State
 	for _, month := range slices.Sorted(maps.Keys(growth)) {
-		begins, err := time.ParseInLocation("2006-01", month, zone)
+		first, err := time.Parse("2006-01", month)
 		if err != nil || growth[month] <= 0 {
 			continue // nothing counts in it
 		}
+		begins := localtime.Date(first.Year(), first.Month(), 1, 0, 0, 0, zone)
 		if begins.After(now) {
 			break
 		}
