@@ -21,13 +21,15 @@ type assertion struct {
 
 // Template finds every assertion that does not hold. A template that does not
 // parse is an error.
-func Template(text []byte) ([]Finding, error) {
+func Template(text []byte) ([]Finding, error) { return asserted(text, assertions...) }
+
+func asserted(text []byte, all ...assertion) ([]Finding, error) {
 	d, err := deploy(text, nil)
 	if err != nil {
 		return nil, err
 	}
 	var findings []Finding
-	for _, a := range assertions {
+	for _, a := range all {
 		a.check(d, func(resource, what string) {
 			findings = append(findings, Finding{resource, a.name + ": " + what, a.why})
 		})

@@ -111,7 +111,7 @@ func TestTemplateCatches(t *testing.T) {
 				continue
 			}
 			changed := before + c.after + strings.Replace(rest, c.from, c.to, 1)
-			findings, err := Template([]byte(changed))
+			findings, err := asserted([]byte(changed), a)
 			if err != nil {
 				t.Errorf("%s: %s: %v", a.name, c.from, err)
 				continue
