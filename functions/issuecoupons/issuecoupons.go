@@ -20,6 +20,7 @@ import (
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/queue"
 	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/strictjson"
 	"github.com/huitou/huitou/shared/table"
 )
 
@@ -56,7 +57,7 @@ type Function struct {
 func (f Function) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	return batch.Each(ctx, event, f.Log, func(ctx context.Context, body []byte, _ time.Time) error {
 		var page campaign.Page
-		if err := json.Unmarshal(body, &page); err != nil || page.Shard < 0 || page.Shard >= table.RosterShards {
+		if err := strictjson.Known(body, &page); err != nil || page.Shard < 0 || page.Shard >= table.RosterShards {
 			return loyalty.Refuse(loyalty.KindInvalid, "message_malformed", "not a page of a campaign's run")
 		}
 		return f.page(ctx, page)

@@ -69,9 +69,6 @@ type adjustmentInput struct {
 func (in adjustmentInput) ActReason() string { return in.Body.Reason }
 
 func (f Function) adjust(ctx context.Context, in *adjustmentInput) (*adjusted, error) {
-	if in.Body.Points == 0 {
-		return nil, loyalty.Invalid("/points", "out_of_range", "a correction gives or takes at least one point")
-	}
 	rules, err := f.rules(ctx)
 	if err != nil {
 		return nil, err

@@ -145,7 +145,7 @@ func readAuditCursor(cursor string) (at time.Time, id string, ok bool) {
 		return time.Time{}, "", false
 	}
 	instant, id, found := strings.Cut(string(raw), " ")
-	at, err = time.Parse(time.RFC3339Nano, instant)
+	at, err = loyalty.ParseTime(instant)
 	return at, id, found && err == nil && isActID(id)
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/huitou/huitou/shared/friend"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/rest"
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 // batchBody is a print run as an operator asks for it.
@@ -274,7 +275,7 @@ func readBatch(in batchBody) (cards.Batch, error) {
 		return cards.Batch{}, err
 	}
 	var batch cards.Batch
-	if err := json.Unmarshal(raw, &batch); err != nil {
+	if err := strictjson.Known(raw, &batch); err != nil {
 		return cards.Batch{}, loyalty.Invalid("/arms", "malformed", "a prize's value is a number for points and red packets, a text for coupons and gifts")
 	}
 	return batch, nil

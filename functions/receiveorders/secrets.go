@@ -1,11 +1,10 @@
 package receiveorders
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 
 	"github.com/huitou/huitou/shared/orders/youzan"
+	"github.com/huitou/huitou/shared/strictjson"
 	"github.com/huitou/huitou/shared/wecom"
 )
 
@@ -29,9 +28,7 @@ func ReadSecrets(document []byte) (Secrets, error) {
 			EncodingAESKey string `json:"encoding_aes_key"`
 		} `json:"wecom"`
 	}
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&written); err != nil {
+	if err := strictjson.Exact(document, &written); err != nil {
 		return Secrets{}, errors.New(`receiveorders: the secrets are {"webhook":["whsec_…"],"youzan":[{"client_id":"…","client_secret":"…"}],"wecom":[{"receive_id":"ww…","token":"…","encoding_aes_key":"…"}]}`)
 	}
 	secrets := Secrets{Webhook: written.Webhook}

@@ -13,13 +13,12 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/identity"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/orders"
 	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/strictjson"
 	"github.com/huitou/huitou/shared/token"
 )
 
@@ -98,14 +97,8 @@ func (f *Function) claimant(r *http.Request) (claimant, error) {
 
 func readBody(raw []byte) (redemptionBody, error) {
 	var body redemptionBody
-	if err := orders.CheckJSON(raw); err != nil {
+	if err := strictjson.Decode(raw, &body); err != nil {
 		return body, err
-	}
-	if err := json.Unmarshal(raw, &body, json.RejectUnknownMembers(true)); err != nil {
-		return body, &loyalty.Error{
-			Kind: loyalty.KindInvalid, Code: "invalid", Cause: err,
-			Detail: `the body is {"identity":{"kind","channel","value"},"consents":[…]} and nothing else`,
-		}
 	}
 	for i, consent := range body.Consents {
 		if !slices.Contains(allConsents, consent) {

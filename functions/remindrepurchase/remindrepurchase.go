@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/notify"
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/queue"
@@ -33,17 +32,18 @@ type Function struct {
 //
 // It fails when it could not deal with some of the members; the others are
 // served, and the same tick may be fired again. A tick without a time is
-// refused with KindInvalid. In quiet hours it does nothing.
+// refused (schedule.Tick.At). In quiet hours it does nothing.
 func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
-	if tick.Time.IsZero() {
-		return loyalty.Invalid("/time", "required", "a schedule says the instant it stands for")
+	now, err := tick.At()
+	if err != nil {
+		return err
 	}
 	versions, err := f.Store.Programs(ctx)
 	if err != nil {
 		return err
 	}
-	rules := program.At(versions, tick.Time)
-	run := run{Function: f, now: tick.Time, rules: rules.Repurchase, zone: rules.Zone(), version: rules.Version}
+	rules := program.At(versions, now)
+	run := run{Function: f, now: now, rules: rules.Repurchase, zone: rules.Zone(), version: rules.Version}
 	if run.rules.Quiet(run.now, run.zone) {
 		return nil
 	}

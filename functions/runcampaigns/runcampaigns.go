@@ -27,7 +27,7 @@ type Function struct {
 }
 
 // Handle runs every campaign that is due at the tick's time. A tick without a
-// time is refused with KindInvalid code "time_missing".
+// time is refused (schedule.Tick.At).
 //
 // A run is three steps, each of which a repeat recognises: its terms are frozen
 // unless they were before, the messages are sent, and run and campaign are
@@ -39,14 +39,15 @@ type Function struct {
 // does not hold up the others: Handle runs them all and then fails with what
 // went wrong, so that the same tick comes again.
 func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
-	if tick.Time.IsZero() {
-		return loyalty.Invalid("/time", "time_missing", "a schedule's event has the time it stands for")
+	now, err := tick.At()
+	if err != nil {
+		return err
 	}
 	versions, err := f.Store.Programs(ctx)
 	if err != nil {
 		return err
 	}
-	rules := program.At(versions, tick.Time)
+	rules := program.At(versions, now)
 	var failed error
 	for cursor := ""; ; {
 		campaigns, next, err := f.Store.Campaigns(ctx, 100, cursor)
@@ -54,7 +55,7 @@ func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
 			return errors.Join(failed, err)
 		}
 		for _, c := range campaigns {
-			occurrence, due := c.Due(tick.Time, rules.Zone())
+			occurrence, due := c.Due(now, rules.Zone())
 			if !due {
 				continue
 			}

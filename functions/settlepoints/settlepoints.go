@@ -44,16 +44,17 @@ type Function struct {
 //
 // It fails when it could not deal with some of the members; the others are
 // served, and the same tick may be fired again. A tick without a time is
-// refused with KindInvalid.
+// refused (schedule.Tick.At).
 func (f Function) Handle(ctx context.Context, tick schedule.Tick) error {
-	if tick.Time.IsZero() {
-		return loyalty.Invalid("/time", "required", "a schedule says the instant it stands for")
+	now, err := tick.At()
+	if err != nil {
+		return err
 	}
 	versions, err := f.Store.Programs(ctx)
 	if err != nil {
 		return err
 	}
-	run := run{Function: f, versions: versions, now: tick.Time, persons: map[loyalty.MemberID][]store.Account{}}
+	run := run{Function: f, versions: versions, now: now, persons: map[loyalty.MemberID][]store.Account{}}
 	err = errors.Join(f.Store.EachDue(ctx, store.WakeSettle, run.now, run.accounts, run.reservation), run.together(ctx), run.payouts(ctx))
 	f.Log.InfoContext(ctx, "points settled", slog.Int("looked_at", run.looked), slog.Int("orders", run.settled),
 		slog.Int("reservations", run.expired), slog.Int("payouts", run.asked), slog.Int64("points_ended", run.ended), slog.Bool("failed", err != nil))

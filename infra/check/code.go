@@ -42,7 +42,27 @@ type ban struct {
 	why   string
 }
 
+// readers are the packages that take what somebody else wrote. Those that read
+// only what they wrote themselves are left out: the store its items, the program
+// the file that it carries, a cursor that huitou signed, and the connection to
+// queues and tables.
+var readers = []string{
+	"functions/*", "shared/audience/...", "shared/campaign", "shared/cards", "shared/claim", "shared/coupons", "shared/enrolment", "shared/friend", "shared/identity",
+	"shared/loyalty", "shared/notify", "shared/notify/webhook", "shared/notify/wecom", "shared/orders", "shared/payer/...", "shared/points", "shared/refused", "shared/rest",
+	"shared/schedule", "shared/webhook", "shared/wecom",
+}
+
+const oneReader = "shared/strictjson alone knows how JSON of others is read: the standard library takes a key in any case, and the later of two spellings decides"
+
+// timed are the packages that read instants of others, beside the readers of
+// JSON: flags, files, queries.
+var timed = slices.Concat(readers, []string{"infra/cli/...", "infra/stack", "shared/orders/..."})
+
+const oneClock = "loyalty.ParseTime alone reads instants of others: the standard library takes one-digit hours and offsets that it cannot write"
+
 var bans = []ban{
+	{readers, "encoding/json", []string{"Unmarshal", "NewDecoder", "Decoder"}, oneReader},
+	{readers, "github.com/go-json-experiment/json", []string{"Unmarshal", "UnmarshalRead", "UnmarshalDecode"}, oneReader},
 	{pure, "time", []string{"After", "AfterFunc", "NewTicker", "NewTimer", "Now", "Since", "Sleep", "Tick", "Until"}, "now is an argument: any day can be run again, and the simulator owns the clock"},
 	{pure, "math/rand", []string{"*"}, "chance is an io.Reader, so that a run can be repeated"},
 	{pure, "math/rand/v2", []string{"*"}, "chance is an io.Reader, so that a run can be repeated"},
@@ -120,6 +140,7 @@ func inspect(file source) []Finding {
 	// Platforms write the time of Shanghai, which has been one offset since 1991.
 	isPlatform := strings.HasPrefix(file.folder, "shared/orders")
 	const calendar = "a local time is no instant: shared/localtime knows which one comes twice or not at all"
+	isTimed := matchesAny(timed, file.folder, "") && file.folder != "shared/loyalty"
 	ast.Inspect(file.ast, func(node ast.Node) bool {
 		switch node := node.(type) {
 		case *ast.SelectorExpr:
@@ -143,6 +164,9 @@ func inspect(file source) []Finding {
 			if isPure && !isCalendar && isCall(node, names, "time", "Date") && !isSelector(node.Args[len(node.Args)-1], names, "time", "UTC") {
 				find(node.Pos(), "time.Date", calendar)
 			}
+			if isTimed && parsesInstant(node, names) {
+				find(node.Pos(), "time.Parse of RFC 3339", oneClock)
+			}
 			if callee, ok := node.Fun.(*ast.Ident); ok && callee.Name == "panic" && isFunction {
 				find(node.Pos(), "panic", "a function returns its error; a panic costs the whole batch")
 			}
@@ -162,4 +186,17 @@ func inspect(file source) []Finding {
 		return true
 	})
 	return findings
+}
+
+// parsesInstant is true of time.Parse(time.RFC3339, …) and its like.
+func parsesInstant(call *ast.CallExpr, names map[string]string) bool {
+	ofTime := func(expression ast.Expr, prefix string) bool {
+		selector, ok := expression.(*ast.SelectorExpr)
+		if !ok {
+			return false
+		}
+		left, ok := selector.X.(*ast.Ident)
+		return ok && names[left.Name] == "time" && strings.HasPrefix(selector.Sel.Name, prefix)
+	}
+	return len(call.Args) > 1 && ofTime(call.Fun, "Parse") && ofTime(call.Args[0], "RFC3339")
 }

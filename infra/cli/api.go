@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/problem"
 )
 
@@ -47,7 +48,7 @@ type Instant struct{ time.Time }
 
 // UnmarshalText reads RFC 3339.
 func (i *Instant) UnmarshalText(text []byte) error {
-	at, err := time.Parse(time.RFC3339, string(text))
+	at, err := loyalty.ParseTime(string(text))
 	if err != nil {
 		return fmt.Errorf("%s is not a time with its zone, such as 2026-12-01T00:00:00+08:00", printable(string(text)))
 	}

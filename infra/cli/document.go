@@ -171,17 +171,3 @@ func (d document) has(name string) bool {
 	var members map[string]json.RawMessage
 	return json.Unmarshal(d.raw, &members) == nil && members[name] != nil
 }
-
-// findName is where a member of this name first stands, at any depth.
-func (d document) findName(name string) int {
-	decoder := jsontext.NewDecoder(bytes.NewReader(d.raw))
-	for {
-		start := skipBlanks(d.raw, int(decoder.InputOffset()))
-		if _, err := decoder.ReadToken(); err != nil {
-			return skipBlanks(d.raw, 0)
-		}
-		if kind, length := decoder.StackIndex(decoder.StackDepth()); kind == '{' && length%2 == 1 && decoder.StackPointer().LastToken() == name {
-			return start
-		}
-	}
-}

@@ -334,7 +334,7 @@ func endOf(text string) (time.Time, error) {
 
 // timeOf reads a time with its zone, or a date or time of Shanghai.
 func timeOf(text string) (time.Time, error) {
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
+	if at, err := loyalty.ParseTime(text); err == nil {
 		return at, nil
 	}
 	if day, ok := dayOf(text); ok {

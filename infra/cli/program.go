@@ -15,6 +15,7 @@ import (
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 type programCommands struct {
@@ -218,18 +219,11 @@ func (c ProgramApplyCommand) dryRun(console Console, source document, body []byt
 		program.Document
 		EffectiveAt time.Time `json:"effective_at"`
 	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&wish); err != nil {
-		if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			pointer := "/" + strings.ReplaceAll(strings.TrimPrefix(typed.Field, "Document."), ".", "/")
-			return source.wrong(source.find(pointer), fmt.Sprintf("%s cannot be a %s", printable(pointer), typed.Value))
+	if err := strictjson.Decode(body, &wish); err != nil {
+		if refusal, ok := errors.AsType[*loyalty.Error](err); ok && len(refusal.Fields) > 0 {
+			return source.wrong(source.find(refusal.Fields[0].Pointer), printable(refusal.Fields[0].Pointer+": "+refusal.Detail))
 		}
-		reason, field := strings.TrimPrefix(err.Error(), "json: "), ""
-		if rest, ok := strings.CutPrefix(reason, "unknown field "); ok {
-			field, _ = strconv.Unquote(rest)
-		}
-		return source.wrong(source.findName(field), printable(reason))
+		return err
 	}
 	if err := wish.Validate(); err != nil {
 		if refusal, ok := errors.AsType[*loyalty.Error](err); ok {

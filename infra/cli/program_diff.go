@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/huitou/huitou/shared/loyalty"
 )
 
 // ProgramSchemaCommand is `huitou program schema`.
@@ -112,9 +113,9 @@ func (c ProgramDiffCommand) Run(ctx context.Context, console Console) error {
 // scheduled are the versions that wait for their time.
 func scheduled(inForce shownVersion, versions []shownVersion) []shownVersion {
 	waiting := []shownVersion{}
-	since, _ := time.Parse(time.RFC3339, inForce.EffectiveAt)
+	since, _ := loyalty.ParseTime(inForce.EffectiveAt)
 	for _, version := range versions {
-		if at, err := time.Parse(time.RFC3339, version.EffectiveAt); err == nil && at.After(since) {
+		if at, err := loyalty.ParseTime(version.EffectiveAt); err == nil && at.After(since) {
 			waiting = append(waiting, version)
 		}
 	}

@@ -2,13 +2,13 @@ package stack
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/problem"
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 // Control serves what only the local process has (CONTRACT, "Only in the
@@ -40,7 +40,7 @@ func (s *Stack) controlSchedule(w http.ResponseWriter, r *http.Request) {
 	at := s.Now()
 	if text := r.URL.Query().Get("time"); r.URL.Query().Has("time") {
 		var err error
-		if at, err = time.Parse(time.RFC3339, text); err != nil {
+		if at, err = loyalty.ParseTime(text); err != nil {
 			problem.Write(w, r, loyalty.Invalid("time", "invalid_time", "time is RFC 3339 with a zone; write + as %2B"))
 			return
 		}
@@ -74,21 +74,20 @@ func (s *Stack) controlClock(w http.ResponseWriter, r *http.Request) {
 }
 
 func readClock(body io.Reader) (time.Time, error) {
-	decoder := json.NewDecoder(body)
-	decoder.DisallowUnknownFields()
+	raw, err := io.ReadAll(body)
+	if err != nil {
+		return time.Time{}, loyalty.Invalid("", "body_unreadable", "the body could not be read")
+	}
 	var wish *struct {
 		Now *string `json:"now"`
 	}
-	if err := decoder.Decode(&wish); err != nil || wish == nil {
+	if err := strictjson.Exact(raw, &wish); err != nil || wish == nil {
 		return time.Time{}, loyalty.Invalid("", "invalid_json", `the body is {"now":"2026-11-21T10:00:00+08:00"}`)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return time.Time{}, loyalty.Invalid("", "invalid_json", "something follows the body")
 	}
 	if wish.Now == nil {
 		return time.Time{}, loyalty.Invalid("/now", "required", "now is missing")
 	}
-	to, err := time.Parse(time.RFC3339, *wish.Now)
+	to, err := loyalty.ParseTime(*wish.Now)
 	if err != nil {
 		return time.Time{}, loyalty.Invalid("/now", "invalid_time", "now is RFC 3339 with a zone")
 	}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 // Form is how a card's page plays (玩法).
@@ -105,7 +106,7 @@ func (w prizeJSON) award() (Award, error) {
 	if w.Kind == PrizePoints || w.Kind == PrizeRedPacket {
 		target = &award.Amount
 	}
-	if err := json.Unmarshal(w.Value, target); err != nil {
+	if err := strictjson.Exact(w.Value, target); err != nil {
 		return Award{}, fmt.Errorf("cards: the value of a %q prize has the wrong type", w.Kind)
 	}
 	return award, nil
@@ -123,7 +124,7 @@ func (a Award) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON writes.
 func (a *Award) UnmarshalJSON(text []byte) error {
 	var wire prizeJSON
-	if err := json.Unmarshal(text, &wire); err != nil {
+	if err := strictjson.Known(text, &wire); err != nil {
 		return err
 	}
 	award, err := wire.award()
@@ -146,7 +147,7 @@ func (p Prize) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON writes.
 func (p *Prize) UnmarshalJSON(text []byte) error {
 	var wire prizeJSON
-	if err := json.Unmarshal(text, &wire); err != nil {
+	if err := strictjson.Known(text, &wire); err != nil {
 		return err
 	}
 	award, err := wire.award()

@@ -2,8 +2,9 @@ package cards
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
+
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 // ReadKeyring reads the root keys as they are kept with a brand's secrets:
@@ -16,7 +17,7 @@ func ReadKeyring(document []byte) (*Keyring, error) {
 		ID     string `json:"id"`
 		Secret []byte `json:"secret"`
 	}
-	if err := json.Unmarshal(document, &written); err != nil {
+	if err := strictjson.Exact(document, &written); err != nil {
 		return nil, errors.New(`cards: the card keys are [{"id":"K","secret":"<32 random bytes in base64>"}]`)
 	}
 	roots := make([]RootKey, len(written))

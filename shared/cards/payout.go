@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 // Packet is the money of one red packet (红包), MinRedPacket to MaxRedPacket fen.
@@ -40,7 +41,7 @@ func (p Packet) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what NewPacket takes.
 func (p *Packet) UnmarshalJSON(text []byte) (err error) {
 	var fen loyalty.Fen
-	if err := json.Unmarshal(text, &fen); err != nil {
+	if err := strictjson.Exact(text, &fen); err != nil {
 		return err
 	}
 	*p, err = NewPacket(fen)
@@ -422,7 +423,7 @@ func (b Bill) Message() []byte {
 // for anything else.
 func ReadPayoutMessage(body []byte) (Code, error) {
 	var message payoutMessage
-	err := json.Unmarshal(body, &message)
+	err := strictjson.Known(body, &message)
 	code, ok := ParseBill(string(message.Bill))
 	if err != nil || message.Type != payoutType || !ok {
 		return Code{}, &loyalty.Error{Kind: loyalty.KindInvalid, Code: "message_malformed", Cause: err}

@@ -13,6 +13,7 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 // attempts bounds how often a claim is looked at again that another of the same
@@ -69,7 +70,7 @@ func Read(body []byte) (store.Claim, bool) {
 		return store.Claim{}, false // most messages are events, and are not read twice
 	}
 	var message claimed
-	if err := json.Unmarshal(body, &message); err != nil || message.Type != claimedType {
+	if err := strictjson.Known(body, &message); err != nil || message.Type != claimedType {
 		return store.Claim{}, false
 	}
 	return message.Claim, true

@@ -17,6 +17,7 @@ import (
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/strictjson"
 	"github.com/huitou/huitou/shared/table"
 )
 
@@ -185,7 +186,7 @@ func ReadJoined(body []byte) (loyalty.Identity, bool) {
 		return loyalty.Identity{}, false // most messages are events, and are not read twice
 	}
 	var message joined
-	if err := json.Unmarshal(body, &message); err != nil || message.Type != joinedType {
+	if err := strictjson.Known(body, &message); err != nil || message.Type != joinedType {
 		return loyalty.Identity{}, false
 	}
 	return message.Identity, true

@@ -4,7 +4,6 @@
 package friend
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/huitou/huitou/shared/localtime"
 	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 // Change is what happened between a customer and one of the staff.
@@ -48,10 +48,8 @@ func (e Event) Encode() []byte {
 // KindInvalid code "friend_malformed", which does not quote it.
 func Decode(body []byte) (Event, error) {
 	malformed := loyalty.Refuse(loyalty.KindInvalid, "friend_malformed", "the body is no change of a friend")
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
 	var e Event
-	if decoder.Decode(&e) != nil || decoder.More() {
+	if strictjson.Exact(body, &e) != nil {
 		return Event{}, malformed
 	}
 	known := e.Change == Added || e.Change == Removed || e.Change == Dropped

@@ -14,8 +14,12 @@ import (
 // makes it at once; a larger one waits for Approve. A repeat under the same id
 // finds what the first did. It fails with KindConflict code
 // "points_insufficient" when it takes more than is available or "member_merged"
-// for a part of another member, and with KindNotFound code "member_unknown".
+// for a part of another member, with KindNotFound code "member_unknown", and with
+// KindInvalid as points.CheckAdjustment does.
 func Adjust(ctx context.Context, s store.Store, wanted store.Adjustment, limit loyalty.Points) (store.Adjustment, error) {
+	if err := points.CheckAdjustment(wanted.Points); err != nil {
+		return store.Adjustment{}, err
+	}
 	wanted.Kind = points.FactAdjusted
 	for range attempts {
 		// A repeat must not be refused for what its first try has taken.

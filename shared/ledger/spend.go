@@ -15,9 +15,13 @@ import (
 // Reserve sets points aside under an id that comes from the request, so that
 // its repeat finds the same reservation. It fails with KindConflict code
 // "points_insufficient" when the member has fewer, "member_merged" or
-// "member_erased", and with KindNotFound code "member_unknown"; then nothing has
-// changed.
+// "member_erased", with KindNotFound code "member_unknown", and with KindInvalid
+// as points.Spend does and for an end that is not after its beginning; then
+// nothing has changed.
 func Reserve(ctx context.Context, s store.Store, wanted store.Reservation) (store.Reservation, error) {
+	if !wanted.ExpiresAt.After(wanted.At) {
+		return store.Reservation{}, loyalty.Invalid("/expires_seconds", "out_of_range", "a reservation ends after it began")
+	}
 	wanted.Kind = points.FactReserved
 	wanted.State = store.ReservationReserved
 	// Points that end come from lots, which have to be looked at: a read costs a

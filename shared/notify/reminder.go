@@ -1,13 +1,13 @@
 package notify
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 // Reminder is the body of a queued message: the wish to remind a member to buy
@@ -62,16 +62,14 @@ func DecodeReminder(body []byte) (Reminder, error) {
 		Kind string `json:"kind"`
 	}
 	malformed := loyalty.Refuse(loyalty.KindInvalid, "reminder_malformed", "the body is not a reminder")
-	if json.Unmarshal(body, &kind) != nil {
+	if strictjson.Known(body, &kind) != nil {
 		return Reminder{}, malformed
 	}
 	if kind.Kind != KindRepurchase {
 		return Reminder{}, loyalty.Refuse(loyalty.KindInvalid, "message_unknown", "no sender knows this kind of message")
 	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
 	var r Reminder
-	if decoder.Decode(&r) != nil || decoder.More() {
+	if strictjson.Exact(body, &r) != nil {
 		return Reminder{}, malformed
 	}
 	whole := r.Bought.Equal(r.Bought.Truncate(time.Second)) && !r.Bought.IsZero() && !r.At.IsZero()

@@ -1,18 +1,13 @@
 package orders
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"reflect"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 // hookEvent is the canonical event as it stands on the hook. The pointers
@@ -51,122 +46,16 @@ type hookLine struct {
 	RefundedTotal *loyalty.Fen `json:"refunded_total,omitzero"`
 }
 
-// Decode reads the one event in the body of a hook. It is stricter than JSON:
-// exactly one object in UTF-8 without a byte order mark, no key twice, no
-// unknown key, no null, no text with control characters, whole numbers only,
-// and the limits of this package. It fails with loyalty.KindInvalid, or
+// Decode reads the one event in the body of a hook as strictjson.Decode reads
+// it, within the limits of this package. It fails with loyalty.KindInvalid, or
 // KindTooLarge over MaxBytes; Fields point at what is wrong and never repeat a
 // value. What a field may hold is the business of Validate.
 func Decode(raw []byte) (Event, error) {
-	if err := CheckJSON(raw); err != nil {
+	var hook hookEvent
+	if err := strictjson.Decode(raw, &hook); err != nil {
 		return Event{}, err
 	}
-	var hook hookEvent
-	if err := json.Unmarshal(raw, &hook, json.RejectUnknownMembers(true)); err != nil {
-		return Event{}, refuseJSON(err)
-	}
 	return hook.event()
-}
-
-// CheckJSON holds the rules of JSON that Decode asks for and that do not
-// depend on an event, for adapters that read a platform's own document. The
-// document must be an object.
-func CheckJSON(raw []byte) error {
-	switch {
-	case len(raw) > MaxBytes:
-		return loyalty.Refuse(loyalty.KindTooLarge, "body_too_large", fmt.Sprintf("an event may hold %d bytes at most", MaxBytes))
-	case len(bytes.TrimSpace(raw)) == 0:
-		return loyalty.Invalid("", "empty", "the body is empty")
-	case bytes.HasPrefix(raw, []byte("\xef\xbb\xbf")):
-		return loyalty.Invalid("", "byte_order_mark", "the body begins with a byte order mark; send UTF-8 without one")
-	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")), bytes.IndexByte(raw[:min(len(raw), 4)], 0) >= 0:
-		return loyalty.Invalid("", "not_utf8", "the body is UTF-16 or UTF-32; send UTF-8")
-	case !utf8.Valid(raw):
-		return loyalty.Invalid("", "not_utf8", "the body is not UTF-8 (GBK, perhaps); send UTF-8")
-	}
-	decoder := jsontext.NewDecoder(bytes.NewReader(raw))
-	if decoder.PeekKind() != '{' {
-		if _, err := decoder.ReadToken(); err != nil {
-			return refuseJSON(err)
-		}
-		return loyalty.Invalid("", "not_an_object", "the body must be one JSON object")
-	}
-	for first := true; first || decoder.StackDepth() > 0; first = false {
-		token, err := decoder.ReadToken()
-		if err != nil {
-			return refuseJSON(err)
-		}
-		if err := checkToken(token, decoder); err != nil {
-			return err
-		}
-	}
-	if len(bytes.TrimSpace(raw[decoder.InputOffset():])) > 0 {
-		return loyalty.Invalid("", "trailing_data", "there is more behind the JSON object")
-	}
-	return nil
-}
-
-func checkToken(token jsontext.Token, decoder *jsontext.Decoder) error {
-	switch token.Kind() {
-	case '{', '[':
-		if decoder.StackDepth() > MaxDepth {
-			return loyalty.Invalid("", "too_deep", fmt.Sprintf("objects and arrays may nest %d deep at most", MaxDepth))
-		}
-	case 'n':
-		return loyalty.Invalid(pointerOf(decoder.StackPointer()), "null", "null is not a value here; leave the field out")
-	case '0':
-		if strings.HasPrefix(token.String(), "-0") && strings.Trim(token.String(), "-0") == "" {
-			return loyalty.Invalid(pointerOf(decoder.StackPointer()), "negative_zero", "-0 is not a number here")
-		}
-	case '"':
-		if strings.ContainsFunc(token.String(), isControl) {
-			return loyalty.Invalid(pointerOf(decoder.StackPointer()), "bad_character", "a text holds a control character or U+FFFD")
-		}
-	}
-	return nil
-}
-
-// isControl is true for the characters that no text of an order has: C0 and C1
-// controls but tab and line ends, and U+FFFD, which is what is left of text
-// that was decoded wrongly somewhere before.
-func isControl(r rune) bool {
-	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError
-}
-
-// refuseJSON says what the JSON package says, without the values it quotes.
-func refuseJSON(err error) error {
-	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		if errors.Is(err, jsontext.ErrDuplicateName) {
-			return loyalty.Invalid(pointerOf(syntactic.JSONPointer), "duplicate_key", "a key stands twice in one object")
-		}
-		return loyalty.Invalid(pointerOf(syntactic.JSONPointer), "malformed_json", fmt.Sprintf("the body is not JSON at byte %d", syntactic.ByteOffset))
-	}
-	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
-		pointer := pointerOf(semantic.JSONPointer)
-		switch {
-		case errors.Is(err, json.ErrUnknownName):
-			return loyalty.Invalid(pointer, "unknown_field", "the event has no such field")
-		case semantic.JSONKind == '0' && semantic.GoType != nil && semantic.GoType.Kind() == reflect.Int64:
-			return loyalty.Invalid(pointer, "not_a_whole_number", "a whole number within int64 is wanted here, or no number at all")
-		default:
-			return loyalty.Invalid(pointer, "wrong_type", "a value of another JSON type is wanted here")
-		}
-	}
-	return loyalty.Invalid("", "malformed_json", "the body cannot be read as JSON")
-}
-
-// pointerOf shortens a pointer that a stranger made long: a key he invented is
-// part of it.
-func pointerOf(pointer jsontext.Pointer) string {
-	const longest = 128
-	if len(pointer) <= longest {
-		return string(pointer)
-	}
-	cut := longest
-	for cut > 0 && !utf8.RuneStart(pointer[cut]) {
-		cut--
-	}
-	return string(pointer[:cut]) + "…"
 }
 
 // event fills in the Event and refuses what is absent.
@@ -187,7 +76,7 @@ func (h hookEvent) event() (Event, error) {
 		History:       h.History,
 	}
 	if written := need(&missing, "/occurred_at", h.OccurredAt); h.OccurredAt != nil {
-		at, err := time.Parse(time.RFC3339, written)
+		at, err := loyalty.ParseTime(written)
 		if err != nil {
 			missing.add("/occurred_at", "not_rfc3339")
 		}
@@ -252,8 +141,8 @@ func optional(missing *faults, pointer string, value *loyalty.Fen, wanted bool, 
 // it was queued, except for its place in time.
 func DecodeQueued(raw []byte) (Event, error) {
 	var event Event
-	if err := json.Unmarshal(raw, &event); err != nil {
-		return Event{}, refuseJSON(err)
+	if err := strictjson.Known(raw, &event); err != nil {
+		return Event{}, err
 	}
 	var missing faults
 	event.check(&missing)

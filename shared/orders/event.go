@@ -7,18 +7,18 @@ import (
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 // The limits of one event. They keep every event inside one queue message and
 // every sum and product of amounts inside an int64.
 const (
 	MaxLines         = 50
-	MaxBytes         = 200 << 10         // of JSON
-	MaxDepth         = 16                // of nested objects and arrays
-	MaxAmount        = 1_000_000_000_000 // fen: ¥10,000,000,000; times a rate of 10^6 it still fits
-	MaxQuantity      = 1_000_000         // units in one line
-	MaxIDBytes       = 128               // of an order, line, refund or buyer id, a SKU
-	MaxShopBytes     = 64                // of a shop, a category, a discount code
+	MaxBytes         = strictjson.MaxBytes // of JSON
+	MaxAmount        = 1_000_000_000_000   // fen: ¥10,000,000,000; times a rate of 10^6 it still fits
+	MaxQuantity      = 1_000_000           // units in one line
+	MaxIDBytes       = 128                 // of an order, line, refund or buyer id, a SKU
+	MaxShopBytes     = 64                  // of a shop, a category, a discount code
 	MaxDiscountCodes = 20
 	MaxAhead         = 24 * time.Hour // how far in the future an event may claim to be
 )

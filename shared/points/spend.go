@@ -12,8 +12,13 @@ const MaxSpend loyalty.Points = 1_000_000_000
 // Spend is the entry of points that are set aside to be spent (积分核销): they
 // leave what is available at once, so that two purchases never count on the
 // same points. id is that of the reservation. It fails with KindConflict code
-// "points_insufficient".
+// "points_insufficient", and with KindInvalid at /points code "out_of_range" for
+// less than 1 point, which would make points out of nothing, and for more than
+// MaxSpend.
 func Spend(id string, amount loyalty.Points, account Account) (Entry, error) {
+	if amount < 1 || amount > MaxSpend {
+		return Entry{}, loyalty.Invalid("/points", "out_of_range", "1 to 1000000000 points can be spent at a time")
+	}
 	entry, rest := account.spend(Entry{ID: "spend:" + id, Kind: EntrySpend}, amount)
 	if rest > 0 {
 		return Entry{}, insufficient()
@@ -29,10 +34,14 @@ func Prize(trigger string, amount loyalty.Points, until *time.Time, account Acco
 
 // Adjust is the entry of an operator's correction (人工调整): a credit pays debt
 // first and ends at until, a debit takes what is available and never more, else
-// it fails with KindConflict code "points_insufficient".
+// it fails with KindConflict code "points_insufficient". It fails too as
+// CheckAdjustment does.
 func Adjust(id string, amount loyalty.Points, until *time.Time, account Account) (Entry, error) {
+	if err := CheckAdjustment(amount); err != nil {
+		return Entry{}, err
+	}
 	entry := Entry{ID: "adjust:" + id, Kind: EntryAdjust}
-	if amount >= 0 {
+	if amount > 0 {
 		return account.credit(entry, amount, until), nil
 	}
 	entry, rest := account.spend(entry, -amount)
@@ -40,6 +49,15 @@ func Adjust(id string, amount loyalty.Points, until *time.Time, account Account)
 		return Entry{}, insufficient()
 	}
 	return entry, nil
+}
+
+// CheckAdjustment refuses a correction of nothing, and one of more than MaxSpend
+// either way: KindInvalid at /points code "out_of_range".
+func CheckAdjustment(amount loyalty.Points) error {
+	if amount == 0 || amount > MaxSpend || amount < -MaxSpend {
+		return loyalty.Invalid("/points", "out_of_range", "a correction gives or takes 1 to 1000000000 points")
+	}
+	return nil
 }
 
 // Return is the entry of points that were set aside and not spent: they go back

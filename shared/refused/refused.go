@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 // Life is how long an input is kept. Content that comes again once half of it
@@ -154,7 +155,7 @@ func Read(body []byte) (Input, bool) {
 		return Input{}, false // most messages are events, and are not read twice
 	}
 	var message keep
-	if err := json.Unmarshal(body, &message); err != nil || message.Type != keepType {
+	if err := strictjson.Known(body, &message); err != nil || message.Type != keepType {
 		return Input{}, false
 	}
 	i := message.Input
@@ -182,7 +183,7 @@ func ReadRetry(body []byte) (id string, ok bool) {
 		return "", false
 	}
 	var message retry
-	if err := json.Unmarshal(body, &message); err != nil || message.Type != retryType || !IsID(message.ID) {
+	if err := strictjson.Known(body, &message); err != nil || message.Type != retryType || !IsID(message.ID) {
 		return "", false
 	}
 	return message.ID, true

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"mime"
@@ -20,8 +21,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/huitou/huitou/shared/loyalty"
-	"github.com/huitou/huitou/shared/orders"
 	"github.com/huitou/huitou/shared/problem"
+	"github.com/huitou/huitou/shared/strictjson"
 	"github.com/huitou/huitou/shared/token"
 )
 
@@ -29,6 +30,7 @@ import (
 const Version = "1.0.0"
 
 func init() {
+	huma.ValidateStrictCasing = true
 	huma.NewErrorWithContext = newError
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return newError(nil, status, message, errs...)
@@ -59,6 +61,7 @@ func describe(mux humago.Mux) huma.API {
 	config.CreateHooks = nil // no $schema in every body
 	config.DocsPath, config.OpenAPIPath, config.SchemasPath = "", "", ""
 	config.Info.Description = "回头: points, package cards, coupons and reminders of one brand. Money is in fen, times are RFC 3339 with zone."
+	config.Formats = formats
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"operator": {Type: "http", Scheme: "bearer", Description: "an operator's token; x-roles lists who may call"},
@@ -66,6 +69,13 @@ func describe(mux humago.Mux) huma.API {
 	}
 	return humago.New(mux, config)
 }
+
+// formats write JSON as huma does, and read it strictly: huma's own check looks
+// at keys, its decoder would fold their case.
+var formats = func() map[string]huma.Format {
+	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: strictjson.Exact}
+	return map[string]huma.Format{"application/json": format, "json": format}
+}()
 
 // call is a mux of the one call that huma registers on it.
 type call struct{ http.HandlerFunc }
@@ -153,6 +163,11 @@ func newError(ctx huma.Context, status int, message string, errs ...error) huma.
 			continue
 		}
 		detail := detailer.ErrorDetail()
+		if own := decoding(ctx, detail); own != nil {
+			refusal.Fields = append(refusal.Fields, own.Fields...)
+			details = append(details, strings.TrimPrefix(own.Fields[0].Pointer+": ", ": ")+own.Detail)
+			continue
+		}
 		field := loyalty.Field{Pointer: pointer(detail.Location), Code: "invalid"}
 		if strings.HasPrefix(detail.Message, "expected required") {
 			field.Code = "required"
@@ -165,6 +180,27 @@ func newError(ctx huma.Context, status int, message string, errs ...error) huma.
 	}
 	return refuse(base, refusal)
 }
+
+// decoding is why a body could not be decoded, of which huma keeps the text alone;
+// nil for what the schema says is wrong.
+func decoding(ctx huma.Context, detail *huma.ErrorDetail) *loyalty.Error {
+	raw, ok := detail.Value.(string)
+	if ctx == nil || !ok || detail.Location != "body" {
+		return nil
+	}
+	body, ok := ctx.Operation().Metadata[bodyType].(reflect.Type)
+	if !ok {
+		return nil
+	}
+	own, ok := errors.AsType[*loyalty.Error](strictjson.Exact([]byte(raw), reflect.New(body).Interface()))
+	if !ok || len(own.Fields) == 0 {
+		return nil
+	}
+	return own
+}
+
+// bodyType is where a call's metadata has the type of its body.
+const bodyType = "body"
 
 // pointer turns huma's "body.lines[0].paid" into "/lines/0/paid", and leaves
 // the name of a header or a parameter as it is.
@@ -319,7 +355,11 @@ func register[I, O any](api huma.API, log *slog.Logger, o Operation, handler fun
 	if o.Act != "" {
 		handler = recorded(o, handler)
 	}
-	huma.Register(api, o.described(), func(ctx context.Context, input *I) (*O, error) {
+	described := o.described()
+	if body, ok := reflect.TypeFor[I]().FieldByName("Body"); ok {
+		described.Metadata = map[string]any{bodyType: body.Type}
+	}
+	huma.Register(api, described, func(ctx context.Context, input *I) (*O, error) {
 		output, err := handler(ctx, input)
 		if err != nil {
 			return nil, o.refused(ctx, log, err)
@@ -333,7 +373,7 @@ func register[I, O any](api huma.API, log *slog.Logger, o Operation, handler fun
 func (o Operation) described() huma.Operation {
 	operation := huma.Operation{
 		Method: o.Method, Path: o.Path, OperationID: o.ID, Summary: o.Summary, Tags: []string{o.Tag},
-		DefaultStatus: o.Status, MaxBodyBytes: orders.MaxBytes,
+		DefaultStatus: o.Status, MaxBodyBytes: strictjson.MaxBytes,
 		Errors: []int{400, 401, 403, 404, 503},
 	}
 	if o.Method != http.MethodGet {
@@ -453,7 +493,7 @@ func checkBody(r *http.Request) error {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodDelete {
 		return nil
 	}
-	raw, err := io.ReadAll(io.LimitReader(r.Body, orders.MaxBytes+1))
+	raw, err := io.ReadAll(io.LimitReader(r.Body, strictjson.MaxBytes+1))
 	if err != nil {
 		return &loyalty.Error{Kind: loyalty.KindInvalid, Code: "body_unreadable", Detail: "the body could not be read", Cause: err}
 	}
@@ -468,7 +508,7 @@ func checkBody(r *http.Request) error {
 	if err != nil || media != "application/json" || parameters["charset"] != "" && !strings.EqualFold(parameters["charset"], "utf-8") {
 		return loyalty.Refuse(loyalty.KindUnsupported, "content_type", "send JSON in UTF-8 as application/json")
 	}
-	return orders.CheckJSON(raw)
+	return strictjson.Check(raw)
 }
 
 // problemForUnknown asks the mux what it would answer, 404 or 405 with Allow,

@@ -1,8 +1,9 @@
 package webhook
 
 import (
-	"encoding/json"
 	"errors"
+
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 // Target is where posts go, as it is kept with the brand's secrets:
@@ -16,7 +17,7 @@ type Target struct {
 // ReadTarget reads a Target. Its errors quote nothing of the document.
 func ReadTarget(document []byte) (Target, error) {
 	var target Target
-	if err := json.Unmarshal(document, &target); err != nil {
+	if err := strictjson.Exact(document, &target); err != nil {
 		return Target{}, errors.New(`webhook: a receiver is {"url":"https://…","secrets":["whsec_…"]}`)
 	}
 	return target, nil

@@ -17,6 +17,7 @@ import (
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/notify"
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 // App is the brand's application that may greet customers, as it is kept with
@@ -38,10 +39,8 @@ const platform = "https://qyapi.weixin.qq.com"
 // ReadApp reads an App. Its errors quote nothing of the document.
 func ReadApp(document []byte) (App, error) {
 	app := App{API: platform}
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	decoder.DisallowUnknownFields()
 	malformed := errors.New(`wecom: an application is {"corp_id":"ww…","secret":"…"}, with "api":"https://…" where a proxy stands before the platform`)
-	if decoder.Decode(&app) != nil || app.CorpID == "" || app.Secret == "" {
+	if strictjson.Exact(document, &app) != nil || app.CorpID == "" || app.Secret == "" {
 		return App{}, malformed
 	}
 	parsed, err := url.Parse(app.API)
@@ -228,7 +227,7 @@ func (s *Sender) call(ctx context.Context, method, path string, query url.Values
 		return answer{}, unavailable(fmt.Errorf("the platform answered %d", response.StatusCode))
 	}
 	var got answer
-	if err := json.Unmarshal(raw, &got); err != nil || got.Code == nil {
+	if err := strictjson.Known(raw, &got); err != nil || got.Code == nil {
 		return answer{}, unavailable(errors.New("the answer is not of the platform's form"))
 	}
 	return got, nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/orders"
+	"github.com/huitou/huitou/shared/strictjson"
 )
 
 // Channel is the channel of every event made here.
@@ -71,7 +72,7 @@ func Open(apps []App, body []byte, eventSign string) (Push, error) {
 			return Push{}, unproved
 		}
 	}
-	if err := orders.CheckJSON(body); err != nil && eventSign == "" && loyalty.KindOf(err) == loyalty.KindInvalid {
+	if err := strictjson.Check(body); err != nil && eventSign == "" && loyalty.KindOf(err) == loyalty.KindInvalid {
 		return Push{}, unproved
 	} else if err != nil {
 		return Push{}, err

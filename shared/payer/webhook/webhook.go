@@ -9,6 +9,7 @@ import (
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/payer"
+	"github.com/huitou/huitou/shared/strictjson"
 	"github.com/huitou/huitou/shared/webhook"
 )
 
@@ -45,7 +46,7 @@ func (p Payer) Pay(ctx context.Context, order cards.PayoutOrder) (cards.PayoutAn
 	switch {
 	case status < 200 || status > 299:
 		return cards.PayoutAnswer{}, unclear(fmt.Errorf("status %d", status))
-	case json.Unmarshal(said, &answer) != nil:
+	case strictjson.Known(said, &answer) != nil:
 		return cards.PayoutAnswer{}, unclear(fmt.Errorf("%d bytes that are no answer", len(said)))
 	}
 	return answer, nil
