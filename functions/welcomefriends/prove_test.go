@@ -800,7 +800,7 @@ func TestUnitsOfAProof(t *testing.T) {
 		want  table.Usage
 	}{
 		"points, a new member":   {award: hundred, want: table.Usage{ReadUnits: 8, WriteUnits: 17, RoundTrips: 7}},
-		"points, a member":       {award: hundred, known: true, want: table.Usage{ReadUnits: 9, WriteUnits: 14, RoundTrips: 9}},
+		"points, a member":       {award: hundred, known: true, want: table.Usage{ReadUnits: 9, WriteUnits: 16, RoundTrips: 9}},
 		"red packet, new member": {award: packet, want: table.Usage{ReadUnits: 8, WriteUnits: 20, RoundTrips: 7}},
 	} {
 		s := openShop(t)

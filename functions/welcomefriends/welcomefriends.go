@@ -107,7 +107,7 @@ func (f Function) record(ctx context.Context, rules program.Program, change frie
 // that it is part of.
 func (f Function) decide(ctx context.Context, rules program.Program, change friend.Event, log []store.FriendRecord) (store.FriendRecord, []table.Action, error) {
 	record := store.FriendRecord{
-		Seq:  len(log) + 1,
+		Seq:  store.NextFriendSeq(log),
 		Fact: friend.Fact{Change: change.Change, At: change.At, User: change.User, State: change.State},
 	}
 	var actions []table.Action
@@ -134,17 +134,20 @@ func (f Function) tie(ctx context.Context, rules program.Program, code cards.Cod
 		return nil, err
 	}
 	fact.Member = look.Owner
+	var actions []table.Action
+	if look.Owner != "" { // whoever is erased meanwhile stands in no fact
+		actions = append(actions, store.IdentityStands(store.WeComIdentity(external), look.Owner))
+	}
 	switch {
 	case look.Redemption == nil:
 		fact.Untied = friend.UntiedUnredeemed
-		return nil, nil
+		return actions, nil
 	case look.Friend != "" && look.Friend != external:
 		fact.Untied = friend.UntiedTaken
 		fact.Prize, err = f.standing(ctx, *look.Redemption, look.Owner)
-		return nil, err
+		return actions, err
 	}
 	fact.Card = &friend.Card{Batch: look.Redemption.Batch, Card: look.Redemption.Card, Arm: look.Redemption.Arm}
-	var actions []table.Action
 	if look.Friend == "" {
 		actions = append(actions, store.TieFriend(code, external))
 	}

@@ -38,9 +38,12 @@ func Erase(accounts []Account, erasure Erasure) []table.Action {
 }
 
 // ForgetIdentity removes an identity of a member's, the marks of orders that
-// waited for it, what is kept for a person of it, and its name from cards that are reserved for it, as far as the
-// index shows them: it may be behind by a moment. One that has another owner by
-// now is left to him.
+// waited for it, what is kept for a person of it, and its name from cards that
+// are reserved for it, as far as the index shows them: it may be behind by a
+// moment. One that has another owner by now is left to them. What is known of a
+// contact (企业微信外部联系人) goes before the identity, so that a repeat still finds
+// it, and once more after it: a change that came in between was the member's, one
+// that comes later is a stranger's.
 func (s Store) ForgetIdentity(ctx context.Context, identity loyalty.Identity, member loyalty.MemberID) error {
 	key := table.IdentityKey(identity)
 	owners, err := s.Owners(ctx, identity)
@@ -56,16 +59,17 @@ func (s Store) ForgetIdentity(ctx context.Context, identity loyalty.Identity, me
 	if err := s.forgetRefused(ctx, identity); err != nil {
 		return err
 	}
-	if identity.Kind == loyalty.IdentityWeCom {
-		if err := s.forgetFriend(ctx, identity.Value); err != nil {
-			return err
-		}
+	if err := s.forgetFriend(ctx, identity); err != nil {
+		return err
 	}
 	err = s.Table.Write(ctx, table.Delete(key, table.MissingOrEquals(identityMember, table.String(string(member)))))
-	if Refused(err) {
+	switch {
+	case Refused(err):
 		return nil
+	case err != nil:
+		return err
 	}
-	return err
+	return s.forgetFriend(ctx, identity)
 }
 
 // ForgetDeeds removes what a member did that tells who he is: his claims, whose
@@ -79,8 +83,12 @@ func (s Store) ForgetDeeds(ctx context.Context, member loyalty.MemberID) error {
 }
 
 // forgetFriend removes a contact's log, and its name from the cards that brought
-// it. They count as having brought somebody.
-func (s Store) forgetFriend(ctx context.Context, external string) error {
+// it: they count as having brought somebody. An identity of another kind has none.
+func (s Store) forgetFriend(ctx context.Context, identity loyalty.Identity) error {
+	if identity.Kind != loyalty.IdentityWeCom {
+		return nil
+	}
+	external := identity.Value
 	log, err := s.Friend(ctx, external)
 	if err != nil {
 		return err

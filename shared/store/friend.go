@@ -30,7 +30,8 @@ type FriendRecord struct {
 }
 
 // Friend reads all facts of a contact (外部联系人), strongly and in the order in
-// which they became known.
+// which they became known. While an erasure takes a log away, the first of its
+// facts are missing.
 func (s Store) Friend(ctx context.Context, external string) ([]FriendRecord, error) {
 	var log []FriendRecord
 	query := table.Query{PK: table.FriendFactKey(external, 1).PK, Prefix: table.FriendFactPrefix, Limit: 1000, Consistency: table.Strong}
@@ -44,13 +45,22 @@ func (s Store) Friend(ctx context.Context, external string) ([]FriendRecord, err
 			if err != nil {
 				return nil, err
 			}
-			log = append(log, FriendRecord{Fact: fact, Seq: len(log) + 1, Welcome: friend.Welcome(item.Text(friendWelcome))})
+			log = append(log, FriendRecord{Fact: fact, Seq: table.FriendFactSeq(item.Key), Welcome: friend.Welcome(item.Text(friendWelcome))})
 		}
 		if page.Next == "" {
 			return log, nil
 		}
 		query.Cursor = page.Next
 	}
+}
+
+// NextFriendSeq is the number that the next fact of a log has: behind the last,
+// also where the first were taken away.
+func NextFriendSeq(log []FriendRecord) int {
+	if len(log) == 0 {
+		return 1
+	}
+	return log[len(log)-1].Seq + 1
 }
 
 // AppendFriendFact puts the record of a contact under its number; its condition

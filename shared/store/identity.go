@@ -34,6 +34,12 @@ func owner(item *table.Item) loyalty.MemberID {
 	return loyalty.MemberID(item.Text(identityMember))
 }
 
+// IdentityStands holds that an identity is the member's; its condition fails when
+// it was given up, or is somebody else's.
+func IdentityStands(identity loyalty.Identity, member loyalty.MemberID) table.Action {
+	return table.Check(table.IdentityKey(identity), table.Equals(identityMember, table.String(string(member))))
+}
+
 // GiveIdentity makes an identity a member's; its condition fails when it has an
 // owner.
 func GiveIdentity(identity loyalty.Identity, member loyalty.MemberID) table.Action {

@@ -307,6 +307,16 @@ func FriendFactKey(external string, seq int) Key {
 // FriendFactPrefix begins the sort keys of a contact's facts.
 const FriendFactPrefix = "E#"
 
+// FriendFactSeq is the number that a contact's fact has in its log, 0 for a key
+// of anything else.
+func FriendFactSeq(key Key) int {
+	seq, err := strconv.Atoi(strings.TrimPrefix(key.SK, FriendFactPrefix))
+	if err != nil {
+		return 0
+	}
+	return seq
+}
+
 // FriendTallyShards is into how many items the count of one cohort of friends
 // is cut.
 const FriendTallyShards = 4
