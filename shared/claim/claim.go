@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/huitou/huitou/shared/ledger"
@@ -21,9 +22,10 @@ import (
 const attempts = 4
 
 // Take keeps a member's claim and returns it as it stands; cause is the same
-// for every repeat of one request and for nothing else. Who claims again with
-// the same proof what still waits keeps his place. It fails with
-// KindThrottled code "too_many_refusals" once ledger.MaxFailures of his claims
+// for every repeat of one request and for nothing else, and holds no blank. A
+// member who claims again with the same proof what still waits keeps their place.
+// A repeat of a claim that another has replaced changes nothing. It fails with
+// KindThrottled code "too_many_refusals" once ledger.MaxFailures of their claims
 // were refused in this hour, and with KindUnavailable when it lost every race.
 func Take(ctx context.Context, s store.Store, member loyalty.MemberID, order loyalty.OrderKey, proof points.Proof, cause string, now time.Time) (store.Claim, error) {
 	claim := store.Claim{Member: member, Order: order, Proof: proof, Cause: cause, At: now.UTC().Truncate(time.Second)}
@@ -34,6 +36,8 @@ func Take(ctx context.Context, s store.Store, member loyalty.MemberID, order loy
 			return store.Claim{}, err
 		case known != nil && known.Cause == cause:
 			return *known, nil // taken before; only its answer was lost
+		case known != nil && slices.Contains(known.Replaced, cause):
+			return claim, nil // likewise, and the member has made another since
 		case known != nil && known.State == points.ClaimWaiting && known.Proof == proof && now.Sub(known.At) < points.ClaimLife:
 			return *known, nil
 		case failures >= ledger.MaxFailures:

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
@@ -20,14 +22,23 @@ type Claim struct {
 	// State is what became of it when it was looked at, ClaimWaiting before.
 	// The order's log knows more.
 	State points.Claim `json:"-"`
+	// Replaced are the causes of the claims whose place it took, the latest last,
+	// at most maxReplaced: none of them comes back when its request is repeated.
+	Replaced []string `json:"-"`
 }
 
 const (
-	claimCause = "cause"
-	claimState = "state"
+	claimReplaced = "replaced"
+	claimCause    = "cause"
+	claimState    = "state"
 
 	failuresCount = "n"
 )
+
+// maxReplaced bounds how many causes a claim remembers, so that its item does not
+// grow with what a member sends. A request is repeated within minutes; nobody
+// makes as many claims of one order meanwhile.
+const maxReplaced = 8
 
 // failuresLife is how long a counter is kept beyond its hour.
 const failuresLife = 2 * time.Hour
@@ -44,6 +55,8 @@ func PutClaim(claim Claim, instead *Claim) table.Action {
 	if instead == nil {
 		return table.Put(item, table.Absent())
 	}
+	replaced := append(slices.Clone(instead.Replaced), instead.Cause)
+	item.Attributes[claimReplaced] = table.String(strings.Join(replaced[max(0, len(replaced)-maxReplaced):], " "))
 	return table.Put(item,
 		table.Equals(claimCause, table.String(instead.Cause)),
 		table.Equals(claimState, table.String(string(instead.State))))
@@ -112,5 +125,6 @@ func (s Store) Claims(ctx context.Context, member loyalty.MemberID, limit int, c
 func readClaim(item table.Item) (Claim, error) {
 	claim, err := decode[Claim](item)
 	claim.State = points.Claim(item.Text(claimState))
+	claim.Replaced = strings.Fields(item.Text(claimReplaced))
 	return claim, err
 }
