@@ -59,6 +59,7 @@ type checker struct {
 
 	wholes  map[loyalty.MemberID]loyalty.MemberID // of whom members are parts now
 	acts    map[[2]loyalty.MemberID]bool          // merges of a part into a whole, at any time
+	undone  map[[2]loyalty.MemberID]bool          // likewise, when they were undone
 	mirrors []mirror                              // of the commit that is looked at
 	gone    map[loyalty.MemberID]int              // since which commit somebody is a part, or erased
 	brought map[[2]string]bool                    // openings by member and source
@@ -100,7 +101,7 @@ func newChecker(s *simulation) *checker {
 		reservations: map[table.Key]*reservation{}, returned: map[table.Key]bool{}, adjustments: map[table.Key]store.Adjustment{},
 		claims: map[table.Key]claimState{}, replaced: map[string]bool{}, refusals: map[string]int64{}, failures: map[table.Key]int64{}, tiers: map[loyalty.MemberID]string{}, held: map[[2]string]bool{},
 		first: map[loyalty.MemberID]loyalty.OrderKey{}, earned: map[[2]string]loyalty.Points{},
-		wholes: map[loyalty.MemberID]loyalty.MemberID{}, acts: map[[2]loyalty.MemberID]bool{}, gone: map[loyalty.MemberID]int{}, brought: map[[2]string]bool{}, since: map[table.Key]moment{},
+		wholes: map[loyalty.MemberID]loyalty.MemberID{}, acts: map[[2]loyalty.MemberID]bool{}, undone: map[[2]loyalty.MemberID]bool{}, gone: map[loyalty.MemberID]int{}, brought: map[[2]string]bool{}, since: map[table.Key]moment{},
 		books: map[string]*book{}, payouts: map[table.Key]cards.Payout{}, parcels: map[table.Key]cards.Gift{},
 		contacts: map[string][]friend.Fact{}, welcomes: map[table.Key]friend.Welcome{}, contactOf: map[loyalty.Identity]loyalty.MemberID{}, due: map[string]bool{}, greeted: map[string]bool{},
 	}

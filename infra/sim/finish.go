@@ -55,7 +55,7 @@ func (s *simulation) finish() {
 	s.finishCampaign(members)
 	s.finishVisits(members)
 	s.finishClaims()
-	s.finishUnions(members)
+	s.finishUnions()
 	s.finishErasures()
 	s.finishPrizes()
 	s.finishFriends()

@@ -25,7 +25,6 @@ type union struct {
 	key        string
 	held       bool // until a function looks at either, if that comes first
 	begun      bool
-	told       bool // that it was done
 }
 
 // drawTwin adds somebody who is a member twice.
@@ -154,8 +153,11 @@ func (s *simulation) tryUnite(u *union, tries int) {
 		body: map[string]any{"member_id": part, "reason": "simulated"},
 	}, func(status int, body string) {
 		switch {
+		case status == http.StatusOK && !u.undo && !s.check.acts[[2]loyalty.MemberID{into, part}]:
+			s.violate("I12", "an operator was told that %s is merged into %s, and nothing says so", part, into)
+		case status == http.StatusOK && u.undo && !s.check.undone[[2]loyalty.MemberID{into, part}]:
+			s.violate("I12", "an operator was told that %s lets %s go, and nothing says so", into, part)
 		case status == http.StatusOK:
-			u.told = true
 		case status == http.StatusConflict && strings.Contains(body, "reservation_open") && tries < 3:
 			u.key += "'"
 			s.in(2*time.Hour, func() { s.tryUnite(u, tries+1) })
@@ -231,6 +233,7 @@ func (c *checker) merged(by *invocation, key table.Key, item *table.Item) {
 	case fact.Kind == points.FactUnmerged:
 		sign = -1
 		delete(c.wholes, part)
+		c.undone[[2]loyalty.MemberID{fact.Member, part}] = true
 	default:
 		c.s.violate("I2", "a merge says %q", fact.Kind)
 	}
@@ -352,14 +355,9 @@ func (c *checker) partsOf(member loyalty.MemberID) []loyalty.MemberID {
 	return all
 }
 
-// finishUnions holds what was told of merges, and the purchases that members
-// count at rest: those of their own orders and of their parts'.
-func (s *simulation) finishUnions(members map[*person]loyalty.MemberID) {
-	for _, u := range s.plan.unions {
-		if u.told && !u.undo && !s.check.acts[[2]loyalty.MemberID{members[u.into], members[u.part]}] {
-			s.violate("I12", "an operator was told that %s is merged into %s, and nothing says so", u.part.name, u.into.name)
-		}
-	}
+// finishUnions holds the purchases that members count at rest: those of their own
+// orders and of their parts'.
+func (s *simulation) finishUnions() {
 	type counted struct {
 		orders int64
 		paid   loyalty.Fen
