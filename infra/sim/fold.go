@@ -88,6 +88,16 @@ const clocks = 10 * time.Minute
 // instant that it stands for.
 const late = 2 * time.Hour
 
+// delay is how much later than it was decided an entry may land: what a schedule
+// gives back, where the lot has ended, ends at the instant that the schedule
+// stands for.
+func delay(entry points.Entry) time.Duration {
+	if entry.Kind == points.EntryReturn {
+		return late
+	}
+	return clocks
+}
+
 // credit folds a fact's entries, which are the member's own.
 func (c *checker) credit(by *invocation, fact points.Fact) {
 	for _, entry := range fact.Entries {
@@ -232,7 +242,7 @@ func (c *checker) folded(fact points.Fact, entry points.Entry, p *purse) {
 			if share.Until.After(fact.At) || share.Points >= 0 || share.Points != -share.Expired || l.left != 0 {
 				c.s.violate("I8", "%s ends %d points of a lot that ends at %s, and leaves %d", entry.ID, share.Expired, share.Until.In(zone), l.left)
 			}
-		case share.Points > 0 && share.Until.Before(now.Add(-clocks)):
+		case share.Points > 0 && share.Until.Before(now.Add(-delay(entry))):
 			c.s.violate("I8", "%s puts %d points where %s's ended at %s", entry.ID, share.Points, fact.Member, share.Until.In(zone))
 		case share.Points > 0 && entry.Kind != points.EntryReturn && !c.s.plan.ends(share.Until, now):
 			c.s.violate("I8", "%s gives points that end at %s", entry.ID, share.Until.In(zone))

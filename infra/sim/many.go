@@ -1,10 +1,13 @@
 package sim
 
 import (
+	_ "embed" // the list of seeds that have failed
 	"fmt"
 	"io"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,12 +25,20 @@ type Summary struct {
 	Took    time.Duration
 }
 
-// Many runs the seeds from first on, several at a time; each by itself, so that
-// how many run at a time changes nothing. It stops early once a seed has failed
-// when stop is set.
+// Many runs the seeds from first on, see Each.
 func Many(first, seeds uint64, stop bool) Summary {
+	all := make([]uint64, seeds)
+	for n := range all {
+		all[n] = first + uint64(n)
+	}
+	return Each(all, stop)
+}
+
+// Each runs the seeds, several at a time; each by itself, so that how many run at
+// a time changes nothing. It stops early once a seed has failed when stop is set.
+func Each(seeds []uint64, stop bool) Summary {
 	began := time.Now()
-	results := make([]Result, seeds)
+	results := make([]Result, len(seeds))
 	var next atomic.Uint64
 	var failed atomic.Bool
 	var workers sync.WaitGroup
@@ -35,10 +46,10 @@ func Many(first, seeds uint64, stop bool) Summary {
 		workers.Go(func() {
 			for {
 				n := next.Add(1) - 1
-				if n >= seeds || stop && failed.Load() {
+				if n >= uint64(len(seeds)) || stop && failed.Load() {
 					return
 				}
-				results[n] = Run(first+n, nil, nil)
+				results[n] = Run(seeds[n], nil, nil)
 				if results[n].Violation != nil {
 					failed.Store(true)
 				}
@@ -65,6 +76,32 @@ func Many(first, seeds uint64, stop bool) Summary {
 	}
 	return summary
 }
+
+//go:embed testdata/seeds.txt
+var onceFailed string
+
+// OnceFailed are the seeds that have failed, each with what they found. They run
+// for ever, though a seed's world changes with what worlds are drawn from: what
+// they found is held by tests beside the code.
+func OnceFailed() ([]uint64, error) {
+	var seeds []uint64
+	for line := range strings.Lines(onceFailed) {
+		first, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if first == "" || first == "#" {
+			continue
+		}
+		seed, err := strconv.ParseUint(first, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("testdata/seeds.txt: %w", err)
+		}
+		seeds = append(seeds, seed)
+	}
+	return seeds, nil
+}
+
+// Fresh is where the seeds of a commit begin that no other commit runs: between
+// 2^32 and 2^52, so that they can be read aloud.
+func Fresh(commit string) uint64 { return 1<<32 + number(commit)%(1<<52-1<<32) }
 
 // Unmet are the kinds of fault that no seed met.
 func (s Summary) Unmet() []Kind {

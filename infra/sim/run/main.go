@@ -6,13 +6,18 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"strings"
 
 	"github.com/huitou/huitou/infra/sim"
 )
 
 func main() {
 	seeds := flag.Uint64("seeds", 2000, "how many seeds")
-	from := flag.Uint64("from", 1, "the first seed")
+	from := flag.Uint64("from", 1, "the first of them")
+	fresh := flag.Uint64("fresh", 0, "how many seeds more, from where no other commit begins")
+	freshFrom := flag.Uint64("fresh-from", 0, "the first of these; 0: as the commit says")
+	known := flag.Bool("known", false, "also the seeds that have failed")
 	seed := flag.Uint64("seed", 0, "run this seed alone")
 	trace := flag.Bool("trace", false, "with -seed: print every step")
 	minimise := flag.Bool("minimise", false, "with -seed and -trace: leave out the faults that a violation does not need")
@@ -20,11 +25,15 @@ func main() {
 	named := flag.String("mutant", "", "with -mutants: only those whose name holds this")
 	flag.Parse()
 	ok := true
-	switch {
-	case *seed != 0:
+	if *seed != 0 {
 		ok = one(*seed, *trace, *minimise)
-	case *seeds > 0:
-		ok = many(*from, *seeds)
+	} else {
+		plan, err := choose(*from, *seeds, *freshFrom, *fresh, *known)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		ok = many(plan)
 	}
 	if *mutants {
 		ok = sim.HuntMutants(os.Stdout, ".", *named) && ok
@@ -32,6 +41,38 @@ func main() {
 	if !ok {
 		os.Exit(1)
 	}
+}
+
+// choose lists the seeds that are to run.
+func choose(from, seeds, freshFrom, fresh uint64, known bool) ([]uint64, error) {
+	var plan []uint64
+	if known {
+		failed, err := sim.OnceFailed()
+		if err != nil {
+			return nil, err
+		}
+		fmt.Printf("%d seeds that have failed once\n", len(failed))
+		plan = append(plan, failed...)
+	}
+	add := func(from, seeds uint64) {
+		if seeds > 0 {
+			fmt.Printf("%d seeds from %d\n", seeds, from)
+		}
+		for n := range seeds {
+			plan = append(plan, from+n)
+		}
+	}
+	add(from, seeds)
+	if fresh > 0 && freshFrom == 0 {
+		commit, err := exec.Command("git", "rev-parse", "HEAD").Output()
+		if err != nil {
+			return nil, fmt.Errorf("git does not tell the commit, from which the fresh seeds begin; name a first one with -fresh-from: %w", err)
+		}
+		freshFrom = sim.Fresh(strings.TrimSpace(string(commit)))
+		fmt.Printf("fresh seeds of commit %.12s; again with -fresh-from %d\n", commit, freshFrom)
+	}
+	add(freshFrom, fresh)
+	return plan, nil
 }
 
 func one(seed uint64, trace, minimise bool) bool {
@@ -51,8 +92,11 @@ func one(seed uint64, trace, minimise bool) bool {
 	return true
 }
 
-func many(from, seeds uint64) bool {
-	summary := sim.Many(from, seeds, false)
+func many(seeds []uint64) bool {
+	if len(seeds) == 0 {
+		return true
+	}
+	summary := sim.Each(seeds, false)
 	summary.Table(os.Stdout)
 	fmt.Println(summary.Line())
 	const shown = 5
