@@ -42,7 +42,7 @@ func (f Function) registerAdjustments(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/members/{id}/points/adjustments", ID: "adjust-points", Act: "adjustment.make", Tag: "members",
 		Roles: shopkeepers, Status: http.StatusOK,
-		Summary: "Correct a member's points by hand (人工调整); above the program's limit a second operator has to approve",
+		Summary: "Correct a member's points by hand (人工调整); above the program's limit, for one or for the operator's day, a second operator has to approve",
 		Also:    map[int]string{http.StatusAccepted: "Accepted: a second operator has to approve"},
 	}, f.adjust)
 	rest.Register(api, f.Log, rest.Operation{

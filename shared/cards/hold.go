@@ -23,7 +23,7 @@ type Holds struct {
 	PerCarton int `json:"cards_per_carton" minimum:"0" maximum:"60" doc:"of those that are not points of a member, with neighbouring numbers (整箱连号); 0: no bound"`
 	Carton    int `json:"carton_cards" minimum:"2" maximum:"10000" doc:"how many neighbouring numbers of a batch make a carton"`
 	// VoidLimit is in fen.
-	VoidLimit loyalty.Fen `json:"void_limit" minimum:"0" maximum:"5000000" doc:"worth of a held prize, in fen, above which two operators have to agree to void it; so they have to where the worth is not known"`
+	VoidLimit loyalty.Fen `json:"void_limit" minimum:"0" maximum:"5000000" doc:"worth of a held prize, in fen, above which two operators have to agree to void it, and what one operator may void alone on a day; so they have to where the worth is not known"`
 }
 
 // Bounds of Holds, and what a program without them has. A person's count of a
@@ -267,19 +267,29 @@ func holdSettled() error {
 // worth nobody declared are held against pointsLimit instead, above which a
 // correction by hand needs two.
 func (h Holds) NeedsTwo(batch Batch, award Award, pointsLimit loyalty.Points) bool {
-	known := false
-	for _, arm := range batch.Arms {
+	points, fen, known := batch.VoidWorth(award)
+	return !known || points > pointsLimit || fen > h.VoidLimit
+}
+
+// VoidWorth is what a prize of the batch counts for when it is voided: its worth
+// in fen, or the points themselves where nobody declared what they are worth; of
+// several prizes with this award the most. known is false where nobody knows.
+func (b Batch) VoidWorth(award Award) (points loyalty.Points, fen loyalty.Fen, known bool) {
+	for _, arm := range b.Arms {
 		for _, prize := range arm.Prizes {
 			if prize.Award != award {
 				continue
 			}
 			known = true
-			worth, declared := batch.WorthOf(prize)
-			byPoints := !declared && award.Kind == PrizePoints
-			if byPoints && loyalty.Points(award.Amount) > pointsLimit || !byPoints && (!declared || worth > h.VoidLimit) {
-				return true
+			switch worth, declared := b.WorthOf(prize); {
+			case declared:
+				fen = max(fen, worth)
+			case award.Kind == PrizePoints:
+				points = loyalty.Points(award.Amount)
+			default:
+				return 0, 0, false
 			}
 		}
 	}
-	return !known
+	return points, fen, known
 }

@@ -11,7 +11,9 @@ import (
 )
 
 // Adjust proposes an operator's correction and, up to limit points either way,
-// makes it at once; a larger one waits for Approve. A repeat under the same id
+// makes it at once; a larger one waits for Approve, and so does one with which the
+// operator would have corrected more than limit alone on that day of the brand's
+// calendar: giving and taking add up. A repeat under the same id
 // finds what the first did. It fails with KindConflict code
 // "points_insufficient" when it takes more than is available or "member_merged"
 // for a part of another member, with KindNotFound code "member_unknown", and with
@@ -34,19 +36,30 @@ func Adjust(ctx context.Context, s store.Store, wanted store.Adjustment, limit l
 		if err := account.Whole(); err != nil {
 			return store.Adjustment{}, err
 		}
-		if max(wanted.Points, -wanted.Points) > limit {
+		now := wanted.Proposed.At
+		versions, err := s.Programs(ctx)
+		if err != nil {
+			return store.Adjustment{}, err
+		}
+		rules := program.At(versions, now)
+		alone, err := s.Alone(ctx, wanted.Proposed.Operator, string(points.DayOf(now, rules.Zone())))
+		if err != nil {
+			return store.Adjustment{}, err
+		}
+		size := max(wanted.Points, -wanted.Points)
+		if size > limit-alone.Points {
 			err := s.Table.Write(ctx, store.ProposeAdjustment(wanted))
 			if store.Refused(err) {
 				continue
 			}
 			return wanted, err
 		}
-		made, err := takeEffect(ctx, s, wanted, account, wanted.Proposed.At)
+		made, err := takeEffect(rules, wanted, account, now)
 		if err != nil {
 			return store.Adjustment{}, err
 		}
 		changes, conditions := store.Credit(made.Entries, account)
-		err = s.Table.Write(ctx, store.ProposeAdjustment(made), store.UpdateAccount(wanted.Member, changes, conditions...))
+		err = s.Table.Write(ctx, store.ProposeAdjustment(made), store.UpdateAccount(wanted.Member, changes, conditions...), alone.CorrectAlone(size, limit, now))
 		if !store.Refused(err) {
 			return made, err
 		}
@@ -73,7 +86,11 @@ func Approve(ctx context.Context, s store.Store, member loyalty.MemberID, id str
 		if err := account.Whole(); err != nil {
 			return store.Adjustment{}, err
 		}
-		made, err := takeEffect(ctx, s, waiting, account, by.At)
+		versions, err := s.Programs(ctx)
+		if err != nil {
+			return store.Adjustment{}, err
+		}
+		made, err := takeEffect(program.At(versions, by.At), waiting, account, by.At)
 		if err != nil {
 			return store.Adjustment{}, err
 		}
@@ -88,12 +105,7 @@ func Approve(ctx context.Context, s store.Store, member loyalty.MemberID, id str
 }
 
 // takeEffect completes a correction with its entry.
-func takeEffect(ctx context.Context, s store.Store, a store.Adjustment, account store.Account, at time.Time) (store.Adjustment, error) {
-	versions, err := s.Programs(ctx)
-	if err != nil {
-		return a, err
-	}
-	rules := program.At(versions, at)
+func takeEffect(rules program.Program, a store.Adjustment, account store.Account, at time.Time) (store.Adjustment, error) {
 	a.At, a.Program = at, rules.Version
 	a.Until = rules.Points.Expiry.Until(at, rules.Zone())
 	entry, err := points.Adjust(a.ID, a.Points, a.Until, account.Points(at))

@@ -1,7 +1,9 @@
 package ledger_test
 
 import (
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 )
 
@@ -86,5 +89,80 @@ func TestALargeCorrectionTakesTwoOperators(t *testing.T) {
 	}
 	if history, _, err = p.store.History(p.ctx, "m", 10, ""); err != nil || len(history) != 1 || history[0].Entries[0].ID != "adjust:a" {
 		t.Errorf("history %+v, %v", history, err)
+	}
+}
+
+func (p purse) by(operator, id string, n loyalty.Points, at time.Time) store.Adjustment {
+	p.Helper()
+	made, err := ledger.Adjust(p.ctx, p.store, store.Adjustment{
+		Fact: points.Fact{Member: "m"}, ID: id, Points: n, Reason: "goodwill", Proposed: store.Hand{Operator: operator, At: at},
+	}, limit)
+	if err != nil {
+		p.Fatalf("%v", err)
+	}
+	return made
+}
+
+// The limit cannot be split: what one operator gives and takes alone on a day of
+// the brand's calendar is held against it.
+func TestTheLimitHoldsForAnOperatorsDay(t *testing.T) {
+	p := openPurse(t, t.Context(), points.Balance{Available: 5_000})
+	zone := program.Default().Zone()
+	day := time.Date(2026, 11, 21, 0, 0, 0, 0, zone)
+	for i, step := range []struct {
+		operator string
+		points   loyalty.Points
+		at       time.Time
+		made     bool
+	}{
+		{"zhang", 600, day, true},
+		{"zhang", -400, day.Add(time.Hour), true}, // that makes 1,000
+		{"zhang", 1, day.Add(24*time.Hour - time.Second), false},
+		{"zhang", -1, day.Add(24*time.Hour - time.Second), false},
+		{"li", 1_000, day.Add(2 * time.Hour), true},
+		{"li", 1_001, day.Add(24 * time.Hour), false},
+		{"li", 1_000, day.Add(24 * time.Hour), true}, // what waits counts for nothing
+		{"zhang", 1_000, day.Add(24 * time.Hour), true},
+	} {
+		id := fmt.Sprint("a", i)
+		for range 2 { // and a repeat
+			if made := p.by(step.operator, id, step.points, step.at).Made(); made != step.made {
+				t.Errorf("step %d: made %v", i, made)
+			}
+		}
+	}
+	if _, err := ledger.Approve(p.ctx, p.store, "m", "a2", store.Hand{Operator: "li", At: day.Add(26 * time.Hour)}); err != nil {
+		t.Errorf("what two agree on is not held against the day of either: %v", err)
+	}
+	if want := (points.Balance{Available: 8_201}); p.balance() != want {
+		t.Errorf("balance %+v, want %+v", p.balance(), want)
+	}
+}
+
+func TestOfManyCorrectionsAtOnceOnePassesAlone(t *testing.T) {
+	p := openPurse(t, t.Context(), points.Balance{})
+	var wait sync.WaitGroup
+	var made atomic.Int64
+	for i := range 64 {
+		wait.Go(func() {
+			for {
+				is, err := ledger.Adjust(p.ctx, p.store, store.Adjustment{
+					Fact: points.Fact{Member: "m"}, ID: fmt.Sprint("a", i), Points: 400, Reason: "goodwill", Proposed: store.Hand{Operator: "zhang", At: noon},
+				}, limit)
+				switch {
+				case code(err) == "lost_race":
+					continue
+				case err != nil:
+					t.Error(err)
+				case is.Made():
+					made.Add(1)
+				}
+				return
+			}
+		})
+	}
+	wait.Wait()
+	if made.Load() != 2 || p.balance() != (points.Balance{Available: 800}) {
+		t.Errorf("%d were made, balance %+v: want two of 400", made.Load(), p.balance())
 	}
 }

@@ -92,8 +92,8 @@ type Rules struct {
 	// ReturnGraceDays: a cancelled exchange must not cost the customer points that
 	// ended while they were set aside.
 	ReturnGraceDays int `json:"return_grace_days,omitempty" minimum:"0" maximum:"365" doc:"points that come back after their end are good for so many days more"`
-	// AdjustmentLimit is the largest correction that one operator makes alone.
-	AdjustmentLimit loyalty.Points `json:"adjustment_limit,omitempty" minimum:"0" maximum:"1000000000" doc:"a manual correction above so many points needs a second operator; 0 means every one does"`
+	// AdjustmentLimit is how much one operator corrects alone, at once and on a day.
+	AdjustmentLimit loyalty.Points `json:"adjustment_limit,omitempty" minimum:"0" maximum:"1000000000" doc:"a manual correction above so many points needs a second operator, and so does one that brings what an operator corrected alone on a day above it; 0 means every one does"`
 	// ValuePerPoint turns points that are owed into money, in reports alone.
 	ValuePerPoint *Value `json:"value_per_point,omitempty" doc:"what points are worth in money, for reports (积分负债); absent: reports give no money"`
 	// CheckIn is nil where the brand takes no check-ins.

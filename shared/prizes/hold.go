@@ -7,6 +7,7 @@ import (
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/enrolment"
 	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
@@ -61,7 +62,8 @@ func (g Giver) Release(ctx context.Context, code cards.Code, operator string, no
 }
 
 // Void takes a held card's prize away, for an operator (作废). Where the program
-// asks for two the first only proposes. It fails as Hold.Void does, and with
+// asks for two the first only proposes, and so where the operator would have
+// voided more than the limit alone on that day of the brand's calendar. It fails as Hold.Void does, and with
 // KindNotFound code "hold_unknown".
 func (g Giver) Void(ctx context.Context, code cards.Code, reason cards.VoidReason, operator string, rules program.Program, now time.Time) (cards.Hold, error) {
 	batch, err := g.Store.Batch(ctx, code.BatchID())
@@ -72,13 +74,28 @@ func (g Giver) Void(ctx context.Context, code cards.Code, reason cards.VoidReaso
 		return cards.Hold{}, err
 	}
 	return g.settle(ctx, code, func(held store.HeldCard) (store.HeldCard, []table.Action, error) {
-		both := rules.Cards.Suspects().NeedsTwo(batch, held.Hold.Award, rules.Points.AdjustmentLimit)
-		var err error
-		held.Hold, err = held.Hold.Void(reason, operator, both, now)
-		if err == nil && held.Hold.State() == cards.HoldVoided {
-			held.Redemption.Hold, held.Redemption.Void = cards.HoldVoided, reason
+		bounds, pointsLimit := rules.Cards.Suspects(), rules.Points.AdjustmentLimit
+		alone, err := g.Store.Alone(ctx, operator, string(points.DayOf(now, rules.Zone())))
+		if err != nil {
+			return held, nil, err
 		}
-		return held, nil, err
+		size, worth, _ := batch.VoidWorth(held.Hold.Award)
+		both := bounds.NeedsTwo(batch, held.Hold.Award, pointsLimit) || size > 0 && size > pointsLimit-alone.Points || worth > 0 && worth > bounds.VoidLimit-alone.Fen
+		was := held.Hold.State()
+		held.Hold, err = held.Hold.Void(reason, operator, both, now)
+		if err != nil || held.Hold.State() != cards.HoldVoided {
+			return held, nil, err
+		}
+		held.Redemption.Hold, held.Redemption.Void = cards.HoldVoided, reason
+		var counted []table.Action
+		switch {
+		case both || was == cards.HoldVoided:
+		case size > 0:
+			counted = append(counted, alone.CorrectAlone(size, pointsLimit, now))
+		case worth > 0:
+			counted = append(counted, alone.VoidAlone(worth, bounds.VoidLimit, now))
+		}
+		return held, counted, nil
 	})
 }
 

@@ -74,6 +74,10 @@ func AdjustmentKey(member loyalty.MemberID, id string) Key {
 	return Key{join("M", string(member)), join("J", id)}
 }
 
+// AloneKey counts what one operator did alone on a day of the brand's calendar,
+// "2026-11-21".
+func AloneKey(operator, day string) Key { return Key{join("S", operator), join("D", day)} }
+
 // OpeningKey is what a member brought along from an old system.
 func OpeningKey(member loyalty.MemberID, source string) Key {
 	return Key{join("M", string(member)), join("B", source)}
