@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/huitou/huitou/shared/idempotency"
 	"github.com/huitou/huitou/shared/ledger"
@@ -83,7 +85,7 @@ func (f Function) checkIns(ctx context.Context, account store.Account, _ *struct
 	}
 	rules := program.At(versions, now)
 	today := points.DayOf(now, rules.Zone())
-	days, err := f.Store.CheckIns(ctx, account.Member, today.Month())
+	days, err := f.days(ctx, account, today.Month())
 	if err != nil {
 		return checkInCalendar{}, err
 	}
@@ -96,6 +98,28 @@ func (f Function) checkIns(ctx context.Context, account store.Account, _ *struct
 		shown.Items[i] = ofCheckIn(day)
 	}
 	return shown, nil
+}
+
+// days are the person's check-ins of a month by date, also those that they made
+// as a member who was merged into this one; one a day.
+func (f Function) days(ctx context.Context, account store.Account, month string) ([]points.CheckIn, error) {
+	byDate := map[points.Day]points.CheckIn{}
+	for _, member := range append([]loyalty.MemberID{account.Member}, account.Parts...) {
+		days, err := f.Store.CheckIns(ctx, member, month)
+		if err != nil {
+			return nil, err
+		}
+		for _, day := range days {
+			if _, known := byDate[day.Day]; !known {
+				byDate[day.Day] = day
+			}
+		}
+	}
+	days := make([]points.CheckIn, 0, len(byDate))
+	for _, date := range slices.Sorted(maps.Keys(byDate)) {
+		days = append(days, byDate[date])
+	}
+	return days, nil
 }
 
 func ofCheckIn(c points.CheckIn) CheckIn { return CheckIn{c.Day, c.Streak, c.Points} }

@@ -112,7 +112,7 @@ func (f Function) Register(api rest.API) {
 		return struct{}{}, f.change(ctx, account, store.GiveConsent(in.Consent, f.Clock()))
 	})
 	register(f, api, http.MethodDelete, "/v1/me/consents/{consent}", "withdraw-my-consent", "Withdraw a consent, in one step", func(ctx context.Context, account store.Account, in *consentPath) (struct{}, error) {
-		return struct{}{}, f.change(ctx, account, store.WithdrawConsent(in.Consent)...)
+		return struct{}{}, f.change(ctx, account, store.WithdrawConsent(in.Consent, f.Clock())...)
 	})
 }
 

@@ -22,6 +22,7 @@ import (
 type enrolBody struct {
 	Identities []identityBody    `json:"identities" minItems:"1" maxItems:"20"`
 	Consents   []loyalty.Consent `json:"consents,omitempty" enum:"membership,marketing,personalisation" maxItems:"3"`
+	GivenAt    *time.Time        `json:"given_at,omitempty" doc:"when the person gave the consents; a consent that was withdrawn is given again only by a later act, so without this it stays withdrawn"`
 	Birthday   string            `json:"birthday,omitempty" pattern:"^[0-9]{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?$" doc:"a month is enough: 2024-05"`
 	Facts      map[string]string `json:"facts,omitempty" doc:"what the brand knows, in at most 20 short texts"`
 }
@@ -39,6 +40,9 @@ type member struct {
 	Home       loyalty.Channel   `json:"home_channel,omitempty" doc:"where he first bought"`
 	Identities []shownIdentity   `json:"identities"`
 	Consents   []loyalty.Consent `json:"consents"`
+
+	Withdrawn map[loyalty.Consent]time.Time `json:"withdrawn,omitempty" doc:"when consents were withdrawn that are not given"`
+
 	Birthday   string            `json:"birthday,omitempty"`
 	Facts      map[string]string `json:"facts,omitempty"`
 	Orders     int64             `json:"orders"`
@@ -121,7 +125,7 @@ func (f Function) registerMembers(api rest.API) {
 	}, f.issueToken)
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPut, Path: "/v1/members/{id}/consents/{consent}", ID: "give-consent", Act: "consent.give", Tag: "members", Roles: clerks,
-		Summary: "Record a consent", Status: http.StatusNoContent,
+		Summary: "Record a consent that the member gives now, also one that was withdrawn", Status: http.StatusNoContent,
 	}, func(ctx context.Context, in *ConsentPath) (*struct{}, error) {
 		return nil, f.change(ctx, in.member(), store.GiveConsent(in.Consent, f.Clock()))
 	})
@@ -129,7 +133,7 @@ func (f Function) registerMembers(api rest.API) {
 		Method: http.MethodDelete, Path: "/v1/members/{id}/consents/{consent}", ID: "withdraw-consent", Act: "consent.withdraw", Tag: "members", Roles: clerks,
 		Summary: "Withdraw a consent", Status: http.StatusNoContent,
 	}, func(ctx context.Context, in *ConsentPath) (*struct{}, error) {
-		return nil, f.change(ctx, in.member(), store.WithdrawConsent(in.Consent)...)
+		return nil, f.change(ctx, in.member(), store.WithdrawConsent(in.Consent, f.Clock())...)
 	})
 }
 
@@ -161,6 +165,12 @@ func (f Function) enrol(ctx context.Context, in *rest.Body[enrolBody]) (*struct 
 	request := enrolment.Request{Consents: in.Body.Consents, Birthday: in.Body.Birthday, Facts: in.Body.Facts}
 	if err := checkFacts(in.Body.Facts); err != nil {
 		return nil, err
+	}
+	if at := in.Body.GivenAt; at != nil {
+		if at.After(f.Clock()) || at.Before(orders.Earliest) {
+			return nil, loyalty.Invalid("/given_at", "out_of_range", "nobody gave a consent in the future, or before 2000")
+		}
+		request.GivenAt = *at
 	}
 	for i, identity := range in.Body.Identities {
 		read, err := f.readIdentity(fmt.Sprintf("/identities/%d", i), identity)
@@ -248,6 +258,11 @@ func shownMember(account store.Account, now time.Time) member {
 	for _, consent := range []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMarketing, loyalty.ConsentPersonalisation} {
 		if _, given := account.Consents[consent]; given {
 			m.Consents = append(m.Consents, consent)
+		} else if at, withdrawn := account.Withdrawn[consent]; withdrawn {
+			if m.Withdrawn == nil {
+				m.Withdrawn = map[loyalty.Consent]time.Time{}
+			}
+			m.Withdrawn[consent] = at
 		}
 	}
 	return m

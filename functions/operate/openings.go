@@ -17,7 +17,8 @@ type openingBody struct {
 	Points   []points.OpeningPoints `json:"points" maxItems:"24" doc:"by their ends; may be empty"`
 	Growth   []points.OpeningGrowth `json:"growth,omitempty" maxItems:"60" doc:"growth value by month; his tier follows from it"`
 	JoinedAt *time.Time             `json:"joined_at,omitempty" doc:"when he became a member there; the earliest date stays"`
-	Consents []loyalty.Consent      `json:"consents,omitempty" enum:"membership,marketing,personalisation" maxItems:"3" doc:"given there, and not taken back; a repeat does not give them again"`
+	Consents []loyalty.Consent      `json:"consents,omitempty" enum:"membership,marketing,personalisation" maxItems:"3" doc:"given there, and not taken back; what the member withdrew here stays withdrawn unless given_at is later"`
+	GivenAt  *time.Time             `json:"given_at,omitempty" doc:"when the consents were given there"`
 }
 
 type openingAnswer struct {
@@ -27,6 +28,7 @@ type openingAnswer struct {
 	Growth   []points.OpeningGrowth `json:"growth,omitempty"`
 	JoinedAt *time.Time             `json:"joined_at,omitempty"`
 	Consents []loyalty.Consent      `json:"consents,omitempty"`
+	GivenAt  *time.Time             `json:"given_at,omitempty"`
 	Made     store.Hand             `json:"made"`
 }
 
@@ -68,14 +70,14 @@ func (f Function) open(ctx context.Context, in *openingInput) (*opened, error) {
 	opening, fresh, err := ledger.Open(ctx, f.Store, store.Opening{
 		Fact:     points.Fact{Member: in.member()},
 		Opening:  points.Opening{Source: body.Source, Points: body.Points, Growth: body.Growth},
-		JoinedAt: body.JoinedAt, Consents: body.Consents, Made: f.hand(ctx),
+		JoinedAt: body.JoinedAt, Consents: body.Consents, GivenAt: body.GivenAt, Made: f.hand(ctx),
 	})
 	if err != nil {
 		return nil, err
 	}
 	answer := &opened{http.StatusOK, openingAnswer{
 		MemberID: opening.Member, Source: opening.Source, Points: opening.Opening.Points, Growth: opening.Opening.Growth,
-		JoinedAt: opening.JoinedAt, Consents: opening.Consents, Made: opening.Made,
+		JoinedAt: opening.JoinedAt, Consents: opening.Consents, GivenAt: opening.GivenAt, Made: opening.Made,
 	}}
 	if answer.Body.Points == nil {
 		answer.Body.Points = []points.OpeningPoints{}

@@ -95,7 +95,7 @@ type messageEventBody struct {
 // to, or of the one he was merged into since. Of an erased one there is none.
 func (f Function) optOut(ctx context.Context, member loyalty.MemberID) error {
 	for {
-		err := f.change(ctx, member, store.WithdrawConsent(loyalty.ConsentMarketing)...)
+		err := f.change(ctx, member, store.WithdrawConsent(loyalty.ConsentMarketing, f.Clock())...)
 		if loyalty.KindOf(err) != loyalty.KindConflict {
 			return err
 		}

@@ -75,7 +75,7 @@ func (f *Function) hisConsents(ctx context.Context, card store.Redemption) ([]ta
 	var held []table.Condition
 	for _, consent := range card.Consents {
 		if given, has := account.Consents[consent]; has && given.Equal(card.At) && consent != loyalty.ConsentMembership {
-			changes = append(changes, store.WithdrawConsent(consent)...)
+			changes = append(changes, store.WithdrawConsent(consent, f.Clock())...)
 			held = append(held, store.ConsentStands(account, consent))
 		}
 	}

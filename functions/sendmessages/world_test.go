@@ -230,7 +230,7 @@ func (w *world) refund(key loyalty.OrderKey, line string, amount loyalty.Fen) {
 
 func (w *world) consent(member loyalty.MemberID, given bool) {
 	w.Helper()
-	changes := store.WithdrawConsent(loyalty.ConsentMarketing)
+	changes := store.WithdrawConsent(loyalty.ConsentMarketing, w.now)
 	if given {
 		changes = []table.Change{store.GiveConsent(loyalty.ConsentMarketing, w.now)}
 	}

@@ -532,7 +532,7 @@ func TestAConsentOfThePageIsWithdrawnThere(t *testing.T) {
 		s.reserve(card)
 		s.tell(s.added())
 		if c.own {
-			s.write(store.UpdateAccount(s.owner(), store.WithdrawConsent(loyalty.ConsentMarketing)))
+			s.write(store.UpdateAccount(s.owner(), store.WithdrawConsent(loyalty.ConsentMarketing, s.now)))
 			s.write(store.UpdateAccount(s.owner(), []table.Change{store.GiveConsent(loyalty.ConsentMarketing, s.now.Add(time.Hour))}))
 		}
 		withdraw(s)

@@ -285,7 +285,7 @@ var assertions = []assertion{
 					broken(s.role, "statement "+s.sid+" names no partitions")
 				}
 				for _, key := range keys {
-					if !strings.ContainsAny(key[:min(1, len(key))], "ABCDFGHIKLMNOPQRTUXY") || len(key) > 1 && key[1] != '#' {
+					if !strings.ContainsAny(key[:min(1, len(key))], "ABCDFGHIKLMNOPQRSTUXY") || len(key) > 1 && key[1] != '#' {
 						broken(s.role, "statement "+s.sid+" names "+key+", which is no tag of shared/table/keys.go")
 					}
 				}

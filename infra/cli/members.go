@@ -35,6 +35,7 @@ type membersCommands struct {
 type MembersEnrolCommand struct {
 	Identity   []string          `required:"" sep:"none" placeholder:"KIND:CHANNEL:VALUE" help:"buyer, openid, unionid or wecom with its channel and value; a phone needs no channel: phone:13800000000. May be given several times."`
 	Consent    []string          `enum:"membership,marketing,personalisation" placeholder:"CONSENT" help:"membership, marketing or personalisation. May be given several times."`
+	GivenAt    string            `placeholder:"TIME" help:"When the person gave the consents, such as 2026-11-21T10:00:00+08:00. What was withdrawn is given again only by a later act."`
 	Birthday   string            `placeholder:"YYYY-MM[-DD]" help:"A month is enough."`
 	Fact       map[string]string `mapsep:"none" placeholder:"NAME=TEXT" help:"What the brand knows. May be given several times."`
 	Repeat     `embed:""`
@@ -153,9 +154,10 @@ func (c MembersEnrolCommand) Run(ctx context.Context, console Console) error {
 	body := struct {
 		Identities []identityFlag    `json:"identities"`
 		Consents   []string          `json:"consents,omitempty"`
+		GivenAt    string            `json:"given_at,omitempty"`
 		Birthday   string            `json:"birthday,omitempty"`
 		Facts      map[string]string `json:"facts,omitempty"`
-	}{Consents: c.Consent, Birthday: c.Birthday, Facts: c.Fact}
+	}{Consents: c.Consent, GivenAt: c.GivenAt, Birthday: c.Birthday, Facts: c.Fact}
 	for _, text := range c.Identity {
 		identity, err := readIdentity(text)
 		if err != nil {

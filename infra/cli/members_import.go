@@ -42,7 +42,8 @@ func (MembersImportCommand) Help() string {
     growth          growth value (成长值) by the month in which it counts: 900@2026-03;300@2026-11. The tier follows from it
     growth_month    the month of the parts that name none
     joined_at       when he became a member; the earliest date stays
-    consents        membership marketing personalisation, as far as he gave them
+    consents        membership marketing personalisation, as far as they gave them
+    consents_given_at  when; without it a consent that was withdrawn here stays so
 
 A masked name or number, and one lent for a parcel, stands for nobody: the cell is skipped where another names the person. ` +
 		`Lines with keys of their content make it safe to run the command again, also after Ctrl-C: what has arrived changes nothing, and a consent that was taken back since stays so. ` +

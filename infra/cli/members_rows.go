@@ -20,13 +20,14 @@ const (
 	columnPhone       = "phone"
 	columnJoined      = "joined_at"
 	columnConsents    = "consents"
+	columnGivenAt     = "consents_given_at"
 	columnPoints      = "points"
 	columnPointsUntil = "points_until"
 	columnGrowth      = "growth"
 	columnGrowthMonth = "growth_month"
 )
 
-var plainColumns = []string{columnPhone, columnJoined, columnConsents, columnPoints, columnPointsUntil, columnGrowth, columnGrowthMonth}
+var plainColumns = []string{columnPhone, columnJoined, columnConsents, columnGivenAt, columnPoints, columnPointsUntil, columnGrowth, columnGrowthMonth}
 
 // broughtMember is one row of a members file.
 type broughtMember struct {
@@ -42,6 +43,7 @@ type broughtOpening struct {
 	Growth   []broughtGrowth `json:"growth,omitempty"`
 	JoinedAt string          `json:"joined_at,omitempty"`
 	Consents []string        `json:"consents,omitempty"`
+	GivenAt  string          `json:"given_at,omitempty"`
 }
 
 type broughtPoints struct {
@@ -279,6 +281,13 @@ func (o *broughtOpening) fill(cells map[string]string) (err error) {
 			return &wrongCell{columnJoined, "is not a date like 2024-05-17 or a time like 2024-05-17 10:00:00"}
 		}
 		o.JoinedAt = joined.Format(time.RFC3339)
+	}
+	if text := cells[columnGivenAt]; text != "" && cells[columnConsents] != "" {
+		given, err := timeOf(text)
+		if err != nil {
+			return &wrongCell{columnGivenAt, "is not a date like 2024-05-17 or a time like 2024-05-17 10:00:00"}
+		}
+		o.GivenAt = given.Format(time.RFC3339)
 	}
 	for _, consent := range strings.FieldsFunc(cells[columnConsents], func(r rune) bool { return strings.ContainsRune(" ;,、；，", r) }) {
 		if !slices.Contains([]string{"membership", "marketing", "personalisation"}, consent) {

@@ -567,7 +567,9 @@ func (c *checker) standing(was, is store.Account) {
 			continue
 		}
 		for _, part := range is.Parts {
-			if _, theirs := c.account[part].Consents[consent]; !theirs && !slices.Contains(was.Parts, part) {
+			_, theirs := c.account[part].Consents[consent]
+			withdrawn, ever := c.account[part].Withdrawn[consent] // the latest act counts
+			if later := ever && is.Consents[consent].After(withdrawn); !theirs && !later && !slices.Contains(was.Parts, part) {
 				c.s.violate("I24", "%s consents to %s, and %s, who is merged into him, does not", is.Member, consent, part)
 			}
 		}

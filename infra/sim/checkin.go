@@ -115,9 +115,9 @@ func (c *checker) checkedIn(by *invocation, key table.Key, item *table.Item) {
 	}
 	days = append(days, is.Day)
 	c.days[is.Member] = days
-	streak := int64(0)
-	for date := is.At.In(zone); slices.Contains(days, date.Format(time.DateOnly)); date = date.AddDate(0, 0, -1) {
-		streak++
+	streak, most := c.run(is, days), c.run(is, c.daysTogether(is.Member))
+	if streak <= is.Streak && is.Streak <= most { // days of who was merged into the member go on
+		streak = is.Streak
 	}
 	want := loyalty.Points(dailyPoints)
 	if streak%3 == 2 {
@@ -137,6 +137,25 @@ func (c *checker) checkedIn(by *invocation, key table.Key, item *table.Item) {
 	c.credit(by, is.Fact)
 }
 
+// run is how many of the days lie in a row up to that of a check-in.
+func (c *checker) run(is checkedIn, days []string) (streak int64) {
+	for date := is.At.In(zone); slices.Contains(days, date.Format(time.DateOnly)); date = date.AddDate(0, 0, -1) {
+		streak++
+	}
+	return streak
+}
+
+// daysTogether are the days of a member and of all who were ever merged into them.
+func (c *checker) daysTogether(member loyalty.MemberID) []string {
+	days := slices.Clone(c.days[member])
+	for pair := range c.acts {
+		if pair[0] == member {
+			days = append(days, c.days[pair[1]]...)
+		}
+	}
+	return days
+}
+
 // finishVisits holds I12 and I37: everybody was answered, with the check-in
 // that is recorded.
 func (s *simulation) finishVisits(members map[*person]loyalty.MemberID) {
@@ -147,6 +166,9 @@ func (s *simulation) finishVisits(members map[*person]loyalty.MemberID) {
 				s.violate("I37", "nobody ever answered %s about a check-in", member)
 			}
 			continue
+		}
+		if all := s.check.daysTogether(v.member); len(all) > len(s.check.days[v.member]) && slices.Contains(all, string(v.told.Day)) {
+			continue // the person's, as whichever of the members
 		}
 		key := table.CheckInKey(v.member, string(v.told.Day))
 		items, err := s.engine.Get(s.ctx, table.Strong, key)

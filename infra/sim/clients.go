@@ -231,12 +231,12 @@ func (s *simulation) join(who *person) {
 
 // optOut withdraws a person's consent to marketing.
 func (s *simulation) optOut(who *person) {
-	s.call(who.name+" opts out", func(ctx context.Context, data store.Store, _ *instance) error {
+	s.call(who.name+" opts out", func(ctx context.Context, data store.Store, i *instance) error {
 		member, err := s.acting(ctx, data, who)
 		if err != nil || member == "" {
 			return err
 		}
-		return data.Table.Write(ctx, store.UpdateAccount(member, store.WithdrawConsent(loyalty.ConsentMarketing)))
+		return data.Table.Write(ctx, store.UpdateAccount(member, store.WithdrawConsent(loyalty.ConsentMarketing, i.clock())))
 	})
 }
 

@@ -27,8 +27,11 @@ const attempts = 5
 type Request struct {
 	Identities []Identity // few enough for one write: the API takes 20
 	Consents   []loyalty.Consent
-	Birthday   string            // "2024-05" or "2024-05-17"; "" says nothing
-	Facts      map[string]string // merged into what is known
+	// GivenAt is when the person gave the consents; zero where the request does
+	// not say. What they withdrew is given again only by a later act that is dated.
+	GivenAt  time.Time
+	Birthday string            // "2024-05" or "2024-05-17"; "" says nothing
+	Facts    map[string]string // merged into what is known
 }
 
 // Identity is one identity and, for a phone, how pages may show it.
@@ -38,7 +41,7 @@ type Identity struct {
 }
 
 // Enrol finds the member who owns one of the identities, or makes a new one,
-// and gives him all of them. It reports whether he is new. It fails with
+// and gives them all of these. It reports whether they are new. It fails with
 // KindConflict code "identities_differ" when the identities belong to several
 // members, and with KindUnavailable when it lost every race. An identity of a
 // member who was merged into another is that one's.
@@ -88,7 +91,11 @@ func try(ctx context.Context, s store.Store, request Request, random io.Reader, 
 	if err != nil {
 		return "", false, err
 	}
-	actions := store.CreateAccount(member, grown(store.Profile{}, request, added), request.Consents, now)
+	actions := store.CreateAccount(member, grown(store.Profile{}, request, added), nil, now)
+	given, _ := store.TellConsents(store.Account{}, store.Told{Consents: request.Consents, GivenAt: request.GivenAt}, now)
+	for _, change := range given { // a write names an item once
+		actions[0].Item.Attributes[change.Name] = change.Value
+	}
 	for _, identity := range added {
 		actions = append(actions, store.GiveIdentity(identity.Identity, member))
 	}
@@ -98,12 +105,7 @@ func try(ctx context.Context, s store.Store, request Request, random io.Reader, 
 // extend gives a known member what is new in the request, and writes nothing
 // when that is nothing.
 func extend(ctx context.Context, s store.Store, account store.Account, request Request, added []Identity, now time.Time) error {
-	var changes []table.Change
-	for _, consent := range request.Consents {
-		if _, given := account.Consents[consent]; !given {
-			changes = append(changes, store.GiveConsent(consent, now))
-		}
-	}
+	changes, conditions := store.TellConsents(account, store.Told{Consents: request.Consents, GivenAt: request.GivenAt}, now)
 	actions := []table.Action{}
 	for _, identity := range added {
 		actions = append(actions, store.GiveIdentity(identity.Identity, account.Member))
@@ -111,7 +113,7 @@ func extend(ctx context.Context, s store.Store, account store.Account, request R
 	profile, held := store.ChangeProfile(account.Profile, grown(account.Profile, request, added))
 	changes = append(changes, profile...)
 	if len(changes) > 0 {
-		actions = append(actions, store.UpdateAccount(account.Member, changes, append(held, store.Alive())...))
+		actions = append(actions, store.UpdateAccount(account.Member, changes, append(append(conditions, held...), store.Alive())...))
 	}
 	if len(actions) == 0 {
 		return nil

@@ -17,10 +17,9 @@ import (
 // brought and Made, whose time is when it takes effect.
 //
 // Whatever is brought comes with one write: points by their ends, growth value
-// by month and the tier that it amounts to, the date from which he is a member
-// (the earlier one stays), and consents. Consents are part of it, and not of
-// enrolling, so that a repeat does not give again what he took back since; one
-// that he took back before leaves no trace, and is given.
+// by month and the tier that it amounts to, the date from which they are a member
+// (the earlier one stays), and consents. A consent that the person withdrew stays
+// withdrawn, unless the opening says that it was given later.
 //
 // A repeat that brings the same finds what the first did, also after a part of
 // it has ended. Another content fails with KindConflict code "opening_differs":
@@ -38,6 +37,10 @@ func Open(ctx context.Context, s store.Store, wanted store.Opening) (store.Openi
 		joined := wanted.JoinedAt.UTC().Truncate(time.Second)
 		wanted.JoinedAt = &joined
 	}
+	if wanted.GivenAt != nil {
+		at := wanted.GivenAt.UTC().Truncate(time.Second)
+		wanted.GivenAt = &at
+	}
 	for range attempts {
 		account, err := s.Account(ctx, wanted.Member)
 		if err != nil {
@@ -54,7 +57,7 @@ func Open(ctx context.Context, s store.Store, wanted store.Opening) (store.Openi
 			return store.Opening{}, false, err
 		}
 		rules := program.At(versions, now)
-		if err := checkOpening(given, wanted.JoinedAt, now, rules.Zone()); err != nil {
+		if err := checkOpening(given, wanted.JoinedAt, wanted.GivenAt, now, rules.Zone()); err != nil {
 			return store.Opening{}, false, err
 		}
 		wanted.Program = rules.Version
@@ -66,9 +69,8 @@ func Open(ctx context.Context, s store.Store, wanted store.Opening) (store.Openi
 			joined, held := store.JoinedBy(account, *wanted.JoinedAt)
 			changes, conditions = append(changes, joined...), append(conditions, held...)
 		}
-		for _, consent := range wanted.Consents {
-			changes = append(changes, store.GiveConsent(consent, now))
-		}
+		consents, stand := store.TellConsents(account, wanted.Told(), now)
+		changes, conditions = append(changes, consents...), append(conditions, stand...)
 		actions := append(tier.actions, store.PutOpening(wanted))
 		if len(changes) > 0 {
 			actions = append(actions, store.UpdateAccount(wanted.Member, changes, append(conditions, store.Alive())...))
@@ -104,9 +106,12 @@ func opened(ctx context.Context, s store.Store, account store.Account, wanted st
 	return store.Opening{}, false, nil
 }
 
-func checkOpening(opening points.Opening, joinedAt *time.Time, now time.Time, zone *time.Location) error {
+func checkOpening(opening points.Opening, joinedAt, givenAt *time.Time, now time.Time, zone *time.Location) error {
 	if joinedAt != nil && (joinedAt.After(now) || joinedAt.Before(orders.Earliest)) {
 		return loyalty.Invalid("/joined_at", "out_of_range", "nobody became a member in the future, or before 2000")
+	}
+	if givenAt != nil && (givenAt.After(now) || givenAt.Before(orders.Earliest)) {
+		return loyalty.Invalid("/given_at", "out_of_range", "nobody gave a consent in the future, or before 2000")
 	}
 	return opening.Check(now, zone)
 }

@@ -125,7 +125,7 @@ func TestAnOpeningBringsTierDateAndConsents(t *testing.T) {
 		t.Error(diff)
 	}
 	// What he took back stays taken back.
-	if err := p.store.Table.Write(t.Context(), store.UpdateAccount("m", store.WithdrawConsent(loyalty.ConsentMarketing))); err != nil {
+	if err := p.store.Table.Write(t.Context(), store.UpdateAccount("m", store.WithdrawConsent(loyalty.ConsentMarketing, noon))); err != nil {
 		t.Fatal(err)
 	}
 	later := joined.AddDate(1, 0, 0)

@@ -22,6 +22,43 @@ type StreakBonus struct {
 	Bonus loyalty.Points `json:"bonus" minimum:"1" maximum:"1000000" doc:"points, beside those of the day"`
 }
 
+// Join is the last check-in of one person who was known as two members: of two
+// runs of days that meet or overlap one is made, and of two that do not the later
+// one counts. What the days gave stays as it was.
+func (c CheckIn) Join(other CheckIn) CheckIn {
+	if other.Day == "" {
+		return c
+	}
+	later, earlier := c, other
+	if later.Day < earlier.Day || later.Day == earlier.Day && later.Streak < earlier.Streak {
+		later, earlier = earlier, later
+	}
+	if begins := later.begins(); earlier.Day != "" && (earlier.Day >= begins || earlier.Day.Next() == begins) {
+		later.Streak = max(later.Streak, later.Day.since(earlier.begins())+1)
+	}
+	return later
+}
+
+// Without is the last check-in of a member who is apart again from the one with
+// whom joined was made of own: with the days since, as if only own had been.
+func (c CheckIn) Without(joined, own CheckIn) CheckIn {
+	since := c.Day.since(joined.Day)
+	switch {
+	case since <= 0:
+		return own
+	case c.Streak <= since: // a day was missed meanwhile, and the run is their own
+		return c
+	}
+	c.Streak = since
+	if own.Day == joined.Day {
+		c.Streak += own.Streak
+	}
+	return c
+}
+
+// begins is the first day of the run.
+func (c CheckIn) begins() Day { return c.Day.plus(1 - c.Streak) }
+
 // Day is a date of the brand's calendar, "2026-11-21". Byte order is time
 // order.
 type Day string
@@ -33,12 +70,24 @@ func DayOf(at time.Time, zone *time.Location) Day { return Day(at.In(zone).Forma
 func (d Day) Month() string { return string(d[:min(len(d), len("2026-11"))]) }
 
 // Next is the date that follows.
-func (d Day) Next() Day {
+func (d Day) Next() Day { return d.plus(1) }
+
+func (d Day) plus(days int64) Day {
 	date, err := time.Parse(time.DateOnly, string(d))
 	if err != nil {
 		return "" // DayOf makes no other than dates
 	}
-	return Day(date.Add(24 * time.Hour).Format(time.DateOnly))
+	return Day(date.Add(time.Duration(days) * 24 * time.Hour).Format(time.DateOnly))
+}
+
+// since is how many days after another the date is; 0 where either is none.
+func (d Day) since(other Day) int64 {
+	to, err := time.Parse(time.DateOnly, string(d))
+	from, failed := time.Parse(time.DateOnly, string(other))
+	if err != nil || failed != nil {
+		return 0
+	}
+	return int64(to.Sub(from) / (24 * time.Hour))
 }
 
 // CheckIn is a day on which a member checked in.

@@ -221,3 +221,34 @@ func TestCheckInRulesThatCannotBeApplied(t *testing.T) {
 		}
 	}
 }
+
+// Of two runs of days, known by their last check-ins, one is made where they meet
+// or overlap: it is the run of all the days together. The order does not matter.
+func TestTwoRunsOfDaysAreOneWhereTheyMeet(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		first := time.Date(2028, 2, 20, 0, 0, 0, 0, time.UTC) // with a 29th
+		checked := map[points.Day]bool{}
+		draw := func(whose string) points.CheckIn {
+			last, streak := rapid.IntRange(0, 30).Draw(t, "last day of "+whose), rapid.Int64Range(1, 12).Draw(t, "streak of "+whose)
+			for back := range streak {
+				checked[points.DayOf(first.AddDate(0, 0, last-int(back)), time.UTC)] = true
+			}
+			return points.CheckIn{Day: points.DayOf(first.AddDate(0, 0, last), time.UTC), Streak: streak}
+		}
+		one, other := draw("one"), draw("the other")
+		got := one.Join(other)
+		want := points.CheckIn{Day: max(one.Day, other.Day)}
+		for at, _ := time.Parse(time.DateOnly, string(want.Day)); checked[points.DayOf(at, time.UTC)]; at = at.AddDate(0, 0, -1) {
+			want.Streak++
+		}
+		if got != want || other.Join(one) != want {
+			t.Fatalf("%+v and %+v make %+v and %+v, want %+v", one, other, got, other.Join(one), want)
+		}
+		if none := (points.CheckIn{}); one.Join(none) != one || none.Join(one) != one || none.Join(none) != none {
+			t.Fatalf("with none: %+v, %+v", one.Join(none), none.Join(one))
+		}
+		if again := got.Without(got, one); again != one {
+			t.Fatalf("without the other again %+v, want %+v", again, one)
+		}
+	})
+}

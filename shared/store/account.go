@@ -26,7 +26,10 @@ type Account struct {
 	Lots     []points.Lot                  // earliest end first
 	LotsSeen int64                         // how often a lot was changed
 	Consents map[loyalty.Consent]time.Time // when each was given
-	Home     loyalty.Channel               // where he first bought (从一而终)
+	// Withdrawn is when each was withdrawn last (撤回同意), also of one that was
+	// given again since.
+	Withdrawn map[loyalty.Consent]time.Time
+	Home      loyalty.Channel // where he first bought (从一而终)
 
 	Growth        map[string]loyalty.Points // growth value that counts (成长值), by month of purchase
 	GrowthPending loyalty.Points            // and that counts once return windows close
@@ -107,6 +110,7 @@ const (
 	accountFirstPaid = "first_order"
 	accountCheckIn   = "checkin"
 	accountConsent   = "consent:"
+	accountWithdrawn = "no:" // when that consent was withdrawn last
 	accountCount     = "n:"
 	accountQuantity  = "q:"
 	accountFirst     = "f:"
@@ -287,6 +291,12 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 		case accountConsent:
 			a.Consents[loyalty.Consent(rest)] = instant(value.Text())
 			continue
+		case accountWithdrawn:
+			if a.Withdrawn == nil {
+				a.Withdrawn = map[loyalty.Consent]time.Time{}
+			}
+			a.Withdrawn[loyalty.Consent(rest)] = instant(value.Text())
+			continue
 		case accountKept:
 			if a.Kept == nil {
 				a.Kept = map[loyalty.Consent]time.Time{}
@@ -351,15 +361,52 @@ func ChangeProfile(was, is Profile) ([]table.Change, []table.Condition) {
 	return []table.Change{table.Set(doc, encode(is))}, []table.Condition{table.Equals(doc, encode(was))}
 }
 
-// GiveConsent and WithdrawConsent record one consent; a consent once given
+// GiveConsent records a consent that the person gives now; a consent once given
 // keeps its date.
 func GiveConsent(consent loyalty.Consent, now time.Time) table.Change {
 	return table.SetIfMissing(accountConsent+string(consent), table.String(table.Instant(now)))
 }
 
-// WithdrawConsent takes a consent away, and one that rests too.
-func WithdrawConsent(consent loyalty.Consent) []table.Change {
-	return []table.Change{table.Remove(accountConsent + string(consent)), table.Remove(accountKept + string(consent))}
+// Told is what somebody tells of consents: when the person gave them, zero where
+// the telling does not say.
+type Told struct {
+	Consents []loyalty.Consent
+	GivenAt  time.Time
+}
+
+// TellConsents records consents that somebody tells of at now. What the person
+// withdrew stays withdrawn, unless it is told that they gave it later; the
+// conditions fail where a consent was withdrawn since the account was read.
+func TellConsents(account Account, told Told, now time.Time) (changes []table.Change, conditions []table.Condition) {
+	for _, consent := range told.Consents {
+		if _, given := account.Consents[consent]; given {
+			continue
+		}
+		at, held := told.GivenAt, table.MissingOrAtMost(accountWithdrawn+string(consent), table.String(table.Instant(told.GivenAt.Add(-time.Second))))
+		if at.IsZero() {
+			at, held = now, table.Missing(accountWithdrawn+string(consent))
+		}
+		withdrawn, ever := account.Withdrawn[consent]
+		if ever && (told.GivenAt.IsZero() || !told.GivenAt.Truncate(time.Second).After(withdrawn)) {
+			continue
+		}
+		changes, conditions = append(changes, GiveConsent(consent, at)), append(conditions, held)
+	}
+	return changes, conditions
+}
+
+// WithdrawConsent takes a consent away at now, and one that rests too, and keeps
+// the time: only a later act of the person gives it back.
+func WithdrawConsent(consent loyalty.Consent, now time.Time) []table.Change {
+	return []table.Change{
+		table.Remove(accountConsent + string(consent)), table.Remove(accountKept + string(consent)),
+		table.Set(accountWithdrawn+string(consent), table.String(table.Instant(now))),
+	}
+}
+
+// forgetConsent takes all that is known of a consent away.
+func forgetConsent(consent loyalty.Consent) []table.Change {
+	return []table.Change{table.Remove(accountConsent + string(consent)), table.Remove(accountKept + string(consent)), table.Remove(accountWithdrawn + string(consent))}
 }
 
 // UpdateAccount changes an existing account that is not merged into another: the

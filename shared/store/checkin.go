@@ -31,16 +31,28 @@ func CheckIn(account Account, is LastCheckIn, fact points.Fact) []table.Action {
 		item.Attributes["mpk"] = table.String(table.MemberPK(fact.Member))
 		item.Attributes["msk"] = table.String(table.HistorySK(fact.At, item.Key))
 	}
-	held := table.Missing(accountCheckIn)
-	if account.CheckIn != (LastCheckIn{}) {
-		held = table.Equals(accountCheckIn, encode(account.CheckIn))
-	}
 	changes, conditions := Credit(fact.Entries, account)
-	changes = append(changes, table.Set(accountCheckIn, encode(is)))
 	return []table.Action{
 		table.Put(item, table.Absent()),
-		UpdateAccount(fact.Member, changes, append(conditions, held)...),
+		UpdateAccount(fact.Member, append(changes, checkInChange(is)), append(conditions, checkInStands(account))...),
 	}
+}
+
+// checkInStands holds a member's last check-in to the one that was read.
+func checkInStands(account Account) table.Condition {
+	if account.CheckIn == (LastCheckIn{}) {
+		return table.Missing(accountCheckIn)
+	}
+	return table.Equals(accountCheckIn, encode(account.CheckIn))
+}
+
+// checkInChange makes a check-in the member's last one; none where it is of no
+// day.
+func checkInChange(is LastCheckIn) table.Change {
+	if is.Day == "" {
+		return table.Remove(accountCheckIn)
+	}
+	return table.Set(accountCheckIn, encode(is))
 }
 
 // CheckIns lists the check-ins of one month ("2026-11") by date.

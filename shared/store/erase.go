@@ -22,7 +22,7 @@ func Erase(accounts []Account, erasure Erasure) []table.Action {
 		conditions := append(held, table.Equals(doc, encode(account.Profile)), Alive())
 		changes = append(changes, table.Set(doc, encode(Profile{})), table.Set(accountErased, encode(erasure)), table.Remove(accountSent))
 		for _, consent := range consents {
-			changes = append(changes, WithdrawConsent(consent)...)
+			changes = append(changes, forgetConsent(consent)...)
 		}
 		for _, category := range slices.Sorted(maps.Keys(account.Reminded)) {
 			changes = append(changes, table.Remove(accountReminded+category))

@@ -32,8 +32,14 @@ type Merge struct {
 	Bought   map[string]Bought   `json:"bought,omitempty"` // of the categories that both know; see Lend
 	Reminded map[string]Reminded `json:"reminded,omitempty"`
 	Sent     []time.Time         `json:"sent,omitempty"`
-	Tier     tiers.State         `json:"tier,omitzero"`
-	Raised   tiers.State         `json:"raised,omitzero"` // the tier that the merge gave
+	// Withdrawn is when the whole had withdrawn consents whose last act was the
+	// part's; zero for never.
+	Withdrawn map[loyalty.Consent]time.Time `json:"withdrawn,omitempty"`
+	CheckIn   *LastCheckIn                  `json:"checkin,omitempty"` // where the merge changed it
+	Joined    *LastCheckIn                  `json:"joined,omitempty"`  // to this
+
+	Tier   tiers.State `json:"tier,omitzero"`
+	Raised tiers.State `json:"raised,omitzero"` // the tier that the merge gave
 }
 
 // Lend notes in a part what the whole last bought of a category itself, before
@@ -158,15 +164,22 @@ func Together(whole, part Account, merge Merge, fact points.Fact, look time.Time
 		changes = append(changes, table.Set(accountSent, table.String(instants(allSent(whole.Sent, part.Sent)))))
 	}
 	for _, consent := range consents {
-		at, own := whole.Consents[consent]
-		_, theirs := part.Consents[consent]
-		switch {
-		case own && !theirs: // the stricter of the two
-			changes = append(changes, table.Remove(accountConsent+string(consent)),
-				table.SetIfMissing(accountKept+string(consent), table.String(table.Instant(at))))
-		case theirs && !own:
-			changes = append(changes, table.SetIfMissing(accountKept+string(consent), table.String(table.Instant(time.Time{}))))
+		joined, withdrawn, changed := joinConsent(whole, part, consent)
+		changes = append(changes, joined...)
+		if changed {
+			if merge.Withdrawn == nil {
+				merge.Withdrawn = map[loyalty.Consent]time.Time{}
+			}
+			merge.Withdrawn[consent] = withdrawn
 		}
+	}
+	if joined := (LastCheckIn{CheckIn: whole.CheckIn.Join(part.CheckIn.CheckIn), Request: whole.CheckIn.Request}); joined.CheckIn != whole.CheckIn.CheckIn {
+		if joined.Day != whole.CheckIn.Day {
+			joined.Request = part.CheckIn.Request
+		}
+		own := whole.CheckIn
+		merge.CheckIn, merge.Joined = &own, &joined
+		changes = append(changes, table.Set(accountCheckIn, encode(joined)))
 	}
 	changes = append(changes, table.Add(accountParts, 1), table.Set(accountPart+string(part.Member), table.String(merge.ID)))
 	if len(part.Bought) > 0 {
@@ -244,12 +257,20 @@ func Apart(whole, part Account, id string, fact points.Fact, look time.Time, cha
 		}
 		changes = append(changes, restored)
 	}
+	if merge.Joined != nil {
+		changes = append(changes, checkInChange(LastCheckIn{whole.CheckIn.Without(merge.Joined.CheckIn, merge.CheckIn.CheckIn), whole.CheckIn.Request}))
+	}
 	for _, consent := range consents {
 		_, given := whole.Consents[consent]
 		at, rests := whole.Kept[consent]
+		withdrawn := whole.Withdrawn[consent]
 		if _, theirs := part.Consents[consent]; theirs && !given && !rests {
 			back = append(back, table.Remove(accountConsent+string(consent))) // withdrawn while they were one
 		}
+		if !withdrawn.Before(merge.By.At.Truncate(time.Second)) && withdrawn.After(part.Withdrawn[consent]) {
+			back = append(back, table.Set(accountWithdrawn+string(consent), table.String(table.Instant(withdrawn))))
+		}
+		changes = append(changes, leaveConsent(whole, part, consent)...)
 		if len(whole.Parts) > 1 || !rests {
 			continue
 		}
@@ -289,6 +310,56 @@ func allSent(one, other []time.Time) []time.Time {
 	return all
 }
 
+// joinConsent is what becomes of a consent when part is merged into whole: of
+// two acts of the person the later one counts; a consent that only one of them
+// ever gave, and the other was never asked for, rests, as the stricter of the two.
+// It tells when the whole had withdrawn it before, where that changes.
+func joinConsent(whole, part Account, consent loyalty.Consent) (changes []table.Change, withdrawn time.Time, changed bool) {
+	given, theirs := whole.Consents[consent], part.Consents[consent]
+	_, own := whole.Consents[consent]
+	_, others := part.Consents[consent]
+	withdrawn = whole.Withdrawn[consent]
+	latest := part.Withdrawn[consent]
+	takes := func() []table.Change { // the time of the part's withdrawal
+		if changed = latest.After(withdrawn); !changed {
+			return nil
+		}
+		return []table.Change{table.Set(accountWithdrawn+string(consent), table.String(table.Instant(latest)))}
+	}
+	switch {
+	case own && others, own && !latest.IsZero() && given.After(latest):
+	case own:
+		changes = append(takes(), table.Remove(accountConsent+string(consent)),
+			table.SetIfMissing(accountKept+string(consent), table.String(table.Instant(given))))
+	case others && !withdrawn.IsZero() && theirs.After(withdrawn):
+		changes, changed = []table.Change{table.Set(accountConsent+string(consent), table.String(table.Instant(theirs)))}, true
+	case others:
+		changes = []table.Change{table.SetIfMissing(accountKept+string(consent), table.String(table.Instant(time.Time{})))}
+	default:
+		changes = takes()
+	}
+	return changes, withdrawn, changed
+}
+
+// leaveConsent undoes joinConsent for the whole, unless the person did something
+// about the consent since. What rested is for the caller.
+func leaveConsent(whole, part Account, consent loyalty.Consent) []table.Change {
+	before, changed := part.Merged.Withdrawn[consent]
+	given, has := whole.Consents[consent]
+	theirs, gave := part.Consents[consent]
+	switch {
+	case !changed:
+		return nil
+	case has && gave && given.Equal(theirs) && whole.Withdrawn[consent].Equal(before): // the whole's by the part's act alone
+		return []table.Change{table.Remove(accountConsent + string(consent))}
+	case !whole.Withdrawn[consent].Equal(part.Withdrawn[consent]):
+		return nil
+	case before.IsZero():
+		return []table.Change{table.Remove(accountWithdrawn + string(consent))}
+	}
+	return []table.Change{table.Set(accountWithdrawn+string(consent), table.String(table.Instant(before)))}
+}
+
 // distinct leaves out what is held twice.
 func distinct(conditions []table.Condition) []table.Condition {
 	var all []table.Condition
@@ -302,7 +373,7 @@ func distinct(conditions []table.Condition) []table.Condition {
 
 // stands holds all that a merge rests on to what was read: the points, the
 // growth, the purchases (each of which asks for the settlement or moves a
-// counter), the profile, the consents and what was sent.
+// counter), the profile, the consents, what was sent and the last check-in.
 func (a Account) stands() []table.Condition {
 	_, sent := RecordSent(a, a.Sent)
 	conditions := []table.Condition{table.Equals(doc, encode(a.Profile)), WakeSettle.Unasked(a), sent}
@@ -316,8 +387,13 @@ func (a Account) stands() []table.Condition {
 		} else {
 			conditions = append(conditions, table.Missing(accountConsent+string(consent)))
 		}
+		if at, ever := a.Withdrawn[consent]; ever {
+			conditions = append(conditions, table.Equals(accountWithdrawn+string(consent), table.String(table.Instant(at))))
+		} else {
+			conditions = append(conditions, table.Missing(accountWithdrawn+string(consent)))
+		}
 	}
-	return conditions
+	return append(conditions, checkInStands(a))
 }
 
 // changeBought moves a category's history from what it was to what it is, and

@@ -14,8 +14,9 @@ import (
 type Opening struct {
 	points.Fact // FactOpening
 	points.Opening
-	JoinedAt *time.Time        `json:"joined_at,omitempty"` // when he became a member there
-	Consents []loyalty.Consent `json:"consents,omitempty"`  // that he gave there, sorted
+	JoinedAt *time.Time        `json:"joined_at,omitempty"` // when they became a member there
+	Consents []loyalty.Consent `json:"consents,omitempty"`  // that they gave there, sorted
+	GivenAt  *time.Time        `json:"given_at,omitempty"`  // when they gave them, where it is known
 	Made     Hand              `json:"made"`
 }
 
@@ -25,7 +26,16 @@ func (o Opening) SameAs(other Opening) bool {
 }
 
 func (o Opening) brought() Opening {
-	return Opening{Opening: o.Opening, JoinedAt: o.JoinedAt, Consents: o.Consents}
+	return Opening{Opening: o.Opening, JoinedAt: o.JoinedAt, Consents: o.Consents, GivenAt: o.GivenAt}
+}
+
+// Told is what the opening tells of consents.
+func (o Opening) Told() Told {
+	told := Told{Consents: o.Consents}
+	if o.GivenAt != nil {
+		told.GivenAt = *o.GivenAt
+	}
+	return told
 }
 
 // Opening reads a member's opening of a source; KindNotFound code
