@@ -21,6 +21,10 @@ import (
 // which an alarm counts: about a day.
 const hanging = 8
 
+// CallLimit is how long the payer may take to answer. A batch times it stays
+// below the function's timeout, which infra/check holds the template to.
+const CallLimit = 10 * time.Second
+
 // Function is payprizes and what it needs.
 type Function struct {
 	Store store.Store
@@ -36,7 +40,7 @@ type Function struct {
 // another payout. A message about a payout that is not due, has ended or is
 // being resolved by operators does nothing.
 func (f Function) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
-	return batch.Each(ctx, event, f.Log, func(ctx context.Context, body []byte, _ time.Time) error {
+	return batch.EachWithin(ctx, event, f.Log, CallLimit, func(ctx context.Context, body []byte, _ time.Time) error {
 		code, err := cards.ReadPayoutMessage(body)
 		if err != nil {
 			return err

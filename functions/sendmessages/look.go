@@ -1,6 +1,7 @@
 package sendmessages
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -11,10 +12,10 @@ import (
 	"github.com/huitou/huitou/shared/table"
 )
 
-// redeliveryLimit is how long after its commit a message is still handed over.
-// Later it is no longer clear to anybody, least of all to the customer, what it
-// is about; and a receiver need not remember ids for longer than a week.
-const redeliveryLimit = 24 * time.Hour
+// redeliveryLimit is how long after it was decided on a message that nobody
+// answered is still handed over. A receiver need not remember ids for longer
+// than a week, so later it could be a second message.
+const redeliveryLimit = 6 * 24 * time.Hour
 
 // look is one look at whether a reminder is right.
 type look struct {
@@ -45,7 +46,7 @@ func (l look) recorded() string {
 // which costs a read.
 func (l look) needsRefunded() bool {
 	recorded := l.recorded()
-	open := recorded == "" || recorded == store.OutcomePostponed || recorded == store.OutcomeSent
+	open := recorded == "" || recorded == store.OutcomeHandingOver || recorded == store.OutcomeRejected
 	return open && l.reason() == ""
 }
 
@@ -76,17 +77,19 @@ func (l look) verdict() (verdict, error) {
 	quiet := l.rules.Quiet(l.now, l.zone)
 	reason := l.reason()
 	switch recorded := l.recorded(); {
-	case recorded == store.OutcomeSent:
+	case recorded == store.OutcomeHandingOver || recorded == store.OutcomeRejected:
 		switch {
 		case reason != "":
-			return verdict{dropped: reason}, nil
-		case l.now.Sub(last.At) > redeliveryLimit:
-			return verdict{dropped: "stale"}, nil
+			return verdict{record: reason}, nil
+		case recorded == store.OutcomeHandingOver && l.now.Sub(last.At) > redeliveryLimit:
+			return verdict{record: store.OutcomeUnanswered}, nil
 		case quiet:
-			return verdict{record: store.OutcomePostponed}, nil
+			return verdict{dropped: "quiet_hours"}, nil
+		case l.rules.OverCap(l.others(), l.now):
+			return verdict{dropped: "capped"}, nil
 		}
 		return verdict{send: true}, nil
-	case recorded != "" && recorded != store.OutcomePostponed:
+	case recorded != "":
 		return verdict{dropped: recorded}, nil
 	case reason != "":
 		return verdict{record: reason}, nil
@@ -94,53 +97,68 @@ func (l look) verdict() (verdict, error) {
 		// The wake-up call stands, so the first tick after the quiet hours asks
 		// again.
 		return verdict{dropped: "quiet_hours"}, nil
-	case l.rules.OverCap(l.others(), l.now):
+	case l.rules.OverCap(l.account.Sent, l.now):
 		return verdict{record: store.OutcomeCapped}, nil
 	}
-	return verdict{record: store.OutcomeSent, send: true}, nil
+	return verdict{record: store.OutcomeHandingOver, send: true}, nil
 }
 
-// others are the times of the member's messages but for this one, where it was
-// postponed. Until it leaves again it counts, because it may have left.
+// others are the times of the member's messages but for this one. Until it is
+// answered it counts from when it was decided on, because it may have left then;
+// and from then on, as of the answer.
 func (l look) others() []time.Time {
 	last := l.account.Reminded[l.reminder.Category]
 	return slices.DeleteFunc(slices.Clone(l.account.Sent), func(at time.Time) bool {
-		return l.recorded() == store.OutcomePostponed && at.Equal(last.At)
+		return l.recorded() != "" && at.Equal(last.At)
 	})
 }
 
-// record writes an outcome, the message if one leaves, and the next wake-up
-// call. Its conditions hold everything the verdict rests on.
+// record writes an outcome: with the message where one is about to leave, and
+// with the next wake-up call where this one is done with. Its conditions hold
+// everything the verdict rests on.
 func (l look) record(outcome string, version int64) table.Action {
 	category := l.reminder.Category
 	noted := store.Reminded{Bought: l.reminder.Bought, Outcome: outcome, At: l.now, Program: version}
-	if outcome == store.OutcomePostponed {
-		noted.At = l.account.Reminded[category].At // by which others knows it
+	if outcome == store.OutcomeRejected { // by it others knows the message again
+		noted.At = l.account.Reminded[category].At
 	}
 	change, held := store.RecordReminder(l.account, category, noted)
-	changes, conditions := []table.Change{change}, []table.Condition{held}
-
-	if outcome == store.OutcomeSent {
-		sent := append(l.others(), l.now)
-		change, held := store.RecordSent(l.account, sent[max(0, len(sent)-l.rules.Cap.Messages):])
-		changes = append(changes, change)
-		conditions = append(conditions, held, store.ConsentStands(l.account, loyalty.ConsentMarketing), store.RefundsStand(l.account))
+	if outcome == store.OutcomeHandingOver {
+		counted, room := l.count()
+		return store.UpdateAccount(l.account.Member, []table.Change{change, counted}, held, room,
+			store.ConsentStands(l.account, loyalty.ConsentMarketing), store.RefundsStand(l.account), store.WakeRemind.Unasked(l.account))
 	}
-
+	changes, conditions := []table.Change{change}, []table.Condition{held}
+	if outcome == store.OutcomeSent {
+		counted, room := l.count()
+		changes, conditions = append(changes, counted), append(conditions, room)
+	}
 	move, stands := l.wake(noted)
 	return store.UpdateAccount(l.account.Member, append(changes, move...), append(conditions, stands...)...)
+}
+
+// begun is the account with the message recorded as being handed over.
+func (l look) begun(version int64) store.Account {
+	account := l.account
+	account.Sent = append(l.others(), l.now)
+	account.Sent = account.Sent[max(0, len(account.Sent)-l.rules.Cap.Messages):]
+	account.Reminded = maps.Clone(account.Reminded)
+	if account.Reminded == nil {
+		account.Reminded = map[string]store.Reminded{}
+	}
+	account.Reminded[l.reminder.Category] = store.Reminded{Bought: l.reminder.Bought, Outcome: store.OutcomeHandingOver, At: l.now, Program: version}
+	return account
+}
+
+// count puts the message of now among the last that the cap counts.
+func (l look) count() (table.Change, table.Condition) {
+	sent := append(l.others(), l.now)
+	return store.RecordSent(l.account, sent[max(0, len(sent)-l.rules.Cap.Messages):])
 }
 
 // wake is the wake-up call after the outcome. While anything else is due, or
 // was missed, the call stands: it is what brings that to its end.
 func (l look) wake(noted store.Reminded) ([]table.Change, []table.Condition) {
-	if noted.Outcome == store.OutcomePostponed {
-		next := l.rules.Allowed(l.now, l.zone)
-		if at := l.account.RemindAt; !at.IsZero() && at.Before(next) {
-			next = at
-		}
-		return store.WakeRemind.Answer(l.account, next)
-	}
 	purchases := l.account.Purchases()
 	for i, purchase := range purchases {
 		if purchase.Category == l.reminder.Category && purchase.At.Equal(noted.Bought) {

@@ -25,6 +25,12 @@ import (
 // opt-out or another message to the same member.
 const attempts = 8
 
+// CallLimit is how long the sender may take to answer. A batch times it stays
+// below the function's timeout, which infra/check holds the template to: a
+// sender that hangs is tried with every message that was received, and the
+// invocation is not killed over it.
+const CallLimit = 10 * time.Second
+
 // Function is sendmessages and what it needs.
 type Function struct {
 	Store    store.Store
@@ -34,16 +40,20 @@ type Function struct {
 }
 
 // Handle deals with each message by itself; the answer names those to deliver
-// again. An outcome is recorded before a message leaves, under the condition
-// that nothing it was decided on has changed; a delivery that finds it recorded
-// hands the message over again, under the same id, as nobody knows whether the
-// first one got so far.
+// again. Before a message leaves it is recorded as being handed over, under the
+// condition that nothing it was decided on has changed, and as sent only when
+// the sender has answered. In between nobody knows whether it left: a delivery
+// that finds it so hands it over again under the same id, as long as it is
+// right, and the wake-up call stands, so that every tick asks for it.
+//
+// A message that the sender refuses for good is recorded as rejected and fails,
+// so that it ends in the dead-letter queue; from there it is tried again.
 func (f Function) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	versions, err := f.Store.Programs(ctx)
 	if err != nil {
 		return events.SQSEventResponse{}, err
 	}
-	return batch.Each(ctx, event, f.Log, func(ctx context.Context, body []byte, _ time.Time) error {
+	return batch.EachWithin(ctx, event, f.Log, CallLimit, func(ctx context.Context, body []byte, _ time.Time) error {
 		reminder, err := notify.DecodeReminder(body)
 		if err != nil {
 			return err
@@ -100,13 +110,58 @@ func (f Function) remind(ctx context.Context, versions []program.Program, remind
 		if !verdict.send {
 			return nil
 		}
-		return f.Notifier.Send(ctx, message(rules.Document, account, reminder, now))
+		return f.handOver(ctx, decision, rules, verdict)
 	}
 	return loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the same account at the same time")
 }
 
-// refunded tells whether all that the member bought of the category in his last
-// order of it was given back.
+// handOver gives the sender a message that is recorded, and records what it
+// said. The account is read again only where others have changed it meanwhile.
+func (f Function) handOver(ctx context.Context, decision look, rules program.Program, decided verdict) error {
+	reminder := decision.reminder
+	answer := f.Notifier.Send(ctx, message(rules.Document, decision.account, reminder, decision.now))
+	outcome := store.OutcomeSent
+	switch {
+	case loyalty.KindOf(answer) == loyalty.KindInvalid:
+		outcome = store.OutcomeRejected
+	case answer != nil:
+		return answer
+	}
+	if decided.record != "" {
+		decision.account = decision.begun(rules.Version)
+	}
+	read := true
+	for range attempts {
+		if !read {
+			account, err := f.Store.Account(ctx, reminder.Member)
+			if err != nil {
+				return errors.Join(answer, err)
+			}
+			decision.account, read = account, true
+		}
+		switch decision.recorded() {
+		case store.OutcomeHandingOver, store.OutcomeRejected:
+		default:
+			return answer // another delivery was faster, or the member is gone
+		}
+		if decision.recorded() == outcome {
+			return answer
+		}
+		err := f.Store.Table.Write(ctx, decision.record(outcome, rules.Version))
+		if err == nil {
+			f.Log.InfoContext(ctx, "reminder ended", slog.String("outcome", outcome))
+			return answer
+		}
+		if _, lost := errors.AsType[*table.ConditionError](err); !lost {
+			return errors.Join(answer, err)
+		}
+		read = false
+	}
+	return errors.Join(answer, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the same account at the same time"))
+}
+
+// refunded tells whether all that the member bought of the category in their
+// last order of it was given back.
 func (f Function) refunded(ctx context.Context, account store.Account, category string) (bool, error) {
 	key := account.Bought[category].LastOrder
 	log, err := f.Store.Log(ctx, key)

@@ -413,8 +413,8 @@ func TestCrashAtEveryCall(t *testing.T) {
 	t.Logf("crashed before and after each of %d calls", calls)
 }
 
-// A commit whose message did not leave, delivered again: handed over under the
-// same id only while it is right.
+// A message that nobody answered, delivered again: handed over under the same id
+// only while it is right, and recorded as sent only then.
 func TestRedeliveryAfterTheCommit(t *testing.T) {
 	for name, test := range map[string]struct {
 		meanwhile func(*world)
@@ -425,9 +425,9 @@ func TestRedeliveryAfterTheCommit(t *testing.T) {
 		"at once":          {nil, day(21, 9, 6), []string{"m milk-powder 21 09:06"}, "sent"},
 		"hours later":      {nil, day(21, 20, 59), []string{"m milk-powder 21 20:59"}, "sent"},
 		"in quiet hours":   {nil, day(21, 21, 0), []string{"m milk-powder 22 09:05"}, "sent"},
-		"a day later":      {nil, day(22, 9, 6), nil, "sent"},
-		"after an opt-out": {func(w *world) { w.consent("m", false) }, day(21, 9, 6), nil, "sent"},
-		"after a purchase": {func(w *world) { w.buy("m", day(21, 9, 6), milk) }, day(21, 9, 7), nil, "sent"},
+		"a day later":      {nil, day(22, 9, 6), []string{"m milk-powder 22 09:06"}, "sent"},
+		"after an opt-out": {func(w *world) { w.consent("m", false) }, day(21, 9, 6), nil, "opted_out"},
+		"after a purchase": {func(w *world) { w.buy("m", day(21, 9, 6), milk) }, day(21, 9, 7), nil, "bought_again"},
 		"quiet, and opted out before the morning": {
 			func(w *world) {
 				w.now = day(21, 22, 0)
@@ -447,7 +447,7 @@ func TestRedeliveryAfterTheCommit(t *testing.T) {
 			if err != nil || len(answer.BatchItemFailures) != 1 {
 				t.Fatalf("%v, %v; want the message named as failed", answer, err)
 			}
-			w.expectOutcome("m", milk, "sent")
+			w.expectOutcome("m", milk, "handing_over")
 			if test.meanwhile != nil {
 				test.meanwhile(w)
 			}
@@ -463,9 +463,9 @@ func TestRedeliveryAfterTheCommit(t *testing.T) {
 	}
 }
 
-// A copy that comes in quiet hours postpones a message that has long left. It
-// must count all the while, or the cap would let one too many through.
-func TestAPostponedMessageCounts(t *testing.T) {
+// A message that may have left counts all the while, or the cap would let one
+// too many through.
+func TestAnUnansweredMessageCounts(t *testing.T) {
 	p := rules()
 	p.Repurchase.Cap.Messages = 1
 	w := newWorld(t, p)
@@ -473,20 +473,83 @@ func TestAPostponedMessageCounts(t *testing.T) {
 	w.buy("m", day(0, 10, 0), milk)
 	w.buy("m", day(10, 10, 0), diaper)
 	w.tick(day(21, 9, 5))
-	message := w.queue[1]
-	w.queue = nil
-	w.failed(message)
-	w.expect("m milk-powder 21 09:05")
-	w.now = day(21, 21, 5)
-	w.failed(message)
-	w.expectOutcome("m", milk, "postponed")
-	w.hourly(day(21, 22, 5), day(24, 10, 5))
-	w.expect("m milk-powder 21 09:05")
-	w.expectOutcome("m", diaper, "capped")
-	w.expectOutcome("m", milk, "sent")
-	if id := notify.ReminderID("m", milk, day(0, 10, 0)); w.handed[id] != 2 || len(w.account("m").Sent) != 1 {
-		t.Errorf("handed over %d times, counted %v; want twice under one id, counted once", w.handed[id], w.account("m").Sent)
+	f := w.sendmessages()
+	f.Notifier = deaf{}
+	if answer, err := f.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: string(w.queue[1])}}}); err != nil || len(answer.BatchItemFailures) != 1 {
+		t.Fatalf("%v, %v", answer, err)
 	}
+	w.expectOutcome("m", milk, "handing_over")
+	w.failed(w.queue[0])
+	w.expectOutcome("m", diaper, "capped")
+	w.now = day(21, 21, 5)
+	w.failed(w.queue[1])
+	w.expect()
+	w.queue = nil
+	w.hourly(day(21, 22, 5), day(24, 10, 5))
+	w.expect("m milk-powder 22 09:05")
+	w.expectOutcome("m", milk, "sent")
+	if got := w.account("m").Sent; len(got) != 1 || !got[0].Equal(day(22, 9, 5)) {
+		t.Errorf("counted %v, want the one message, from when it was answered", got)
+	}
+}
+
+// A receiver remembers ids for a week: what nobody answered for nearly as long
+// is given up, with its reason.
+func TestAMessageThatNobodyAnswersIsGivenUpBeforeTheReceiverForgetsItsID(t *testing.T) {
+	w := newWorld(t, rules())
+	w.enrol("m", marketing...)
+	w.buy("m", day(0, 10, 0), milk)
+	f := w.sendmessages()
+	f.Notifier = deaf{}
+	for hour := range 6*24 + 2 {
+		w.queue = nil
+		w.tick(day(21, 9+hour, 5))
+		for _, body := range w.queue {
+			if _, err := f.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: string(body)}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if hour < 6*24 {
+			w.expectOutcome("m", milk, "handing_over")
+		}
+	}
+	w.expectOutcome("m", milk, "unanswered")
+	if at := w.account("m").RemindAt; !at.IsZero() || len(w.taken) != 0 {
+		t.Errorf("the wake-up call stands at %v, taken %v", at, w.taken)
+	}
+}
+
+// What the sender refuses is on record, is asked for no more, and fails, so that
+// it is kept; delivered again once the sender takes it, it leaves.
+func TestARejectedMessageIsKeptAndCanBeTriedAgain(t *testing.T) {
+	w := newWorld(t, rules())
+	w.enrol("m", marketing...)
+	w.buy("m", day(0, 10, 0), milk)
+	w.tick(day(21, 9, 5))
+	f := w.sendmessages()
+	f.Notifier = refusing{}
+	event := events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: string(w.queue[0])}}}
+	for range 2 {
+		if answer, err := f.Handle(t.Context(), event); err != nil || len(answer.BatchItemFailures) != 1 {
+			t.Fatalf("%v, %v; want the message named as failed", answer, err)
+		}
+		w.expectOutcome("m", milk, "rejected")
+	}
+	body := w.queue[0]
+	w.queue = nil
+	w.hourly(day(21, 10, 5), day(22, 10, 5))
+	w.expect()
+	if failed := w.failed(body); len(failed) != 0 {
+		t.Error("the message fails again")
+	}
+	w.expect("m milk-powder 22 10:05")
+	w.expectOutcome("m", milk, "sent")
+}
+
+type refusing struct{}
+
+func (refusing) Send(context.Context, notify.Message) error {
+	return loyalty.Refuse(loyalty.KindInvalid, "message_refused", "the receiver does not take the message")
 }
 
 type deaf struct{}
@@ -542,13 +605,13 @@ func TestEventAsSent(t *testing.T) {
 	w.expect("m milk-powder 21 09:05")
 }
 
-// The price of a reminder: 2 write units with the index's entry gone, one more
-// where the settlement rode on it, and nothing where nothing is decided.
+// The price of a reminder: 1 write unit before it leaves, 2 with the sender's
+// answer and the index's entry gone, one more where the settlement rode on it, and nothing where nothing is decided.
 func TestWriteUnits(t *testing.T) {
 	for name, test := range map[string]struct {
 		completed bool
 		want      float64
-	}{"its order completed": {true, 2}, "its settlement rides": {false, 3}} {
+	}{"its order completed": {true, 3}, "its settlement rides": {false, 4}} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, rules())
 			w.enrol("m", marketing...)

@@ -166,7 +166,7 @@ var earnings = []operation{
 		const due = 40
 		return after(s.bought(due, regular), func() (Units, error) { return s.planned(due) })
 	}},
-	{"reminder sent", 2, func(s *shop) (Units, error) {
+	{"reminder sent", 3, func(s *shop) (Units, error) {
 		const due = 10
 		err := s.completed(due, orders.TypePaid, orders.TypeCompleted)
 		return after(err, func() (Units, error) {

@@ -6,8 +6,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/huitou/huitou/functions/payprizes"
+	"github.com/huitou/huitou/functions/sendmessages"
 	"github.com/huitou/huitou/infra/stack/template"
+	"github.com/huitou/huitou/shared/friend"
 	"github.com/huitou/huitou/shared/table"
 )
 
@@ -405,6 +409,15 @@ var assertions = []assertion{
 		for _, e := range d.events("SQS") {
 			if !slices.Contains(e.properties.at("FunctionResponseTypes").texts(), "ReportBatchItemFailures") {
 				broken(e.String(), "does not ReportBatchItemFailures")
+			}
+		}
+	}},
+	{"slow calls", "somebody who is called and hangs is tried with every message that was received: a function that is killed over the first ones leaves the others untried, and they burn their receptions into the dead queue", func(d *deployment, broken func(string, string)) {
+		limits := map[string]time.Duration{"SendMessages": sendmessages.CallLimit, "PayPrizes": payprizes.CallLimit, "WelcomeFriends": friend.WelcomeWithin}
+		for _, e := range d.events("SQS") {
+			most := time.Duration(e.properties.at("BatchSize").number()) * limits[e.function]
+			if timeout := d.resources[e.function].at("Timeout").number(); most >= time.Duration(timeout)*time.Second {
+				broken(e.String(), fmt.Sprintf("calls somebody for up to %s in the %d s of %s", most, timeout, e.function))
 			}
 		}
 	}},

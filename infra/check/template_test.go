@@ -58,6 +58,7 @@ func TestTemplateCatches(t *testing.T) {
 		"named keys":       {{"", "Action: [ssm:GetParameters]\n                Resource:", "Action: [ssm:GetParameters, kms:Decrypt]\n                Resource:"}},
 		"logs":             {{"  ConvertOrdersLogs:", "RetentionInDays: !Ref LogRetentionDays", "LogGroupName: x"}, {"  ConvertOrdersRole:", "!GetAtt ConvertOrdersLogs.Arn", "!GetAtt OperateLogs.Arn"}},
 		"visibility":       {{"", "VisibilityTimeout: 180", "VisibilityTimeout: 179"}},
+		"slow calls":       {{"  SendMessages:", "BatchSize: 5\n", "BatchSize: 6\n"}, {"  PayPrizes:", "BatchSize: 5\n", "BatchSize: 6\n"}, {"  WelcomeFriends:", "Timeout: 30\n", "Timeout: 20\n"}},
 		"partial failures": {{"", "            FunctionResponseTypes: [ReportBatchItemFailures]\n", ""}},
 		"concurrency":      {{"", "            ScalingConfig: {MaximumConcurrency: 10}\n", ""}},
 		"window":           {{"", "MaximumBatchingWindowInSeconds: 0", "MaximumBatchingWindowInSeconds: 2"}},

@@ -40,7 +40,6 @@ type checker struct {
 	bought   map[[2]string]bought
 	sent     map[string]int // messages by id
 	sentAt   map[loyalty.MemberID][]time.Time
-	lastTry  map[string]time.Time // when a reminder's message was delivered last
 	account  map[loyalty.MemberID]store.Account
 	days     map[loyalty.MemberID][]string       // on which he checked in
 	gifts    map[loyalty.MemberID]loyalty.Points // for these
@@ -96,7 +95,7 @@ func newChecker(s *simulation) *checker {
 		s: s, purses: map[loyalty.MemberID]*purse{}, entries: map[string]bool{}, facts: map[table.Key]string{},
 		logs: map[loyalty.OrderKey]*logged{}, owners: map[table.Key]loyalty.MemberID{}, closed: map[table.Key]bool{}, given: map[cards.Award]int{},
 		codes: map[string]bool{}, coupons: map[table.Key]bool{}, optedOut: map[loyalty.MemberID]int{},
-		bought: map[[2]string]bought{}, sent: map[string]int{}, sentAt: map[loyalty.MemberID][]time.Time{}, lastTry: map[string]time.Time{},
+		bought: map[[2]string]bought{}, sent: map[string]int{}, sentAt: map[loyalty.MemberID][]time.Time{},
 		account: map[loyalty.MemberID]store.Account{}, days: map[loyalty.MemberID][]string{}, gifts: map[loyalty.MemberID]loyalty.Points{},
 		reservations: map[table.Key]*reservation{}, returned: map[table.Key]bool{}, adjustments: map[table.Key]store.Adjustment{},
 		claims: map[table.Key]claimState{}, replaced: map[string]bool{}, refusals: map[string]int64{}, failures: map[table.Key]int64{}, tiers: map[loyalty.MemberID]string{}, held: map[[2]string]bool{},
@@ -466,11 +465,21 @@ func (c *checker) member(member loyalty.MemberID, item *table.Item) {
 	}
 	for _, category := range slices.Sorted(maps.Keys(account.Reminded)) {
 		is := account.Reminded[category]
-		if is == was.Reminded[category] || is.Outcome != store.OutcomeSent || moved {
+		if is == was.Reminded[category] || moved {
 			continue
 		}
-		switch before := was.Reminded[category]; {
-		case before.Bought.Equal(is.Bought) && before.Outcome != store.OutcomePostponed:
+		before := was.Reminded[category]
+		if begun := before.Outcome == store.OutcomeHandingOver || before.Outcome == store.OutcomeRejected; is.Outcome == store.OutcomeSent && !(begun && before.Bought.Equal(is.Bought)) {
+			c.s.violate("I24", "%s is recorded as reminded, and nothing was being handed over", member)
+		}
+		if is.Outcome == store.OutcomeSent && c.sent[notify.ReminderID(member, category, is.Bought)] == 0 {
+			c.s.violate("I25", "the reminder of %s is recorded as sent before anybody took it", member)
+		}
+		if is.Outcome != store.OutcomeHandingOver {
+			continue
+		}
+		switch {
+		case before.Bought.Equal(is.Bought):
 			c.s.violate("I24", "a second reminder to %s for one purchase", member)
 		case !account.Bought[category].Last.Equal(is.Bought):
 			c.s.violate("I24", "%s is reminded, but has bought again", member)
@@ -509,7 +518,7 @@ func (c *checker) handedOver(by *invocation, message notify.Message) {
 		c.s.violate("I24", "a message to %s leaves without a look at him", message.Member)
 	case notify.ReminderID(message.Member, category, recorded.Bought) != message.ID && !recorded.Bought.After(account.Bought[category].Last):
 		c.s.violate("I24", "a message to %s leaves without a record: %s", message.Member, message.ID)
-	case recorded.Outcome != store.OutcomeSent && recorded.Outcome != store.OutcomePostponed:
+	case recorded.Outcome != store.OutcomeSent && recorded.Outcome != store.OutcomeHandingOver && recorded.Outcome != store.OutcomeRejected:
 		c.s.violate("I24", "a message to %s leaves, recorded as %q", message.Member, recorded.Outcome)
 	}
 	if out, gone := c.optedOut[message.Member]; gone && out <= look {
@@ -617,18 +626,4 @@ func (c *checker) answered(a *ask, status int, body string, sentAt time.Time) {
 		c.s.violate("I37", "the answer about card %d is %d %s", a.card, status, body)
 	}
 	a.told = append(a.told, told{status, string(answer.Prize.Kind), answer.State})
-}
-
-// delivered remembers when a reminder's message was last handed to its
-// function.
-func (c *checker) delivered(m *message) {
-	if reminder, err := notify.DecodeReminder([]byte(m.body)); err == nil {
-		c.lastTry[reminder.ID] = c.s.now()
-	}
-}
-
-// delayed tells whether a message was so late that it was not handed over any
-// more: a dead letter, or one delivered again a day after its record.
-func (c *checker) delayed(id string, recorded time.Time) bool {
-	return c.lastTry[id].After(recorded.Add(23*time.Hour)) || c.lastTry[id].IsZero()
 }

@@ -152,7 +152,6 @@ func (l *line) deliver(handed []*message) {
 	event := events.SQSEvent{}
 	orders := map[string]int{}
 	for _, m := range handed {
-		l.check.delivered(m)
 		event.Records = append(event.Records, events.SQSMessage{
 			MessageId: m.id, Body: m.body, EventSource: "aws:sqs",
 			Attributes: map[string]string{

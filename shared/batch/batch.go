@@ -36,6 +36,19 @@ type Apply func(ctx context.Context, body []byte, sentAt time.Time) error
 // The log tells of a failure its Kind, code, message id and the Go types of
 // its causes; never the body, a detail or a cause's text, which may quote one.
 func Each(ctx context.Context, event events.SQSEvent, log *slog.Logger, apply Apply) (events.SQSEventResponse, error) {
+	return EachWithin(ctx, event, log, 0, apply)
+}
+
+// EachWithin is Each for what calls somebody who may hang: a message is begun
+// only while at least so much time is left until the deadline. The others are
+// handed back untried, rather than be killed with the invocation half-way.
+func EachWithin(ctx context.Context, event events.SQSEvent, log *slog.Logger, need time.Duration, apply Apply) (events.SQSEventResponse, error) {
+	taking := ctx
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		taking, cancel = context.WithDeadline(ctx, deadline.Add(-need))
+		defer cancel()
+	}
 	for _, message := range event.Records {
 		if message.MessageId == "" {
 			return events.SQSEventResponse{}, loyalty.Refuse(loyalty.KindInvalid, "message_without_id", "a message of the batch has no id")
@@ -44,7 +57,10 @@ func Each(ctx context.Context, event events.SQSEvent, log *slog.Logger, apply Ap
 	answer := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
 	failed := map[string]bool{}
 	for _, message := range event.Records {
-		err := one(ctx, message, apply)
+		err := untried(taking)
+		if err == nil {
+			err = one(ctx, message, apply)
+		}
 		if err == nil {
 			continue
 		}
@@ -63,10 +79,15 @@ type panicked struct{ at string }
 
 func (p *panicked) Error() string { return "panic at " + p.at }
 
-func one(ctx context.Context, message events.SQSMessage, apply Apply) (err error) {
-	if ctx.Err() != nil {
-		return &loyalty.Error{Kind: loyalty.KindUnavailable, Code: "out_of_time", Cause: ctx.Err()}
+// untried tells that there is no time left to begin a message.
+func untried(taking context.Context) error {
+	if taking.Err() != nil {
+		return &loyalty.Error{Kind: loyalty.KindUnavailable, Code: "out_of_time", Cause: taking.Err()}
 	}
+	return nil
+}
+
+func one(ctx context.Context, message events.SQSMessage, apply Apply) (err error) {
 	defer func() {
 		if recover() != nil {
 			err = &loyalty.Error{Kind: loyalty.KindInternal, Code: "panic", Cause: &panicked{at: origin()}}

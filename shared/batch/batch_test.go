@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -157,4 +158,25 @@ func TestEachTellsWhenTheMessageWasSent(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What there is no time for is handed back untried, rather than begun and killed.
+func TestEachWithinBeginsNothingThatItHasNoTimeFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		event := events.SQSEvent{Records: []events.SQSMessage{message("a", ""), message("b", ""), message("c", ""), message("d", "")}}
+		tried := 0
+		answer, err := batch.EachWithin(ctx, event, slog.New(slog.DiscardHandler), 10*time.Second, func(ctx context.Context, _ []byte, _ time.Time) error {
+			tried++
+			if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) < 10*time.Second {
+				t.Errorf("message %d is begun with %s left", tried, time.Until(deadline))
+			}
+			time.Sleep(26 * time.Second)
+			return nil
+		})
+		if diff := cmp.Diff([]string{"c", "d"}, failures(answer)); diff != "" || err != nil || tried != 2 {
+			t.Errorf("tried %d, %v, failures (-want +got):\n%s", tried, err, diff)
+		}
+	})
 }

@@ -264,7 +264,7 @@ type Reminder struct {
 	LeadDays int              `json:"lead_days" doc:"days before the goods are used up"`
 	Why      string           `json:"why"`
 	State    string           `json:"state" enum:"scheduled,sent,skipped"`
-	Reason   string           `json:"reason,omitempty" doc:"why it was skipped: opted_out, capped, bought_again, too_late, refunded, history"`
+	Reason   string           `json:"reason,omitempty" doc:"why it was skipped: opted_out, capped, bought_again, too_late, refunded, history, rejected (by the sender), unanswered (by the sender, for a week)"`
 	At       *time.Time       `json:"at,omitempty" doc:"when it was sent or skipped"`
 }
 
@@ -292,7 +292,7 @@ func Reminders(account store.Account, rules program.Program, now time.Time) []Re
 			switch said.Outcome {
 			case store.OutcomeSent:
 				r.State, r.At = "sent", &said.At
-			case store.OutcomePostponed: // to the end of the quiet hours
+			case store.OutcomeHandingOver: // the sender has not answered yet
 			default:
 				r.State, r.At, r.Reason = "skipped", &said.At, said.Outcome
 			}

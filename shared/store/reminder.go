@@ -17,24 +17,30 @@ import (
 type Reminded struct {
 	Bought  time.Time
 	Outcome string    // one of the outcomes below
-	At      time.Time // for OutcomePostponed: when it was recorded as sent
+	At      time.Time // for OutcomeHandingOver, and what ends one: when the message was decided on
 	Program int64     // version of the rules it was decided by
 }
 
 // The outcomes of a reminder. Each is final for its purchase, but for
-// OutcomePostponed.
+// OutcomeHandingOver, and for OutcomeRejected when an operator has the message
+// delivered again.
 const (
-	OutcomeSent        = "sent"         // handed to the sender
+	OutcomeSent        = "sent"         // taken by the sender
 	OutcomeOptedOut    = "opted_out"    // no consent to marketing, or withdrawn
 	OutcomeBoughtAgain = "bought_again" // bought the category again meanwhile
 	OutcomeTooLate     = "too_late"     // the goods are used up
 	OutcomeRefunded    = "refunded"     // the goods were given back
 	OutcomeCapped      = "capped"       // he was written to often enough
 	OutcomeHistory     = "history"      // bought before the brand came to huitou, imported when the date was past or near
-	// OutcomePostponed takes back an OutcomeSent whose message may not have
-	// left before the quiet hours began: it falls due again after them.
-	OutcomePostponed = "postponed"
+	OutcomeRejected    = "rejected"     // the sender does not take the message
+	OutcomeUnanswered  = "unanswered"   // the sender did not answer for as long as it has to remember ids
+	// OutcomeHandingOver is decided and not yet answered by the sender, who may
+	// have taken it. It counts as a message, and stays due.
+	OutcomeHandingOver = "handing_over"
 )
+
+// postponed is how an earlier version wrote that a message may not have left.
+const postponed = "postponed"
 
 // Purchases lists what the account last bought of each category, by category,
 // as the reminder rules look at it.
@@ -50,7 +56,7 @@ func (a Account) Purchases() []repurchase.Purchase {
 
 // settles tells whether the record closes the reminder for a purchase.
 func (r Reminded) settles(bought time.Time) bool {
-	return r.Bought.Equal(bought) && r.Outcome != OutcomePostponed
+	return r.Bought.Equal(bought) && r.Outcome != OutcomeHandingOver
 }
 
 // RecordReminder notes what became of the reminder for a category. The
@@ -123,6 +129,9 @@ func parseReminded(text string) (Reminded, error) {
 	at, err := time.Parse(time.RFC3339, parts[2])
 	if err != nil {
 		return Reminded{}, err
+	}
+	if parts[1] == postponed {
+		parts[1] = OutcomeHandingOver
 	}
 	version, err := strconv.ParseInt(parts[3], 10, 64)
 	return Reminded{Bought: bought, Outcome: parts[1], At: at, Program: version}, err

@@ -38,7 +38,7 @@ func TestReminderRecords(t *testing.T) {
 	if diff := cmp.Diff([]repurchase.Purchase{{Category: "milk", At: bought}}, before.Purchases()); diff != "" {
 		t.Errorf("purchases (-want +got):\n%s", diff)
 	}
-	for outcome, told := range map[string]bool{store.OutcomeCapped: true, store.OutcomePostponed: false, store.OutcomeSent: true} {
+	for outcome, told := range map[string]bool{store.OutcomeCapped: true, store.OutcomeHandingOver: false, store.OutcomeSent: true} {
 		account := read()
 		want := store.Reminded{Bought: bought, Outcome: outcome, At: at, Program: 12}
 		noted, held := store.RecordReminder(account, "milk", want)

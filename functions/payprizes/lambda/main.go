@@ -18,7 +18,7 @@ import (
 func main() {
 	env := boot.New("payprizes")
 	secrets := bootsecret.Open(env)
-	payer, err := webhook.New(bootsecret.Read(secrets, "PAYER_PARAMETER", webhook.ReadTarget), &http.Client{Timeout: 10 * time.Second}, time.Now)
+	payer, err := webhook.New(bootsecret.Read(secrets, "PAYER_PARAMETER", webhook.ReadTarget), &http.Client{Timeout: payprizes.CallLimit}, time.Now)
 	if err != nil {
 		env.Fail(err)
 	}

@@ -19,7 +19,7 @@ func main() {
 	env := boot.New("sendmessages")
 	secrets := bootsecret.Open(env)
 	target := bootsecret.Read(secrets, "SENDER_PARAMETER", webhook.ReadTarget)
-	sender, err := webhook.New(target, &http.Client{Timeout: 10 * time.Second}, time.Now)
+	sender, err := webhook.New(target, &http.Client{Timeout: sendmessages.CallLimit}, time.Now)
 	if err != nil {
 		env.Fail(err)
 	}
