@@ -10,13 +10,13 @@ import (
 // the field and the remedy, and nothing is written.
 func TestACampaignThatCannotDoWhatItSaysIsRefused(t *testing.T) {
 	b := open(t)
-	for path, body := range map[string]string{
-		"/v1/audiences/a":        `{"rule":"orders > 1"}`,
-		"/v1/coupon-templates/t": `{"name":"x","threshold":100,"discount":50,"validity":{"days":1}}`,
-		"/v1/campaigns/daily":    `{"audience":"a","template":"t","schedule":{"cron":"0 9 * * *"}}`,
+	for _, document := range []struct{ path, body string }{
+		{"/v1/audiences/a", `{"rule":"orders > 1"}`},
+		{"/v1/coupon-templates/t", `{"name":"x","threshold":100,"discount":50,"validity":{"days":1}}`},
+		{"/v1/campaigns/daily", `{"audience":"a","template":"t","schedule":{"cron":"0 9 * * *"}}`},
 	} {
-		if status, answer := b.put(path, body); status != http.StatusOK {
-			t.Fatalf("%s: %d %s", path, status, answer)
+		if status, answer := b.put(document.path, document.body); status != http.StatusOK {
+			t.Fatalf("%s: %d %s", document.path, status, answer)
 		}
 	}
 	for name, test := range map[string]struct{ path, body, pointer, remedy string }{
