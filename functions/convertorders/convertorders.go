@@ -15,8 +15,10 @@ import (
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/orders"
+	"github.com/huitou/huitou/shared/orders/youzan"
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/refused"
 	"github.com/huitou/huitou/shared/store"
 )
 
@@ -27,9 +29,11 @@ type Function struct {
 	Log   *slog.Logger
 }
 
-// Handle applies each message by itself. A message that could not be applied
-// is named in the answer, so that the queue delivers it again and, after its
-// last try, keeps it among the dead letters.
+// Handle applies each message by itself. What cannot be applied, however often it
+// comes, is kept for a person with its reason (待人工处理, see refused.Input). A
+// message that may succeed later, or fails for a fault of ours, is named in the
+// answer, so that the queue delivers it again and, after its last try, keeps it
+// among the dead letters.
 func (f Function) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	versions, err := f.Store.Programs(ctx)
 	if err != nil {
@@ -42,26 +46,59 @@ func (f Function) Handle(ctx context.Context, event events.SQSEvent) (events.SQS
 		if claimed, ok := claim.Read(body); ok {
 			return ledger.Claim(ctx, f.Store, versions, claimed, f.Clock())
 		}
+		if input, ok := refused.Read(body); ok {
+			return f.keep(ctx, input)
+		}
+		if id, ok := refused.ReadRetry(body); ok {
+			return f.retry(ctx, versions, id)
+		}
 		return f.convert(ctx, versions, body)
 	})
 }
 
+// convert applies an order event, or keeps it for a person.
 func (f Function) convert(ctx context.Context, versions []program.Program, body []byte) error {
 	event, err := orders.DecodeQueued(body)
-	if err != nil {
+	if refusal, ok := permanent(err); ok {
+		return f.keep(ctx, unreadable(body, refusal))
+	}
+	if err == nil && event.RefundSum != nil {
+		return f.convertSum(ctx, versions, event)
+	}
+	if err == nil {
+		err = f.apply(ctx, versions, event)
+	}
+	if refusal, ok := permanent(err); ok {
+		return f.keepEvent(ctx, event, refusal)
+	}
+	if err != nil || event.Type != orders.TypePaid || event.Channel != youzan.Channel {
 		return err
 	}
+	// What another message told of the order too early may be clear by now. Only
+	// this platform tells such.
+	return f.release(ctx, versions, event.Key())
+}
+
+// apply records an event in its order's log. It fails with KindInvalid for what
+// cannot be applied as it is.
+func (f Function) apply(ctx context.Context, versions []program.Program, event orders.Event) error {
 	if err := event.Validate(f.Clock()); err != nil {
 		return err
 	}
-	rules := program.At(versions, event.OccurredAt)
-	if event.History {
-		rules = program.At(versions, f.Clock()) // there were none when it happened
+	if event.RefundSum != nil {
+		log, err := f.Store.Log(ctx, event.Key())
+		if err != nil {
+			return err
+		}
+		if event, err = spread(event, points.Replay(event.Key(), log)); err != nil {
+			return err
+		}
 	}
-	if event.Currency != "" && event.Currency != rules.Currency {
-		return loyalty.Invalid("/currency", "foreign", "the brand's program has another currency, and huitou converts none")
-	}
-	_, err = ledger.Post(ctx, f.Store, versions, ledger.News{
+	return f.post(ctx, versions, event)
+}
+
+func (f Function) post(ctx context.Context, versions []program.Program, event orders.Event) error {
+	_, err := ledger.Post(ctx, f.Store, versions, ledger.News{
 		Order: event.Key(), Fact: fact(event), Identities: event.Identities(),
 	}, f.Clock())
 	return err
@@ -100,7 +137,7 @@ func (f Function) join(ctx context.Context, versions []program.Program, identity
 
 // fact says an order event in the words of the points rules.
 func fact(event orders.Event) points.Fact {
-	fact := points.Fact{At: event.OccurredAt, Proof: proof(event)}
+	fact := points.Fact{At: event.OccurredAt, Currency: event.Currency, Proof: proof(event)}
 	switch event.Type {
 	case orders.TypePaid:
 		fact.Kind = points.FactPaid
@@ -112,9 +149,9 @@ func fact(event orders.Event) points.Fact {
 			})
 		}
 	case orders.TypeCompleted:
-		fact.Kind = points.FactCompleted
+		fact.Kind, fact.Currency = points.FactCompleted, ""
 	case orders.TypeCancelled:
-		fact.Kind = points.FactCancelled
+		fact.Kind, fact.Currency = points.FactCancelled, ""
 	case orders.TypeRefunded:
 		fact.Kind = points.FactRefunded
 		for _, line := range event.Lines {

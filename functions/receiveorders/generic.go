@@ -17,15 +17,15 @@ import (
 const tolerance = 300
 
 // readGeneric reads the canonical event under Standard Webhooks headers.
-func (f Function) readGeneric(body []byte, header http.Header) ([]orders.Event, string, error) {
+func (f Function) readGeneric(body []byte, header http.Header) (pushed, error) {
 	if err := verify(f.Secrets.Webhook, body, header, f.RealClock()); err != nil {
-		return nil, "", err
+		return pushed{}, err
 	}
 	event, err := orders.Decode(body)
 	if err != nil {
-		return nil, "", err
+		return pushed{}, err
 	}
-	return []orders.Event{event}, string(event.Type), nil
+	return pushed{kind: string(event.Type), events: []orders.Event{event}}, nil
 }
 
 // verify proves that one of the secrets signed the body, at a time within the

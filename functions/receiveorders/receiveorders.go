@@ -5,8 +5,10 @@
 package receiveorders
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"mime"
@@ -23,6 +25,7 @@ import (
 	"github.com/huitou/huitou/shared/orders/youzan"
 	"github.com/huitou/huitou/shared/problem"
 	"github.com/huitou/huitou/shared/queue"
+	"github.com/huitou/huitou/shared/refused"
 	"github.com/huitou/huitou/shared/wecom"
 )
 
@@ -56,20 +59,36 @@ type Function struct {
 	Log       *slog.Logger // gets kinds and counts; never a body, a phone or an id
 }
 
-// reader proves and reads one push of a channel. It gives the events in it,
-// or none for a push that is right but of no concern, whose type it names.
-type reader func(body []byte, header http.Header) (found []orders.Event, kind string, err error)
+// reader proves and reads one push of a channel.
+type reader func(body []byte, header http.Header) (pushed, error)
+
+// pushed is a push that proved who sent it.
+type pushed struct {
+	kind   string // as the platform calls it
+	events []orders.Event
+	// fault is why it cannot be read. Then kept is what is kept of it for a person:
+	// the platform would only send the same again. It is nil where the sender
+	// reads what the answer says is wrong, and mends it.
+	fault error
+	kept  func() (refused.Input, error)
+}
 
 // Handle answers one request as API Gateway delivers it:
 //
 //	generic   202 {"accepted":1}
-//	youzan    200 {"code":0,"msg":"success"}, for types without meaning too
-//	wecom     200 and no body, for types without meaning too; a GET is answered with the text that it proves
-//	400       a body that is not the channel's document (loyalty.KindInvalid)
+//	youzan    200 {"code":0,"msg":"success"}, for types without meaning too, and for what is kept for a person
+//	wecom     200 and no body, the same; a GET is answered with the text that it proves
+//	400       generic alone: a body that is not its document (loyalty.KindInvalid); nothing of it is kept
 //	401       no signature that verifies, or its time is over 300 s away
 //	404       a channel nobody has written
 //	405, 413, 415   another method, over 200 KB, not plain JSON in UTF-8
 //	503       the queue did not take it; the same request may succeed later
+//
+// What a platform's signature vouches for is never refused, since the platform
+// would send the same again and then give up: what cannot be read goes onto the
+// orders queue as a refused.Input, with tokens in the place of phones, and
+// convertorders keeps it for a person. The sender of the canonical event is told
+// what is wrong with it instead.
 //
 // A platform that repeats a push gets the first answer again; what consumes
 // the queue recognises the repeat.
@@ -120,32 +139,72 @@ func (f Function) accept(r *http.Request, channel string, read reader) error {
 	if err != nil {
 		return err
 	}
-	found, kind, err := read(body, r.Header)
+	push, err := read(body, r.Header)
 	if err != nil {
 		return err
 	}
-	var bodies [][]byte
-	for _, event := range found {
-		if event, err = f.seal(event); err != nil {
-			return err
-		}
-		if err := event.Validate(f.Clock()); err != nil {
-			return err
-		}
-		queued, err := orders.EncodeQueued(event)
-		if err != nil {
-			return err
-		}
-		bodies = append(bodies, queued)
+	kind := push.kind[:min(len(push.kind), 64)]
+	bodies, err := f.queued(push.events)
+	if err = cmp.Or(push.fault, err); loyalty.KindOf(err) == loyalty.KindInvalid && err != nil && push.kept != nil {
+		return f.keep(r, channel, kind, push, err)
+	}
+	if err != nil {
+		return err
 	}
 	if len(bodies) == 0 {
 		f.Log.InfoContext(r.Context(), "push without an order event", "channel", channel, "kind", kind, "request", gateway.RequestID(r.Context()))
 		return nil
 	}
-	if err := f.Orders.Send(r.Context(), bodies...); err != nil {
-		return &loyalty.Error{Kind: loyalty.KindUnavailable, Code: "queue_unavailable", Detail: "the event could not be kept; send it again", Cause: err}
+	if err := f.send(r.Context(), f.Orders, bodies...); err != nil {
+		return err
 	}
 	f.Log.InfoContext(r.Context(), "order events accepted", "channel", channel, "kind", kind, "count", len(bodies), "request", gateway.RequestID(r.Context()))
+	return nil
+}
+
+// queued are the messages of the events of one push.
+func (f Function) queued(found []orders.Event) ([][]byte, error) {
+	var bodies [][]byte
+	for _, event := range found {
+		event, err := f.seal(event)
+		if err != nil {
+			return nil, err
+		}
+		if err := event.Validate(f.Clock()); err != nil {
+			return nil, err
+		}
+		body, err := orders.EncodeQueued(event)
+		if err != nil {
+			return nil, err
+		}
+		bodies = append(bodies, body)
+	}
+	return bodies, nil
+}
+
+func (f Function) send(ctx context.Context, to queue.Sender, bodies ...[]byte) error {
+	if err := to.Send(ctx, bodies...); err != nil {
+		return &loyalty.Error{Kind: loyalty.KindUnavailable, Code: "queue_unavailable", Detail: "the event could not be kept; send it again", Cause: err}
+	}
+	return nil
+}
+
+// keep has a push that cannot be read kept for a person, by whoever has a table.
+func (f Function) keep(r *http.Request, channel, kind string, push pushed, fault error) error {
+	input, err := push.kept()
+	if err != nil {
+		return err
+	}
+	input.Reason = refused.Unreadable
+	if refusal, ok := errors.AsType[*loyalty.Error](fault); ok {
+		if input.Faults = refusal.Fields; len(input.Faults) == 0 {
+			input.Faults = []loyalty.Field{{Code: refusal.Code}}
+		}
+	}
+	if err := f.send(r.Context(), f.Orders, input.Encode()); err != nil {
+		return err
+	}
+	f.Log.WarnContext(r.Context(), "push kept for a person", "channel", channel, "kind", kind, "request", gateway.RequestID(r.Context()))
 	return nil
 }
 
@@ -200,13 +259,30 @@ func (f Function) seal(event orders.Event) (orders.Event, error) {
 }
 
 // readYouzan reads a push of Youzan, whose own signatures prove it.
-func (f Function) readYouzan(body []byte, header http.Header) ([]orders.Event, string, error) {
+func (f Function) readYouzan(body []byte, header http.Header) (pushed, error) {
 	push, err := youzan.Open(f.Secrets.Youzan, body, header.Get("Event-Sign"))
 	if err != nil {
-		return nil, "", err
+		return pushed{}, err
 	}
-	found, err := push.Events()
-	return found, push.Type[:min(len(push.Type), 64)], err
+	read := pushed{kind: push.Type}
+	read.events, read.fault = push.Events()
+	read.kept = func() (refused.Input, error) {
+		sealed, err := f.seal(orders.Event{Channel: youzan.Channel, Buyer: push.Buyer()})
+		if err != nil {
+			return refused.Input{}, err
+		}
+		content, whole := push.Kept(sealed.Buyer, isPhone)
+		return refused.Input{
+			Source: string(youzan.Channel), Order: push.Order(), Form: refused.Youzan, Content: content, Cut: !whole, Names: sealed.Identities(),
+		}, nil
+	}
+	return read, nil
+}
+
+// isPhone tells a phone in the clear, whatever field it stands in.
+func isPhone(text string) bool {
+	_, err := identity.ParsePhone(text)
+	return err == nil || identity.IsVirtual(text)
 }
 
 // refuse answers and leaves a trace: the kind of a caller's mistake, the whole

@@ -260,8 +260,6 @@ func TestYouzanRefusals(t *testing.T) {
 	other := signed(t, sample(t, "generic.json").Body)
 	other.RawPath = "/hooks/orders/youzan"
 	h.refused(t, h.send(t, other), 401, "bad_signature")
-	h.refused(t, h.send(t, youzanPush(t, "trade_TradePaid", "hello")), 400, "invalid")
-	h.refused(t, h.send(t, youzanPush(t, "trade_TradeSuccess", "%7B%22tid%22%3A%22%22%2C%22update_time%22%3A%222026-11-21+10%3A00%3A00%22%7D")), 400, "invalid")
 }
 
 func TestSignatures(t *testing.T) {

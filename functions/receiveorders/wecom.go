@@ -1,6 +1,7 @@
 package receiveorders
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"github.com/huitou/huitou/shared/friend"
 	"github.com/huitou/huitou/shared/gateway"
 	"github.com/huitou/huitou/shared/loyalty"
+	"github.com/huitou/huitou/shared/refused"
 	"github.com/huitou/huitou/shared/wecom"
 )
 
@@ -69,6 +71,12 @@ func (f Function) acceptWeCom(r *http.Request) error {
 		return err
 	}
 	event, err := wecom.ReadEvent(text)
+	if err == nil && event.At.Unix() > f.RealClock().Unix()+tolerance {
+		err = loyalty.Invalid("/CreateTime", "in_the_future", "the event is of a time that has not come")
+	}
+	if loyalty.KindOf(err) == loyalty.KindInvalid && err != nil {
+		return f.keep(r, "wecom", "callback", pushed{kept: keptCallback(text)}, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -78,17 +86,37 @@ func (f Function) acceptWeCom(r *http.Request) error {
 		f.Log.InfoContext(r.Context(), "callback without a friend", "channel", "wecom", "kind", kind[:min(len(kind), 64)], "request", gateway.RequestID(r.Context()))
 		return nil
 	}
-	if event.At.Unix() > f.RealClock().Unix()+tolerance {
-		return loyalty.Invalid("/CreateTime", "in_the_future", "the event is of a time that has not come")
-	}
 	queued := friend.Event{
 		Change: change, At: event.At, User: event.User, External: event.External, State: event.State, WelcomeCode: event.WelcomeCode,
 	}.Encode()
-	if err := f.Friends.Send(r.Context(), queued); err != nil {
-		return &loyalty.Error{Kind: loyalty.KindUnavailable, Code: "queue_unavailable", Detail: "the event could not be kept; send it again", Cause: err}
+	if err := f.send(r.Context(), f.Friends, queued); err != nil {
+		return err
 	}
 	f.Log.InfoContext(r.Context(), "friend event accepted", "channel", "wecom", "kind", event.Change, "request", gateway.RequestID(r.Context()))
 	return nil
+}
+
+// keptCallback is what is kept for a person of a callback that cannot be read: the
+// texts that are read of one, as far as they are there.
+func keptCallback(text []byte) func() (refused.Input, error) {
+	return func() (refused.Input, error) {
+		input := refused.Input{Source: "wecom", Form: refused.WeCom, Content: "{}"}
+		fields := wecom.Texts(text)
+		for name, value := range fields {
+			if isPhone(value) {
+				delete(fields, name)
+			}
+		}
+		content, err := json.Marshal(fields)
+		if err != nil {
+			return input, err
+		}
+		if external := fields["ExternalUserID"]; external != "" {
+			input.Names = []loyalty.Identity{{Kind: loyalty.IdentityWeCom, Channel: "wecom", Value: external}}
+		}
+		input.Content = string(content)
+		return input, nil
+	}
 }
 
 // changes are the platform's words for what makes or ends a friendship.

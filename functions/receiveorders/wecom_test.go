@@ -157,8 +157,6 @@ func TestWeComRefusals(t *testing.T) {
 	stranger.Token = "another"
 	text := contact().XML(receiver.ID)
 	laughs := `<!DOCTYPE xml [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;">]>`
-	future := contact()
-	future.At = now.Add(301 * time.Second)
 	from := func(r wecomtest.Receiver) events.APIGatewayV2HTTPRequest {
 		query, body := r.Callback(now, "n", text)
 		return called(t, "POST", query, body)
@@ -188,11 +186,6 @@ func TestWeComRefusals(t *testing.T) {
 		"301 s old":        {post(t, now.Add(-301*time.Second), text), 401, "signature_expired"},
 		"301 s ahead":      {post(t, now.Add(301*time.Second), text), 401, "signature_expired"},
 		"of 1970":          {post(t, time.Unix(0, 0), text), 401, "signature_expired"},
-		"a DTD inside":     {post(t, now, []byte(laughs+string(text))), 400, "bad_callback"},
-		"an entity":        {post(t, now, []byte(strings.Replace(string(text), "zhangsan", "&b;", 1))), 400, "bad_callback"},
-		"no XML":           {post(t, now, []byte("hello")), 400, "bad_callback"},
-		"nobody":           {post(t, now, []byte(strings.Replace(string(text), "zhangsan", "", 1))), 400, "invalid"},
-		"of the future":    {post(t, now, future.XML(receiver.ID)), 400, "invalid"},
 		"another method":   {altered(func(e *events.APIGatewayV2HTTPRequest) { e.RequestContext.HTTP.Method = "PUT" }), 405, "method_not_allowed"},
 		"too large":        {altered(func(e *events.APIGatewayV2HTTPRequest) { e.Body = strings.Repeat("x", gateway.MaxBody+1) }), 413, "body_too_large"},
 		"no receiver's id": {from(wecomtest.Receiver{Token: receiver.Token, EncodingAESKey: receiver.EncodingAESKey}), 401, "bad_signature"},

@@ -5,6 +5,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -202,6 +203,9 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 		happened = p.now // there were no rules when it was paid
 	}
 	p.rules = program.At(p.versions, happened)
+	if err := p.sameCurrency(order, happened); err != nil {
+		return nil, nil, err
+	}
 	p.zone = p.rules.Zone()
 	// A completion brings the settlement forward, so the call that stands is in
 	// its way as a rule: looking first is cheaper than losing.
@@ -232,6 +236,42 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 		waitFor = p.news.Identities
 	}
 	return order, waitFor, p.meet(ctx, order)
+}
+
+// sameCurrency holds the amounts of the news against the currency of the order,
+// which the first fact that tells one decides: huitou converts none. An order is
+// rated by rules in its own currency, those in force when it was paid or the
+// first that came later. It fails with KindInvalid code "currency" for news in
+// another currency than the order's, and for an order in one that no rules are in;
+// a refund may be in a currency of earlier rules, since its order may be.
+func (p *posting) sameCurrency(order *points.Order, happened time.Time) error {
+	currency := order.Currency
+	if currency == "" && order.Paid() {
+		currency = p.rules.Currency // from before facts told it
+	}
+	told := p.news.Fact.Currency
+	if currency != "" && told != "" && told != currency {
+		return foreign("the order is in another currency")
+	}
+	if currency = cmp.Or(currency, told); currency == "" {
+		return nil
+	}
+	rules, ok := program.In(p.versions, currency, happened, p.now)
+	switch {
+	case ok:
+		p.rules = rules
+	case p.news.Fact.Kind == points.FactPaid,
+		told != "" && !slices.ContainsFunc(p.versions, func(v program.Program) bool { return v.Currency == told && !v.EffectiveAt.After(p.now) }):
+		return foreign("the brand's program has another currency")
+	}
+	return nil
+}
+
+func foreign(detail string) error {
+	return &loyalty.Error{
+		Kind: loyalty.KindInvalid, Code: "currency", Detail: detail + ", and huitou converts none",
+		Fields: []loyalty.Field{{Pointer: "/currency", Code: "foreign"}},
+	}
 }
 
 // order reads the order and, where nobody owns it yet, who has the identities.

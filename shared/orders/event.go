@@ -47,13 +47,18 @@ type Event struct {
 	Shop       string          `json:"shop"`
 	OrderID    string          `json:"order_id"`
 	OccurredAt time.Time       `json:"occurred_at"`
-	// Currency is ISO 4217, the unit of every amount of the event. It may be
-	// absent where there are no amounts: completed and cancelled events.
+	// Currency is ISO 4217, the unit of every amount of the event. Only a paid
+	// event must tell it: a refund without one is in its order's.
 	Currency string `json:"currency,omitempty"`
 	Buyer    Buyer  `json:"buyer,omitzero"`
 	// RefundID names one refund of a TypeRefunded event, whose lines then
 	// carry Refunded. Without it they carry RefundedTotal.
 	RefundID string `json:"refund_id,omitempty"`
+	// RefundSum is what a refund with a RefundID gave back of all its Lines
+	// together, from a platform that does not say how much of each. The lines then
+	// carry no amounts; none are all of the order's. It exists on queues only: the
+	// hook has no such field.
+	RefundSum *loyalty.Fen `json:"refund_sum,omitempty"`
 	// Lines has 1 to MaxLines entries in paid and refunded events, with
 	// different ids. In the other types it may be empty and decides nothing.
 	Lines         []Line      `json:"lines,omitempty"`

@@ -59,7 +59,7 @@ func (e Event) check(wrong *faults) {
 	}
 	hasAmounts := e.Type == TypePaid || e.Type == TypeRefunded
 	switch {
-	case e.Currency == "" && hasAmounts:
+	case e.Currency == "" && e.Type == TypePaid:
 		wrong.add("/currency", "required")
 	case e.Currency != "" && !isCurrency(e.Currency):
 		wrong.add("/currency", "not_iso_4217")
@@ -73,6 +73,12 @@ func (e Event) check(wrong *faults) {
 	if e.RefundID != "" && e.Type != TypeRefunded {
 		wrong.add("/refund_id", "not_allowed_here")
 	}
+	if e.RefundSum != nil {
+		checkAmount(wrong, "/refund_sum", *e.RefundSum)
+		if e.RefundID == "" {
+			wrong.add("/refund_sum", "not_allowed_here")
+		}
+	}
 	e.checkSums(wrong)
 	if len(e.DiscountCodes) > MaxDiscountCodes {
 		wrong.add("/discount_codes", "too_many")
@@ -81,7 +87,7 @@ func (e Event) check(wrong *faults) {
 		checkName(wrong, fmt.Sprintf("/discount_codes/%d", i), code, MaxShopBytes, true)
 	}
 	switch {
-	case len(e.Lines) == 0 && hasAmounts:
+	case len(e.Lines) == 0 && hasAmounts && e.RefundSum == nil:
 		wrong.add("/lines", "required")
 	case len(e.Lines) > MaxLines:
 		wrong.add("/lines", "too_many")
@@ -139,6 +145,9 @@ func (e Event) checkLine(i int, wrong *faults) {
 	if line.Refunded != 0 && (e.Type != TypeRefunded || e.RefundID == "") {
 		wrong.add("/refunded", "not_allowed_here")
 	}
+	if line.Refunded != 0 && e.RefundSum != nil {
+		wrong.add("/refunded", "not_allowed_here")
+	}
 	if line.RefundedTotal != 0 && (e.Type != TypeRefunded || e.RefundID != "") {
 		wrong.add("/refunded_total", "not_allowed_here")
 	}
@@ -154,6 +163,13 @@ func checkChannel(wrong *faults, channel loyalty.Channel) {
 	case len(text) > 32, text[0] < 'a', text[0] > 'z', strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "":
 		wrong.add("/channel", "not_a_channel")
 	}
+}
+
+// IsName tells whether text can be the id of a buyer, an order or a line.
+func IsName(text string) bool {
+	var wrong faults
+	checkName(&wrong, "", text, MaxIDBytes, true)
+	return len(wrong.fields) == 0
 }
 
 // checkName allows printable text without a blank at either end.

@@ -38,10 +38,13 @@ const (
 
 // Fact is one line of an order's log. It is written once and never changed.
 type Fact struct {
-	Kind    FactKind         `json:"kind"`
-	At      time.Time        `json:"at"`
-	Program int64            `json:"program,omitempty"` // version of the rules it was decided by
-	Member  loyalty.MemberID `json:"member,omitempty"`
+	Kind    FactKind  `json:"kind"`
+	At      time.Time `json:"at"`
+	Program int64     `json:"program,omitempty"` // version of the rules it was decided by
+	// Currency is ISO 4217, the unit of every amount of FactPaid and FactRefunded;
+	// "" where the event told none.
+	Currency string           `json:"currency,omitempty"`
+	Member   loyalty.MemberID `json:"member,omitempty"`
 	// Claimant is the member of FactAsked, who owns nothing by it.
 	Claimant loyalty.MemberID `json:"claimant,omitempty"`
 	// Proof is what the event told of the buyer, kept only while nobody owns

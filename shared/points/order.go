@@ -17,6 +17,9 @@ type Order struct {
 	// Binding is set while the owner is one whom an operator gave.
 	Binding *Binding
 
+	// Currency is that of the first fact that told one, "" while none did.
+	Currency string
+
 	PaidAt, CompletedAt time.Time
 	Cancelled, Settled  bool
 
@@ -195,6 +198,9 @@ func (o *Order) fresh(news Fact) (Fact, bool) {
 func (o *Order) apply(fact Fact) {
 	o.Facts++
 	o.own(fact)
+	if o.Currency == "" {
+		o.Currency = fact.Currency
+	}
 	switch fact.Kind {
 	case FactPaid:
 		for _, line := range fact.Lines {

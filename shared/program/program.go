@@ -180,6 +180,25 @@ func At(versions []Program, at time.Time) Program {
 	return found
 }
 
+// In is the version in force at a time if it is in the currency; else the first
+// in it that came into force later and is in force by now; false where there is
+// none. So an order in a currency that the brand allows later can be applied then.
+func In(versions []Program, currency string, at, now time.Time) (Program, bool) {
+	if found := At(versions, at); found.Currency == currency {
+		return found, true
+	}
+	var first Program
+	for _, version := range versions {
+		if version.Currency != currency || !version.EffectiveAt.After(at) || version.EffectiveAt.After(now) {
+			continue
+		}
+		if first.Version == 0 || version.EffectiveAt.Before(first.EffectiveAt) {
+			first = version
+		}
+	}
+	return first, first.Version != 0
+}
+
 // Freeze writes the rules into a fact of an order, so that no later change of
 // the program reaches it: the version, and into a payment (冻结费率) the return window
 // of the channel, the categories of its lines, what points.Rules.Freeze makes of

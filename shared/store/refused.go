@@ -169,6 +169,11 @@ func (s Store) Keep(ctx context.Context, input refused.Input, now time.Time, con
 	return "", loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others keep the same input at the same time")
 }
 
+// LogStands holds that an order's log has no more than so many facts.
+func LogStands(order loyalty.OrderKey, facts int) table.Action {
+	return table.Check(table.FactKey(order, facts+1), table.Absent())
+}
+
 // lostAfter tells whether a write was refused by none of its first actions, but
 // by one behind them.
 func lostAfter(err error, first int) bool {

@@ -98,6 +98,20 @@ func ReadEvent(text []byte) (Event, error) {
 	return event, nil
 }
 
+// Texts are those of an event that ReadEvent looks at, as far as they are there
+// and no longer than one that it takes. The code of a greeting is not among them:
+// it is over in seconds.
+func Texts(text []byte) map[string]string {
+	texts := map[string]string{}
+	fields, _ := readFields(text) // what is no event tells nothing
+	for _, name := range []string{"Event", "InfoType", "MsgType", "ChangeType", "CreateTime", "TimeStamp", "UserID", "ExternalUserID", "State"} {
+		if value := fields[name]; value != "" && len(value) <= maxID {
+			texts[name] = strings.ToValidUTF8(value, "\ufffd")
+		}
+	}
+	return texts
+}
+
 func (e Event) isFriendship() bool {
 	switch e.Change {
 	case ChangeAdd, ChangeAddHalf, ChangeDelete, ChangeDeleteFollow:

@@ -1,6 +1,7 @@
 package youzan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -27,14 +28,19 @@ const currency = "CNY"
 //	youzan_trade_RefundSuccess                  refunded
 //	trade_refund_RefundSellerAgree              refunded, if no goods have to come back first
 //
+// A refund that names several lines, or none, in one sum has a RefundSum: whoever
+// knows the order decides whether that is clear.
+//
 // It fails with loyalty.KindInvalid when a message of these types lacks what
-// its event needs; a refund of several lines in one sum is one of them, since
-// nothing says which line got how much.
+// its event needs, and when nothing says of which type it is. What stands in
+// fields that are not read here refuses nothing.
 func (p Push) Events() ([]orders.Event, error) {
 	if p.Test {
 		return nil, nil
 	}
 	switch p.Type {
+	case "":
+		return nil, cmp.Or(p.fault, error(loyalty.Invalid("/type", "required", "a push says of which type it is")))
 	case "trade_TradePaid", "trade_TradeBuyerPay":
 		return p.paid()
 	case "trade_TradeSuccess":
@@ -50,7 +56,10 @@ func (p Push) Events() ([]orders.Event, error) {
 
 // read reads the message, whose unknown fields are many and change often.
 func (p Push) read(into any) error {
-	if err := json.Unmarshal(p.message, into); err != nil {
+	if p.fault != nil {
+		return p.fault
+	}
+	if err := json.Unmarshal(p.message, into, lenient); err != nil {
 		return loyalty.Invalid("/msg", "bad_message", "msg is not of the form that its type has")
 	}
 	return nil
@@ -62,25 +71,26 @@ type order struct {
 			ID     text `json:"tid"`
 			PaidAt text `json:"pay_time"`
 		} `json:"order_info"`
-		Buyer struct {
-			OpenID text `json:"yz_open_id"`
-			ID     text `json:"buyer_id"`
-			Phone  text `json:"buyer_phone"`
-		} `json:"buyer_info"`
-		Pay struct {
+		Buyer object[struct {
+			OpenID loose `json:"yz_open_id"`
+			ID     loose `json:"buyer_id"`
+			Phone  loose `json:"buyer_phone"`
+		}] `json:"buyer_info"`
+		Pay object[struct {
 			Shipping text `json:"post_fee"`
-		} `json:"pay_info"`
-		Lines []struct {
-			ID       text `json:"oid"`
-			OuterSKU text `json:"outer_sku_id"`
-			OuterID  text `json:"outer_item_id"`
-			SKU      text `json:"sku_id"`
-			Item     text `json:"item_id"`
-			Quantity text `json:"num"`
+		}] `json:"pay_info"`
+		Lines list[struct {
+			ID       text  `json:"oid"`
+			OuterSKU text  `json:"outer_sku_id"`
+			OuterID  text  `json:"outer_item_id"`
+			SKU      text  `json:"sku_id"`
+			Item     text  `json:"item_id"`
+			Quantity text  `json:"num"`
+			Gift     loose `json:"is_present"`
 			// Paid is the line's share after the discounts of the whole order
 			// (均摊), unlike total_fee and discount_price.
 			Paid text `json:"payment"`
-		} `json:"orders"`
+		}] `json:"orders"`
 	} `json:"full_order_info"`
 }
 
@@ -97,8 +107,8 @@ func (p Push) paid() ([]orders.Event, error) {
 		Type: orders.TypePaid, Channel: Channel, Shop: p.Shop, OrderID: string(sent.Full.Order.ID), OccurredAt: at,
 		Currency: currency, Buyer: buyer(sent),
 	}
-	if sent.Full.Pay.Shipping != "" {
-		if event.Shipping, err = orders.ParseYuan(string(sent.Full.Pay.Shipping)); err != nil {
+	if sent.Full.Pay.is.Shipping != "" {
+		if event.Shipping, err = orders.ParseYuan(string(sent.Full.Pay.is.Shipping)); err != nil {
 			return nil, loyalty.Invalid("/msg/full_order_info/pay_info/post_fee", "bad_money", "the shipping cannot be read")
 		}
 	}
@@ -113,7 +123,7 @@ func (p Push) paid() ([]orders.Event, error) {
 		if err != nil {
 			return nil, loyalty.Invalid(pointer+"/num", "bad_number", "the line's number of units cannot be read")
 		}
-		lines = append(lines, orders.Line{LineID: string(line.ID), SKU: sku(line.OuterSKU, line.OuterID, line.SKU, line.Item), Quantity: quantity, Paid: paid})
+		lines = append(lines, orders.Line{LineID: string(line.ID), SKU: sku(line.OuterSKU, line.OuterID, line.SKU, line.Item), Quantity: quantity, Paid: paid, Gift: line.Gift == "true" || line.Gift == "1"})
 	}
 	if len(lines) == 0 {
 		return nil, loyalty.Invalid("/msg/full_order_info/orders", "required", "a paid order has lines")
@@ -121,7 +131,7 @@ func (p Push) paid() ([]orders.Event, error) {
 	return orders.Split(event, lines), nil
 }
 
-// sku is the seller's own code where he gave one, else the platform's.
+// sku is the seller's own code where there is one, else the platform's.
 func sku(candidates ...text) string {
 	for _, candidate := range candidates {
 		if candidate != "" && candidate != "0" {
@@ -131,14 +141,16 @@ func sku(candidates ...text) string {
 	return ""
 }
 
+// buyer is who is named in the order. A name that nobody can have, for its form,
+// is none: the order counts whatever its buyer typed.
 func buyer(sent order) orders.Buyer {
 	var known orders.Buyer
-	for _, id := range []text{sent.Full.Buyer.OpenID, sent.Full.Buyer.ID} {
-		if known.ID == "" && id != "0" && !orders.IsMasked(string(id)) {
+	for _, id := range []loose{sent.Full.Buyer.is.OpenID, sent.Full.Buyer.is.ID} {
+		if known.ID == "" && id != "0" && !orders.IsMasked(string(id)) && orders.IsName(string(id)) {
 			known.ID = string(id)
 		}
 	}
-	known.Phone = orders.Phone(sent.Full.Buyer.Phone)
+	known.Phone = orders.Phone(sent.Full.Buyer.is.Phone)
 	return known
 }
 
@@ -159,13 +171,13 @@ func (p Push) bare(kind orders.Type) ([]orders.Event, error) {
 
 func (p Push) refunded() ([]orders.Event, error) {
 	var sent struct {
-		Order     text  `json:"tid"`
-		Refund    text  `json:"refund_id"`
-		Kind      text  `json:"refund_type"`
-		Amount    text  `json:"refunded_fee"`
-		Lines     oids  `json:"oids"`
-		Line      *text `json:"oid"`
-		UpdatedAt text  `json:"update_time"`
+		Order     text `json:"tid"`
+		Refund    text `json:"refund_id"`
+		Kind      text `json:"refund_type"`
+		Amount    text `json:"refunded_fee"`
+		Lines     oids `json:"oids"`
+		Line      text `json:"oid"`
+		UpdatedAt text `json:"update_time"`
 	}
 	if err := p.read(&sent); err != nil {
 		return nil, err
@@ -176,12 +188,11 @@ func (p Push) refunded() ([]orders.Event, error) {
 	case p.Type == "trade_refund_RefundSellerAgree" && sent.Kind != "REFUND_ONLY":
 		return nil, nil // agreed to, not yet paid back: RefundSuccess follows
 	}
-	lines := sent.Lines
-	if sent.Line != nil && *sent.Line != "" && !slices.Contains(lines, string(*sent.Line)) {
-		lines = append(lines, string(*sent.Line))
-	}
-	if len(lines) != 1 {
-		return nil, loyalty.Invalid("/msg/oids", "not_one_line", "a refund must name the one line it is for")
+	var lines []orders.Line
+	for _, id := range append(sent.Lines, string(sent.Line)) {
+		if id != "" && !slices.ContainsFunc(lines, func(line orders.Line) bool { return line.LineID == id }) {
+			lines = append(lines, orders.Line{LineID: id})
+		}
 	}
 	amount, err := orders.ParseYuan(string(sent.Amount))
 	if err != nil {
@@ -194,10 +205,16 @@ func (p Push) refunded() ([]orders.Event, error) {
 	if err != nil {
 		return nil, loyalty.Invalid("/msg/update_time", "bad_time", "the time cannot be read")
 	}
-	return []orders.Event{{
+	event := orders.Event{
 		Type: orders.TypeRefunded, Channel: Channel, Shop: p.Shop, OrderID: string(sent.Order), OccurredAt: at, Currency: currency,
-		RefundID: string(sent.Refund), Lines: []orders.Line{{LineID: lines[0], Refunded: amount}},
-	}}, nil
+		RefundID: string(sent.Refund), Lines: lines,
+	}
+	if len(lines) == 1 {
+		event.Lines[0].Refunded = amount
+	} else {
+		event.RefundSum = &amount
+	}
+	return []orders.Event{event}, nil
 }
 
 // oids are ids of lines, which the platform writes as one text ("1,2"), as a
@@ -206,21 +223,21 @@ type oids []string
 
 // UnmarshalJSON takes what the platform sends.
 func (o *oids) UnmarshalJSON(raw []byte) error {
-	var list []text
-	if err := json.Unmarshal(raw, &list); err != nil {
+	var several list[text]
+	if err := several.UnmarshalJSON(raw); err != nil {
 		var one text
-		if err := json.Unmarshal(raw, &one); err != nil {
+		if err := one.UnmarshalJSON(raw); err != nil {
 			return err
 		}
-		if json.Unmarshal([]byte(one), &list) != nil {
-			list = nil
+		if several.UnmarshalJSON([]byte(one)) != nil {
+			several = nil
 			for part := range strings.SplitSeq(string(one), ",") {
-				list = append(list, text(strings.TrimSpace(part)))
+				several = append(several, text(strings.TrimSpace(part)))
 			}
 		}
 	}
 	*o = nil
-	for _, id := range list {
+	for _, id := range several {
 		if id != "" {
 			*o = append(*o, string(id))
 		}
