@@ -26,9 +26,9 @@ import (
 
 // Outcomes of an act.
 const (
-	accepted = "accepted"
-	refused  = "refused"
-	failed   = "failed"
+	accepted       = "accepted"
+	outcomeRefused = "refused"
+	failed         = "failed"
 )
 
 // actAnswer is one row of the audit log (操作日志).
@@ -129,7 +129,7 @@ func shownAct(act store.Act) actAnswer {
 	case shown.Status >= http.StatusInternalServerError:
 		shown.Outcome = failed
 	case shown.Status != 0:
-		shown.Outcome = refused
+		shown.Outcome = outcomeRefused
 	}
 	return shown
 }

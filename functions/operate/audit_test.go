@@ -20,6 +20,7 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/queue"
+	"github.com/huitou/huitou/shared/refused"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/token"
@@ -152,6 +153,9 @@ func (o *office) prizes() {
 	if _, _, err := o.function.Store.CreateBatch(o.t.Context(), held, "held"); err != nil {
 		o.t.Fatal(err)
 	}
+	if _, err := o.function.Store.Keep(o.t.Context(), keptInput, now); err != nil {
+		o.t.Fatal(err)
+	}
 	gift := cards.WinGift(cards.Code{KeyID: 'K', Batch: 1, Card: 3}, cards.Award{Kind: cards.PrizeGift, Text: "gift-canary"}, "m-gift", now)
 	if err := o.engine.Write(o.t.Context(), append(actions, store.PutGift(gift))...); err != nil {
 		o.t.Fatal(err)
@@ -200,12 +204,17 @@ var acts = []soundAct{
 	{id: "void-card", path: "/v1/card-batches/K-00001/cards/7/void", body: `{"reason":"misprint"}`},
 	{id: "ship-gift", path: "/v1/members/m-gift/gifts/K-00001-0000003/shipment", body: `{"order":{"channel":"tmall","shop":"flagship","order_id":"order-canary"}}`},
 	{id: "message-event", path: "/v1/messages/remind:{member}:x/events", body: `{"type":"delivered"}`},
+	{id: "retry-refused", path: "/v1/refused/" + keptInput.ID() + "/retry"},
+	{id: "dismiss-refused", path: "/v1/refused/" + keptInput.ID() + "/dismissal", body: `{"reason":"by hand"}`},
 	{id: "redrive", path: "/v1/queues/orders/redrive"},
 	{id: "enrol", path: "/v1/members", body: `{"identities":[{"kind":"openid","channel":"wechat","value":"openid-canary"}]}`, learn: [2]string{"other", "member_id"}},
 	{id: "merge-members", path: "/v1/members/{member}/merge", body: `{"member_id":"{other}","reason":"same person"}`},
 	{id: "unmerge-members", path: "/v1/members/{member}/unmerge", body: `{"member_id":"{other}","reason":"mistaken"}`},
 	{id: "erase-member", path: "/v1/members/{other}?reason=asked"},
 }
+
+// keptInput is an input that is kept for a person.
+var keptInput = refused.Input{Source: "tmall", Reason: refused.Currency, Form: refused.Order, Content: "content-canary"}
 
 // unrecorded are the calls that ask with a POST and change nothing.
 var unrecorded = []string{"preview-audience", "simulate-program"}
@@ -294,7 +303,7 @@ func TestEveryActLeavesOneRow(t *testing.T) {
 			want.Resource += "/li.na"
 		case "open-points":
 			want.Resource += "/oldcrm"
-		case "adjust-points", "bind-order", "reserve-points", "merge-members", "unmerge-members", "resolve-payout", "void-held-card", "void-card":
+		case "adjust-points", "bind-order", "reserve-points", "merge-members", "unmerge-members", "resolve-payout", "void-held-card", "void-card", "dismiss-refused":
 			want.Reason = field(t, r.body, "reason")
 		case "unbind-order":
 			want.Reason = "wrong member"

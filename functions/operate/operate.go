@@ -122,6 +122,7 @@ func (f Function) Register(api rest.API) {
 	f.registerBindings(api)
 	f.registerReminders(api)
 	f.registerReports(api)
+	f.registerRefused(api)
 	f.registerQueues(api)
 	f.registerAudit(api)
 	rest.Register(api, f.Log, rest.Operation{

@@ -27,6 +27,7 @@ type CLI struct {
 	Reminders remindersCommands `cmd:"" help:"Repurchase reminders (回购提醒)."`
 	Reports   reportsCommands   `cmd:"" help:"Figures of the whole brand."`
 	Orders    ordersCommands    `cmd:"" help:"Orders (订单)."`
+	Refused   refusedCommands   `cmd:"" help:"What was accepted and cannot be applied (待人工处理)."`
 	Operators operatorsCommands `cmd:"" help:"Who may call the API."`
 	Audit     AuditCommand      `cmd:"" help:"What operators did (操作日志)."`
 	Queues    queuesCommands    `cmd:"" help:"Queues and what they gave up on (死信)."`

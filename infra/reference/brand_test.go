@@ -1,6 +1,7 @@
 package reference_test
 
 import (
+	"bytes"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -39,6 +40,7 @@ type brand struct {
 	orders  map[string]loyalty.OrderKey
 	version int64
 	refused []int
+	log     bytes.Buffer // of what was kept for a person
 	met     map[string]int // how often its entries took which path
 }
 
@@ -51,7 +53,8 @@ func run(t *rapid.T, h history) *brand {
 		refused: []int{}, met: map[string]int{},
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	b.convert = convertorders.Function{Store: b.store, Clock: func() time.Time { return b.now }, Log: quiet}
+	kept := slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	b.convert = convertorders.Function{Store: b.store, Clock: func() time.Time { return b.now }, Log: kept}
 	b.settle = settlepoints.Function{Store: b.store, Log: quiet}
 	random := rand.NewChaCha8([32]byte{})
 	announced := h.announced
@@ -102,11 +105,15 @@ func (b *brand) account(member loyalty.MemberID) store.Account {
 	return account
 }
 
-// deliver hands a message over as SQS does; false when it would come again.
+// deliver hands a message over as SQS does; false when it is kept for a person.
 func (b *brand) deliver(body []byte) bool {
 	answer, err := b.convert.Handle(b.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: string(body)}}})
 	b.must(err)
-	return len(answer.BatchItemFailures) == 0
+	if len(answer.BatchItemFailures) > 0 {
+		b.Fatalf("it would come again: %s", body)
+	}
+	defer b.log.Reset()
+	return !strings.Contains(b.log.String(), "input refused")
 }
 
 func (b *brand) accepted(body []byte) {

@@ -25,7 +25,7 @@ import (
 type State struct {
 	Members map[string]*Member
 	Points  map[string]int64 // held for each line of an order
-	Refused []int            // inputs that end as dead letters, by index
+	Refused []int            // inputs that are kept for a person, by index
 
 	program []Version
 	owners  map[string]*Member // by identity, and by an order with what proves a claim

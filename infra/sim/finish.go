@@ -61,7 +61,7 @@ func (s *simulation) finish() {
 }
 
 // finishOrder holds I3, I5 and I26: all news of the order is applied, or
-// refused for good and among the dead letters.
+// refused for good and kept for a person.
 func (s *simulation) finishOrder(o *order, members map[*person]loyalty.MemberID, totals map[loyalty.MemberID]loyalty.Points) {
 	log := s.check.logs[o.key]
 	if log == nil {
@@ -75,8 +75,8 @@ func (s *simulation) finishOrder(o *order, members map[*person]loyalty.MemberID,
 		case log.knows(n):
 		case n.event.Type != orders.TypeRefunded || !log.refusable(n):
 			s.violate("I26", "an accepted %s of %s is not applied", n.event.Type, o.key.Order)
-		case !slices.ContainsFunc(s.orders.dead, func(m *message) bool { return sameNews(m, n) }):
-			s.violate("I26", "a refused refund of %s is not among the dead letters", o.key.Order)
+		case !slices.ContainsFunc(s.keptOf(o.key), func(content string) bool { return sameNews(content, n) }):
+			s.violate("I26", "a refused refund of %s is not kept for a person", o.key.Order)
 		}
 	}
 	var owner loyalty.MemberID
@@ -110,10 +110,24 @@ func (s *simulation) finishOrder(o *order, members map[*person]loyalty.MemberID,
 	totals[owner] += log.held
 }
 
-// sameNews tells whether a dead letter is the news.
-func sameNews(m *message, n *news) bool {
-	event, err := orders.DecodeQueued([]byte(m.body))
+// sameNews tells whether what is kept for a person is the news.
+func sameNews(content string, n *news) bool {
+	event, err := orders.DecodeQueued([]byte(content))
 	return err == nil && event.Key() == n.of.key && event.Type == n.event.Type && event.RefundID == n.event.RefundID
+}
+
+// keptOf are the contents of the inputs that were kept for a person about an
+// order, those that have ended since among them.
+func (s *simulation) keptOf(order loyalty.OrderKey) []string {
+	ids, err := store.Store{Table: s.engine}.RefusedOfOrder(s.ctx, order)
+	s.must(err)
+	var contents []string
+	for _, id := range ids {
+		items, err := s.engine.Get(s.ctx, table.Strong, table.RefusedContentKey(id))
+		s.must(err)
+		contents = append(contents, items[0].Text("doc"))
+	}
+	return contents
 }
 
 // finishCards holds I12 (whoever was told "yes" owns it) and I13 (nobody told
