@@ -40,6 +40,10 @@ type adjusted struct {
 
 func (f Function) registerAdjustments(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodGet, Path: "/v1/adjustments", ID: "waiting-adjustments", Tag: "members", Roles: readers,
+		Summary: "Corrections of points that wait for a second operator (待复核调整), oldest first; it may lag behind by a moment",
+	}, f.waitingAdjustments)
+	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/members/{id}/points/adjustments", ID: "adjust-points", Act: "adjustment.make", Tag: "members",
 		Roles: shopkeepers, Status: http.StatusOK,
 		Summary: "Correct a member's points by hand (人工调整); above the program's limit, for one or for the operator's day, a second operator has to approve",
@@ -55,6 +59,16 @@ func (f Function) registerAdjustments(api rest.API) {
 		}
 		return rest.Answer(shownAdjustment(made)), nil
 	})
+}
+
+// waitingAdjustments lists what Approve is to decide.
+func (f Function) waitingAdjustments(ctx context.Context, in *struct {
+	rest.Paging
+	State string `query:"state" required:"true" enum:"waiting" doc:"waiting"`
+},
+) (*rest.Body[rest.List[adjustmentAnswer]], error) {
+	waiting, next, err := f.Store.WaitingAdjustments(ctx, in.Limit, in.Cursor)
+	return shownPage(waiting, next, shownAdjustment), err
 }
 
 func (f Function) hand(ctx context.Context) store.Hand {

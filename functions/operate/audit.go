@@ -155,6 +155,9 @@ func isActID(id string) bool { return len(id) == 16 && strings.Trim(id, "0123456
 // what a row promises.
 func (f Function) record(ctx context.Context, act rest.Act) (func(error) error, error) {
 	operator, _ := rest.Operator(ctx) // the call asked for a role
+	if act.Name == lookupAct {
+		act.On = f.lookedUp(act.On)
+	}
 	row := store.Act{
 		Operator: operator.Name, Role: string(operator.Role), Action: act.Name, Resource: f.resource(act), Reason: veiledReason(act.Reason),
 	}

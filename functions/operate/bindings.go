@@ -139,9 +139,16 @@ func (f Function) binding(ctx context.Context, key loyalty.OrderKey) (*points.Or
 	}
 	order := points.Replay(key, log)
 	if !order.Known() {
-		return nil, binding{}, loyalty.Refuse(loyalty.KindNotFound, "order_unknown", "no event told of such an order")
+		return nil, binding{}, orderUnknown
 	}
-	shown := binding{Channel: key.Channel, Shop: key.Shop, OrderID: key.Order, MemberID: order.Member, Changes: []bindingChange{}}
+	return order, binding{Channel: key.Channel, Shop: key.Shop, OrderID: key.Order, MemberID: order.Member, Changes: ownersOf(log)}, nil
+}
+
+var orderUnknown = loyalty.Refuse(loyalty.KindNotFound, "order_unknown", "no event told of such an order")
+
+// ownersOf are the changes of an order's owner, oldest first.
+func ownersOf(log []points.Fact) []bindingChange {
+	changes := []bindingChange{}
 	var owner loyalty.MemberID
 	for _, fact := range log {
 		change := bindingChange{Kind: "owned", At: fact.At, MemberID: fact.Member, Operator: fact.Operator, Reason: fact.Reason}
@@ -155,7 +162,7 @@ func (f Function) binding(ctx context.Context, key loyalty.OrderKey) (*points.Or
 		default:
 			owner = fact.Member
 		}
-		shown.Changes = append(shown.Changes, change)
+		changes = append(changes, change)
 	}
-	return order, shown, nil
+	return changes
 }

@@ -28,6 +28,9 @@
 // change nothing, and anybody with any token could fill the log with them; the
 // access log has them.
 //
+// A look-up of members changes nothing, and leaves a row all the same: it tells
+// who asked for whom, by a keyed hash.
+//
 // A row holds no body. Of a path it holds the parameters, of a body the reason
 // and an operator's name, each without what reads as a phone, a code or a token.
 package operate
@@ -79,7 +82,8 @@ var openAPI []byte
 // Handler serves the API.
 func (f Function) Handler() http.Handler {
 	mux := http.NewServeMux()
-	f.Register(rest.Serve(mux))
+	api := rest.Serve(mux)
+	f.Register(api)
 	f.registerConsole(mux)
 	mux.HandleFunc("GET /openapi.json", document("application/json; charset=utf-8", openAPI))
 	mux.HandleFunc("GET /program.schema.json", document("application/schema+json; charset=utf-8", programSchema))
@@ -88,7 +92,14 @@ func (f Function) Handler() http.Handler {
 		return operator.Name
 	}
 	return f.authenticate(rest.Strict(mux, func(next http.Handler) http.Handler {
-		return idempotency.Handler(f.Store, f.Clock, caller, next)
+		once := idempotency.Handler(f.Store, f.Clock, caller, next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if api.Keyless(r) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			once.ServeHTTP(w, r)
+		})
 	}))
 }
 
@@ -109,6 +120,8 @@ func (f Function) Handle() func(context.Context, events.APIGatewayV2HTTPRequest)
 // the published document is made from.
 func (f Function) Register(api rest.API) {
 	f.registerMembers(api)
+	f.registerLookup(api)
+	f.registerOrders(api)
 	f.registerMerges(api)
 	f.registerOperators(api)
 	f.registerProgram(api)
@@ -178,14 +191,17 @@ func (f Function) operator(ctx context.Context, header string) (token.Operator, 
 	if _, err := token.VerifyMember(f.TokenKey, bearer, f.Clock()); err == nil {
 		return token.Operator{}, loyalty.Refuse(loyalty.KindForbidden, "role_missing", "a member's token opens /v1/me and cards, nothing else")
 	}
-	operator, err := f.Store.OperatorByToken(ctx, hash)
+	holder, err := f.Store.CredentialOf(ctx, hash, f.Clock())
 	if loyalty.KindOf(err) == loyalty.KindNotFound {
-		return token.Operator{}, loyalty.Refuse(loyalty.KindUnauthenticated, "token_invalid", "this token is not known")
+		return token.Operator{}, loyalty.Refuse(loyalty.KindUnauthenticated, "token_invalid", "this token is not known, or not good any more")
 	}
 	if err != nil {
 		return token.Operator{}, err
 	}
-	return token.Operator{Name: operator.Name, Role: token.Role(operator.Role)}, nil
+	if err := f.Store.NoteUse(ctx, hash, holder, f.Clock()); err != nil {
+		f.Log.WarnContext(ctx, "last use not kept", "operator", holder.Name, "error", err.Error())
+	}
+	return token.Operator{Name: holder.Name, Role: token.Role(holder.Role)}, nil
 }
 
 // derivedID is an id that comes from the request's Idempotency-Key: a repeat

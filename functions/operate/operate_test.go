@@ -82,7 +82,12 @@ type request struct {
 // call sends a request and returns its status, its body and its headers.
 func (b *brand) call(r request) (int, string, http.Header) {
 	b.t.Helper()
-	httpRequest := httptest.NewRequest(r.method, r.path, strings.NewReader(r.body))
+	return b.callWith(b.t.Context(), r)
+}
+
+func (b *brand) callWith(ctx context.Context, r request) (int, string, http.Header) {
+	b.t.Helper()
+	httpRequest := httptest.NewRequestWithContext(ctx, r.method, r.path, strings.NewReader(r.body))
 	if r.token != "" {
 		httpRequest.Header.Set("Authorization", "Bearer "+r.token)
 	}
@@ -272,8 +277,8 @@ func TestAMalformedAcceptHeaderIsNoFault(t *testing.T) {
 	}
 }
 
-// snapshot is the table but for the answers remembered under Idempotency-Keys
-// and the audit log.
+// snapshot is the table but for the answers remembered under Idempotency-Keys,
+// the audit log and when tokens were last used.
 func (b *brand) snapshot(t *testing.T) string {
 	t.Helper()
 	var lines []string
@@ -284,6 +289,9 @@ func (b *brand) snapshot(t *testing.T) string {
 			t.Fatal(err)
 		}
 		for _, item := range page.Items {
+			if strings.HasPrefix(item.Key.PK, "T#") {
+				delete(item.Attributes, "used")
+			}
 			if !strings.HasPrefix(item.Key.PK, "X#") && !strings.HasPrefix(item.Key.PK, "A#") {
 				lines = append(lines, fmt.Sprint(item))
 			}

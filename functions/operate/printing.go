@@ -20,11 +20,14 @@ import (
 	"github.com/huitou/huitou/shared/pagestyle"
 	"github.com/huitou/huitou/shared/qr"
 	"github.com/huitou/huitou/shared/rest"
+	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/token"
 )
 
-// printers may take a batch's codes out of the house. A printing house may as
-// long as it prints, see cards.Batch.Readable; it reads nothing else.
+// printers may take a batch's codes out of the house. A printing house may take
+// those of the batches that it is bound to, as long as it prints them, see
+// cards.Batch.Readable; it reads nothing else.
 var printers = []token.Role{token.RoleOperator, token.RolePrinter}
 
 func (f Function) registerPrinting(api rest.API) {
@@ -42,12 +45,8 @@ func (f Function) registerPrinting(api rest.API) {
 	}, f.canaries)
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/card-batches/{id}/printing", ID: "print-batch", Act: "card-batch.print", Tag: "cards", Roles: shopkeepers,
-		Summary: "Record the file that went to the printing house (送印)",
-	}, func(ctx context.Context, in *manifestOf) (*rest.Body[batchAnswer], error) {
-		return f.changeBatch(ctx, in.ID, func(b cards.Batch, operator string, now time.Time) (cards.Batch, error) {
-			return b.Print(operator, cards.Manifest(in.Body), now)
-		})
-	})
+		Summary: "Record the file that went to the printing house (送印), and let the printer that it names read the codes",
+	}, f.printBatch)
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/card-batches/{id}/receipt", ID: "receive-batch", Act: "card-batch.receive", Tag: "cards", Roles: shopkeepers,
 		Summary: "Record that the cards came back (到货), held against the file they were made of; only then can they be activated",
@@ -64,9 +63,58 @@ type manifestOf struct {
 }
 
 type manifestBody struct {
-	Count  int    `json:"count" minimum:"1" maximum:"1048576" doc:"printing: codes in the file, that is all of the print run; receipt: cards in the boxes"`
-	SHA256 string `json:"sha256" pattern:"^[0-9a-f]{64}$" doc:"of the file; at the receipt, as the printing house certifies it"`
+	Count  int    `json:"count" minimum:"1" maximum:"1048576" doc:"cards in the boxes"`
+	SHA256 string `json:"sha256" pattern:"^[0-9a-f]{64}$" doc:"of the file that they were made of, as the printing house certifies it"`
 }
+
+type printingOf struct {
+	BatchPath
+	Body struct {
+		Count   int    `json:"count" minimum:"1" maximum:"1048576" doc:"codes in the file, that is all of the print run"`
+		SHA256  string `json:"sha256" pattern:"^[0-9a-f]{64}$" doc:"of the file"`
+		Printer string `json:"printer,omitempty" maxLength:"64" doc:"name of the printing house's operator: its token reads the codes of this batch from now on, until the cards come back or are activated"`
+	}
+}
+
+// printBatch records the file and binds the printer to the batch in one write.
+func (f Function) printBatch(ctx context.Context, in *printingOf) (*rest.Body[batchAnswer], error) {
+	batch, err := f.Store.Batch(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	next, err := batch.Print(f.whoCalls(ctx), cards.Manifest{Count: in.Body.Count, SHA256: in.Body.SHA256}, f.Clock())
+	if err != nil {
+		return nil, err
+	}
+	var bound []table.Action
+	if in.Body.Printer != "" {
+		if bound, err = f.bindPrinter(ctx, in.Body.Printer, in.ID); err != nil {
+			return nil, err
+		}
+	}
+	return rest.Answer(f.shownBatch(next)), f.Store.ChangeBatch(ctx, batch, next, bound...)
+}
+
+// bindPrinter adds a batch to those whose codes a printing house may read.
+func (f Function) bindPrinter(ctx context.Context, name, batch string) ([]table.Action, error) {
+	printer, err := f.Store.Operator(ctx, name)
+	switch {
+	case err != nil:
+		return nil, missing(err, "/printer", "there is no operator of this name; POST /v1/operators adds a printer")
+	case token.Role(printer.Role) != token.RolePrinter || printer.Disabled != nil:
+		return nil, loyalty.Invalid("/printer", "not_a_printer", "this operator has another role or is disabled; name one of the role printer")
+	case slices.Contains(printer.Batches, batch):
+		return nil, nil
+	case len(printer.Batches) >= maxBatches:
+		return nil, loyalty.Refuse(loyalty.KindConflict, "too_many_batches", "this printer is bound to 500 batches; add another one for the same house")
+	}
+	next := printer
+	next.Batches = append(slices.Clone(printer.Batches), batch)
+	return store.ChangeOperator(printer, next), nil
+}
+
+// batchUnknown is what store.Batch says of a batch that does not exist.
+var batchUnknown = loyalty.Refuse(loyalty.KindNotFound, "batch_unknown", "there is nothing of this id")
 
 type canariesAnswer struct {
 	Items []int `json:"items" doc:"printed numbers, ascending, from 1"`
@@ -101,17 +149,29 @@ type run struct {
 
 // run opens the part of a batch's print run that a caller asks for. It is
 // refused with KindConflict while the brand's address is unknown, and to a
-// printing house whose work is done.
+// printing house whose work is done. A batch that a printing house is not bound
+// to is to it as one that does not exist.
 func (f Function) run(ctx context.Context, id string, from, limit int) (*run, error) {
 	if f.PublicURL == "" {
 		return nil, loyalty.Refuse(loyalty.KindConflict, "public_url_unset",
 			"codes hold the address customers reach; deploy with the parameter PublicUrl or DomainName first")
 	}
+	operator, _ := rest.Operator(ctx) // the call asked for a role
+	printing := operator.Role == token.RolePrinter
+	if printing {
+		house, err := f.Store.Operator(ctx, operator.Name)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(house.Batches, id) {
+			return nil, batchUnknown
+		}
+	}
 	batch, err := f.Store.Batch(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if operator, _ := rest.Operator(ctx); operator.Role == token.RolePrinter {
+	if printing {
 		if err := batch.Readable(f.Clock()); err != nil {
 			return nil, err
 		}

@@ -136,7 +136,8 @@ func withCanaries(n int) string {
 func TestAPrintingHouseReadsCodesAndNothingElse(t *testing.T) {
 	b := open(t)
 	id := b.newBatch("print", withCanaries(3))
-	printer := b.staff("print-co", token.RolePrinter)
+	_, answer := b.post("/v1/operators", "print-co", fmt.Sprintf(`{"name":"print-co","role":"printer","batches":[%q]}`, id))
+	printer := field(t, answer, "token")
 	_, document, _ := b.get("/openapi.json", "")
 	var published struct {
 		Paths map[string]map[string]struct {

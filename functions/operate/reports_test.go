@@ -184,7 +184,7 @@ func TestWhoReadsReports(t *testing.T) {
 	for _, role := range token.Roles {
 		_, made := b.post("/v1/operators", "op-"+string(role), fmt.Sprintf(`{"name":"%s-1","role":%q}`, role, role))
 		operator := field(t, made, "token")
-		before := b.everything(t)
+		before := b.snapshot(t)
 		for _, path := range []string{"/v1/reports/liability", "/v1/reports/liability.csv", "/v1/reports/liability?reconcile=true"} {
 			may := slices.Contains([]token.Role{token.RoleViewer, token.RoleOperator, token.RoleAdmin}, role)
 			status, answer, _ := b.call(request{method: "GET", path: path, token: operator})
@@ -192,7 +192,7 @@ func TestWhoReadsReports(t *testing.T) {
 				t.Errorf("%s as %s: %d %s", path, role, status, answer)
 			}
 		}
-		if after := b.everything(t); after != before {
+		if after := b.snapshot(t); after != before {
 			t.Error("a report wrote something")
 		}
 	}

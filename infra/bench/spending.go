@@ -39,6 +39,22 @@ var spendings = []operation{
 		})
 	}},
 	{"order claimed by its number, until it is credited", noTarget, (*shop).claimed},
+	{"claim that waits for its order", noTarget, (*shop).waits},
+	{"correction proposed through the API", noTarget, func(s *shop) (Units, error) {
+		return s.asked(`/v1/members/{0}/points/adjustments`, `{"points":5000,"reason":"late parcel"}`)
+	}},
+	{"member looked up by an identity", noTarget, func(s *shop) (Units, error) {
+		return s.asked("/v1/members/lookup", fmt.Sprintf(`{"identity":{"kind":"buyer","channel":"tmall","value":%q}}`, identity(0).Value))
+	}},
+	{"50 members listed", 0, func(s *shop) (Units, error) { return s.asked("/v1/members?limit=50", "") }},
+	{"50 orders of nobody listed", 0, func(s *shop) (Units, error) {
+		for i := range 60 {
+			if err := s.before(s.paid(stranger, i, regular)); err != nil {
+				return Units{}, err
+			}
+		}
+		return s.asked("/v1/orders?owner=nobody&limit=50", "")
+	}},
 }
 
 // Whether the shop's points end.
@@ -125,7 +141,12 @@ func (s *shop) operate() (http.Handler, error) {
 		cashDesk:   {Name: "cash-desk", Role: string(token.RoleIntegration)},
 		shopkeeper: {Name: "shopkeeper", Role: string(token.RoleOperator)},
 	} {
-		if err := s.engine.Write(s.ctx, store.AddOperator(token.Hash(credential), operator)...); err != nil {
+		hash := token.Hash(credential)
+		if err := s.engine.Write(s.ctx, store.AddOperator(hash, operator)...); err != nil {
+			return nil, err
+		}
+		// They called before in this hour.
+		if err := s.store.NoteUse(s.ctx, hash, store.Credential{}, s.now); err != nil {
 			return nil, err
 		}
 	}
@@ -174,6 +195,41 @@ func (s *shop) adjustedByAPI() (Units, error) {
 	return s.metered(1, func(ctx context.Context) error {
 		return posted(ctx, api, "/v1/members/"+string(s.members[0])+"/points/adjustments", shopkeeper, "correct", `{"points":-20,"reason":"wrong price"}`, nil)
 	})
+}
+
+// asked is a call of the shopkeeper's: a GET, or a POST with a body. {0} is the
+// first member.
+func (s *shop) asked(path, body string) (Units, error) {
+	api, err := s.operate()
+	if err != nil {
+		return Units{}, err
+	}
+	path = strings.ReplaceAll(path, "{0}", string(s.members[0]))
+	return s.metered(1, func(ctx context.Context) error {
+		if body != "" {
+			return posted(ctx, api, path, shopkeeper, "ask", body, nil)
+		}
+		request := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
+		request.Header.Set("Authorization", "Bearer "+shopkeeper)
+		answer := httptest.NewRecorder()
+		api.ServeHTTP(answer, request)
+		if answer.Code != http.StatusOK {
+			return fmt.Errorf("%s: %d %s", path, answer.Code, answer.Body)
+		}
+		return nil
+	})
+}
+
+// waits is a claim of an order that nobody has heard of, looked at once.
+func (s *shop) waits() (Units, error) {
+	claim := store.Claim{
+		Member: s.members[0], Order: loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: orderID(1)}, Cause: "bench",
+		At: s.now.Truncate(time.Second), Proof: points.Proof{PhoneLast4: "0000"},
+	}
+	if err := s.engine.Write(s.ctx, store.PutClaim(claim, nil)); err != nil {
+		return Units{}, err
+	}
+	return s.metered(1, func(ctx context.Context) error { return ledger.Claim(ctx, s.store, nil, claim, s.now) })
 }
 
 // claimed is a member's claim of an order that nobody owns, and its decision.

@@ -289,7 +289,7 @@ var assertions = []assertion{
 					broken(s.role, "statement "+s.sid+" names no partitions")
 				}
 				for _, key := range keys {
-					if !strings.ContainsAny(key[:min(1, len(key))], "ABCDFGHIKLMNOPQRSTUXY") || len(key) > 1 && key[1] != '#' {
+					if !strings.ContainsAny(key[:min(1, len(key))], "ABCDFGHIJKLMNOPQRSTUXY") || len(key) > 1 && key[1] != '#' {
 						broken(s.role, "statement "+s.sid+" names "+key+", which is no tag of shared/table/keys.go")
 					}
 				}
@@ -662,7 +662,7 @@ var assertions = []assertion{
 		}
 		wanted := []string{
 			"TransactionConflict local:Table", "ReadThrottleEvents local:Table", "WriteThrottleEvents local:Table",
-			"5xx local:Api", "Errors", "Throttles", "FailedCodes", "CanaryTried", "PayoutsHang",
+			"5xx local:Api", "Errors", "Throttles", "FailedCodes", "CanaryTried", "LookupsRefused", "PayoutsHang",
 		}
 		for _, e := range d.events("SQS") {
 			queue := e.properties.at("Queue").text()

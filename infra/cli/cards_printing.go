@@ -19,6 +19,7 @@ import (
 type CardsPrintCommand struct {
 	Batch      `embed:""`
 	File       string `arg:"" name:"FILE.csv" help:"The file as huitou cards export wrote it, and as the printing house got it."`
+	Printer    string `placeholder:"NAME" help:"The printing house's operator, whose token may read the codes of this batch from now on."`
 	Repeat     `embed:""`
 	Connection `embed:""`
 }
@@ -30,7 +31,9 @@ func (CardsPrintCommand) Help() string {
 Examples:
 
     huitou cards export K-15379 --out cards.csv
-    huitou cards print K-15379 cards.csv`
+    huitou cards print K-15379 cards.csv
+
+    huitou cards print K-15379 cards.csv --printer printing-house`
 }
 
 // Run records the file.
@@ -39,7 +42,10 @@ func (c CardsPrintCommand) Run(ctx context.Context, console Console) error {
 	if err != nil {
 		return err
 	}
-	return c.record(ctx, console, c.Connection, c.Repeat, "printing", manifest)
+	return c.record(ctx, console, c.Connection, c.Repeat, "printing", struct {
+		manifestDocument
+		Printer string `json:"printer,omitempty"`
+	}{manifest, c.Printer})
 }
 
 // CardsReceiveCommand is `huitou cards receive`.
@@ -65,7 +71,7 @@ func (c CardsReceiveCommand) Run(ctx context.Context, console Console) error {
 	return c.record(ctx, console, c.Connection, c.Repeat, "receipt", manifestDocument{c.Count, c.SHA256})
 }
 
-func (b Batch) record(ctx context.Context, console Console, connection Connection, repeat Repeat, step string, manifest manifestDocument) error {
+func (b Batch) record(ctx context.Context, console Console, connection Connection, repeat Repeat, step string, manifest any) error {
 	key, err := repeat.key()
 	if err != nil {
 		return err

@@ -93,7 +93,7 @@ func TestWhatIsNoExportIsNoManifest(t *testing.T) {
 func TestAPrintingHouseExports(t *testing.T) {
 	b := openBrand(t)
 	id := b.batch("x", 30)
-	printer := field(t, b.done("operators", "add", "press", "--role", "printer", "--json"), "token")
+	printer := field(t, b.done("operators", "add", "press", "--role", "printer", "--batch", id, "--json"), "token")
 	ours, theirs := filepath.Join(t.TempDir(), "ours.csv"), filepath.Join(t.TempDir(), "theirs.csv")
 	b.done("cards", "export", id, "--out", ours)
 	b.done("cards", "export", id, "--out", theirs, "--token", printer)

@@ -13,7 +13,9 @@ import (
 )
 
 type membersCommands struct {
-	Enrol     MembersEnrolCommand     `cmd:"" help:"Make a member, or find him by an identity and add the others."`
+	Find      MembersFindCommand      `cmd:"" help:"Find a member by an identity, an order or a card (查找会员)."`
+	List      MembersListCommand      `cmd:"" help:"Members, the last who joined first."`
+	Enrol     MembersEnrolCommand     `cmd:"" help:"Make a member, or find them by an identity and add the others."`
 	Import    MembersImportCommand    `cmd:"" help:"Import members from an old system (迁移), with what they had there."`
 	Show      MembersShowCommand      `cmd:"" help:"One member (会员资料)."`
 	Points    MembersPointsCommand    `cmd:"" help:"A member's points (积分)."`

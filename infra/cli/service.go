@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -15,7 +14,10 @@ type remindersCommands struct {
 }
 
 type operatorsCommands struct {
-	Add OperatorsAddCommand `cmd:"" help:"Name an operator and give him a token."`
+	List    OperatorsListCommand    `cmd:"" help:"Who may call the API, and when they last did."`
+	Add     OperatorsAddCommand     `cmd:"" help:"Name an operator and give them a token."`
+	Rotate  OperatorsRotateCommand  `cmd:"" help:"Give an operator a new token (轮换)."`
+	Disable OperatorsDisableCommand `cmd:"" help:"Disable an operator for good (停用)."`
 }
 
 type queuesCommands struct {
@@ -49,45 +51,6 @@ func (c RemindersListCommand) Run(ctx context.Context, console Console) error {
 		func(r shownReminder) []string {
 			return []string{r.DueAt, r.MemberID, r.Category, r.BoughtAt, strconv.Itoa(r.Lead), r.state(), r.Why}
 		})
-}
-
-// OperatorsAddCommand is `huitou operators add`.
-type OperatorsAddCommand struct {
-	Name       string `arg:"" name:"name" help:"Stands in the audit log."`
-	Role       string `required:"" enum:"viewer,operator,admin,integration,printer" placeholder:"ROLE" help:"viewer, operator, admin, integration or printer."`
-	Repeat     `embed:""`
-	Connection `embed:""`
-}
-
-// Help is the long help. The key is random on purpose: the token derives from
-// it, and a key that others can derive would show it to them.
-func (OperatorsAddCommand) Help() string {
-	return `The token is shown this once. Only an admin may add operators.
-
-Examples:
-
-    huitou operators add zhang.wei --role operator
-
-    huitou operators add printing-house --role printer --json`
-}
-
-// Run adds an operator.
-func (c OperatorsAddCommand) Run(ctx context.Context, console Console) error {
-	key, err := c.key()
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(map[string]string{"name": c.Name, "role": c.Role})
-	if err != nil {
-		return err
-	}
-	type operator struct {
-		Name  string `json:"name"`
-		Role  string `json:"role"`
-		Token string `json:"token"`
-	}
-	return show(ctx, console, c.Connection, call{method: http.MethodPost, path: []string{"v1", "operators"}, body: body, key: key},
-		func(o operator) string { return facts("operator", o.Name, "role", o.Role, "token", o.Token) })
 }
 
 // QueuesListCommand is `huitou queues list`.

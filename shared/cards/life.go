@@ -72,14 +72,17 @@ func (b Batch) Redeemable(card int, now time.Time) error {
 }
 
 // Readable refuses with KindConflict a printing house that wants codes which it
-// has no business with any more: of a batch whose cards came back, or that is
-// frozen or expired.
+// has no business with any more: of a batch whose cards came back, that was
+// activated, or that is frozen or expired.
 func (b Batch) Readable(now time.Time) error {
 	if err := b.open(now); err != nil {
 		return err
 	}
 	if b.Received != nil {
 		return loyalty.Refuse(loyalty.KindConflict, "batch_received", "The cards of this batch came back; its codes are not given to a printing house again.")
+	}
+	if b.Activated != nil || b.State == StateActive {
+		return loyalty.Refuse(loyalty.KindConflict, "batch_active", "This batch is active: its codes can be redeemed, and are not given to a printing house any more.")
 	}
 	return nil
 }

@@ -228,7 +228,7 @@ func TestTheDeliveryIsHeldAgainstTheManifest(t *testing.T) {
 	}
 }
 
-func TestThePrintingHouseReadsNoCodesOfCardsThatCameBack(t *testing.T) {
+func TestThePrintingHouseReadsNoCodesOfCardsThatCameBackOrAreActive(t *testing.T) {
 	for name, c := range map[string]struct {
 		batch cards.Batch
 		at    time.Time
@@ -236,7 +236,7 @@ func TestThePrintingHouseReadsNoCodesOfCardsThatCameBack(t *testing.T) {
 	}{
 		"created":  {batch(), early, ""},
 		"printed":  {live(t, batch(), printing), early, ""},
-		"bare":     {live(t, batch(), activating, activating), early, ""}, // the brand printed it itself
+		"bare":     {live(t, batch(), activating, activating), early, "batch_active"}, // the brand printed it itself
 		"received": {live(t, batch(), printing, receiving), early, "batch_received"},
 		"active":   {live(t, batch(), printing, receiving, activating, activating), early, "batch_received"},
 		"frozen":   {batch().Freeze("li", early), early, "batch_frozen"},

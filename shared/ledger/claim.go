@@ -56,7 +56,11 @@ func (p *posting) claim(ctx context.Context, claim store.Claim) ([]table.Action,
 		if err != nil || !fresh {
 			return nil, err
 		}
-		return []table.Action{store.AppendFact(claim.Order, order.Facts+1, fact), store.ClaimStands(claim)}, nil
+		actions := []table.Action{store.AppendWaitingClaim(claim.Order, order.Facts+1, fact), store.ClaimStands(claim)}
+		if before := order.AskedBefore(claim.Member); before > 0 {
+			actions = append(actions, store.UnlistFact(claim.Order, before))
+		}
+		return actions, nil
 	case order.Member == claim.Member:
 		return []table.Action{store.DecideClaim(claim, verdict)}, nil
 	}

@@ -369,7 +369,7 @@ func (p *posting) known() store.Account {
 
 // commit is the one write: the fact, and what follows from it for the member.
 func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalty.Identity) ([]table.Action, error) {
-	actions := []table.Action{store.AppendFact(p.news.Order, order.Facts+1, fact)}
+	actions := p.record(order, fact)
 	for _, identity := range waitFor {
 		actions = append(actions, store.Wait(identity, p.news.Order)...)
 	}
@@ -404,6 +404,37 @@ func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalt
 	mirrored, lent, stands, err := p.mirror(order, fact)
 	changes, conditions = append(changes, lent...), append(conditions, stands...)
 	return append(append(actions, store.UpdateAsRead(p.known(), changes, conditions...)), mirrored...), err
+}
+
+// mostUnlisted bounds how many claims of an order leave the list of those that
+// wait in the write that gives it an owner. What is beyond it is a flood, and the
+// order's log tells that it does not wait any more.
+const mostUnlisted = 50
+
+// record appends the fact, and keeps the lists of what waits for a person: the
+// orders that nobody owns, and the claims of them.
+func (p *posting) record(order *points.Order, fact points.Fact) []table.Action {
+	key, seq := p.news.Order, order.Facts+1
+	switch {
+	case fact.Kind == points.FactUnbound:
+		return []table.Action{store.AppendFact(key, seq, fact), store.ListAgain(key, order.Heard, order.HeardAt)}
+	case order.Member != "":
+		return []table.Action{store.AppendFact(key, seq, fact)}
+	case fact.Member == "" && order.Heard == 0:
+		return []table.Action{store.AppendFirstOfNobody(key, seq, fact, len(p.news.Identities) == 0)}
+	}
+	actions := []table.Action{store.AppendFact(key, seq, fact)}
+	if fact.Member == "" {
+		return actions
+	}
+	if order.Heard > 0 {
+		actions = append(actions, store.UnlistFact(key, order.Heard))
+	}
+	asking := order.Asking()
+	for _, claim := range asking[:min(len(asking), mostUnlisted)] {
+		actions = append(actions, store.UnlistFact(key, claim))
+	}
+	return actions
 }
 
 func (p *posting) credit(entries []points.Entry, look time.Time) ([]table.Change, []table.Condition) {

@@ -3,6 +3,7 @@ package loyalty
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind is the closed set of ways in which huitou refuses. The HTTP status of
@@ -40,6 +41,9 @@ type Error struct {
 	Detail string  // for the caller: what is wrong and what to do; never a value he sent that is secret or personal
 	Fields []Field // for KindInvalid
 	Cause  error   // for the log; never shown
+	// After is of KindThrottled: so long the same request is refused; 0 where
+	// nobody knows.
+	After time.Duration
 }
 
 func (e *Error) Error() string {

@@ -60,6 +60,7 @@ type asked struct {
 	member loyalty.MemberID
 	proof  Proof
 	at     time.Time
+	seq    int  // which fact of the log it is
 	closed bool // the order had an owner since
 }
 
@@ -139,7 +140,39 @@ func (o *Order) Claimants(told *Proof, now time.Time) []loyalty.MemberID {
 }
 
 // Known tells whether anything was heard of the order but claims.
-func (o *Order) Known() bool { return o.Facts > len(o.asked) }
+func (o *Order) Known() bool { return o.Heard > 0 }
+
+// Asking are the facts of the claims that no owner of the order has closed, by
+// their place in the log: of each member the last.
+func (o *Order) Asking() []int {
+	var facts []int
+	for i, claim := range o.asked {
+		if !claim.closed && o.latest(claim.member) == &o.asked[i] {
+			facts = append(facts, claim.seq)
+		}
+	}
+	return facts
+}
+
+// Told tells what events told of the buyer by which the order can be claimed.
+func (o *Order) Told() (phone, buyer bool) {
+	for _, told := range o.told {
+		phone, buyer = phone || told.PhoneLast4 != "", buyer || told.Buyer != ""
+	}
+	return phone, buyer
+}
+
+// Returned tells whether an owner was taken from the order.
+func (o *Order) Returned() bool { return o.unbound > 0 }
+
+// AskedBefore is the fact of the last claim that a member made of the order, by
+// its place in the log; 0 for none that is open.
+func (o *Order) AskedBefore(member loyalty.MemberID) int {
+	if claim := o.latest(member); claim != nil && !claim.closed {
+		return claim.seq
+	}
+	return 0
+}
 
 func expired(at, now time.Time) bool { return now.Sub(at) >= ClaimLife }
 
@@ -197,7 +230,7 @@ func (o *Order) own(fact Fact) {
 	switch {
 	case fact.Proof == nil:
 	case fact.Kind == FactAsked:
-		o.asked = append(slices.Clip(o.asked), asked{member: fact.Claimant, proof: *fact.Proof, at: fact.At})
+		o.asked = append(slices.Clip(o.asked), asked{member: fact.Claimant, proof: *fact.Proof, at: fact.At, seq: o.Facts})
 	default:
 		o.told = append(slices.Clip(o.told), *fact.Proof)
 	}

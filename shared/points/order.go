@@ -29,6 +29,10 @@ type Order struct {
 	refunds map[[2]string]loyalty.Fen // by refund id and line; nil for none, like the next
 	totals  map[string]loyalty.Fen    // by line
 	Facts   int                       // how many facts the log holds
+	// Heard is which fact made the order known, from 1: the first that is no
+	// claim; 0 while there are claims alone.
+	Heard   int
+	HeardAt time.Time // when that happened
 
 	told    []Proof // of the buyer, by events
 	asked   []asked // claims, oldest first
@@ -197,6 +201,9 @@ func (o *Order) fresh(news Fact) (Fact, bool) {
 
 func (o *Order) apply(fact Fact) {
 	o.Facts++
+	if o.Heard == 0 && fact.Kind != FactAsked {
+		o.Heard, o.HeardAt = o.Facts, fact.At
+	}
 	o.own(fact)
 	if o.Currency == "" {
 		o.Currency = fact.Currency

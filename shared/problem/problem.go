@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
 )
@@ -95,7 +97,7 @@ func Write(w http.ResponseWriter, r *http.Request, err error) {
 	header.Set("Content-Type", ContentType)
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	if seconds := answerTo(loyalty.KindOf(err)).retryAfter; seconds != "" && header.Get("Retry-After") == "" {
+	if seconds := RetryAfter(err); seconds != "" && header.Get("Retry-After") == "" {
 		header.Set("Retry-After", seconds)
 	}
 	// A struct of strings and an int always marshals.
@@ -109,7 +111,12 @@ func Write(w http.ResponseWriter, r *http.Request, err error) {
 
 // RetryAfter is after how many seconds the same request may succeed; "" where
 // trying again would not help.
-func RetryAfter(err error) string { return answerTo(loyalty.KindOf(err)).retryAfter }
+func RetryAfter(err error) string {
+	if refusal, ok := errors.AsType[*loyalty.Error](err); ok && refusal.After > 0 {
+		return strconv.FormatInt(int64((refusal.After+time.Second-1)/time.Second), 10)
+	}
+	return answerTo(loyalty.KindOf(err)).retryAfter
+}
 
 type instanceKey struct{}
 

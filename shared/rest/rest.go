@@ -41,13 +41,21 @@ func init() {
 type API struct {
 	mux      *http.ServeMux // nil for a document
 	document huma.API       // nil for a mux
+	keyless  map[string]bool
 }
 
 // Serve makes an API on a mux. Its refusals are problem documents that never
 // repeat a value, and it serves no pages of its own. What huma derives from a
 // call's types is derived when the call first comes: an instance answers a few
 // of a hundred, and all of them were most of its cold start.
-func Serve(mux *http.ServeMux) API { return API{mux: mux} }
+func Serve(mux *http.ServeMux) API { return API{mux: mux, keyless: map[string]bool{}} }
+
+// Keyless tells whether a request is a POST that only reads, and so takes no
+// Idempotency-Key.
+func (a API) Keyless(r *http.Request) bool {
+	_, pattern := a.mux.Handler(r)
+	return a.keyless[pattern]
+}
 
 // Document makes an API that says what its calls are and serves none.
 func Document() API { return API{document: describe(http.NewServeMux())} }
@@ -267,8 +275,9 @@ type Operation struct {
 	Content          map[string]reflect.Type // of success, by media type, where the output's Body does not say
 	Roles            []token.Role            // of operators who may call; an admin always may. None means that the caller proves who he is in another way
 	Security         string                  // "operator" unless set; "none", "member"
-	NoIdempotencyKey bool
-	Act              string // an operator's act, as the audit log names it for ever: "noun.verb"; "" for what changes nothing
+	NoIdempotencyKey bool                    // of a POST that only reads
+	Throttled        bool                    // it may be refused with 429 and Retry-After
+	Act              string                  // an operator's act, as the audit log names it for ever: "noun.verb"; "" for what changes nothing
 }
 
 // Act is what an operator is about to do (操作). Nothing in it is checked for
@@ -348,6 +357,9 @@ func recorded[I, O any](o Operation, handler func(context.Context, *I) (*O, erro
 // Register adds a call. The handler's error decides the answer by its Kind;
 // an internal one is logged and shows nothing.
 func Register[I, O any](api API, log *slog.Logger, o Operation, handler func(context.Context, *I) (*O, error)) {
+	if o.NoIdempotencyKey && api.keyless != nil {
+		api.keyless[o.Method+" "+o.Path] = true
+	}
 	api.add(o.Method, o.Path, func(api huma.API) { register(api, log, o, handler) })
 }
 
@@ -381,6 +393,9 @@ func (o Operation) described() huma.Operation {
 	}
 	if o.Method == http.MethodPost && !o.NoIdempotencyKey {
 		operation.Errors = append(operation.Errors, 422)
+	}
+	if o.Throttled {
+		operation.Errors = append(operation.Errors, 429)
 	}
 	switch o.Security {
 	case "none":

@@ -348,8 +348,28 @@ func CreateAccount(member loyalty.MemberID, profile Profile, consents []loyalty.
 	}
 	return []table.Action{
 		table.Put(table.Item{Key: table.AccountKey(member), Attributes: attributes}, table.Absent()),
-		table.Put(table.Item{Key: table.RosterKey(member), Attributes: map[string]table.Value{}}),
+		putRoster(member, now),
 	}
+}
+
+// putRoster lists a member among all members, and by when they joined.
+func putRoster(member loyalty.MemberID, joined time.Time) table.Action {
+	item := table.Item{Key: table.RosterKey(member), Attributes: map[string]table.Value{}}
+	item.Attributes["mpk"] = table.String(table.JoinedPK(table.ListShard(string(member))))
+	item.Attributes["msk"] = table.String(table.HistorySK(joined, item.Key))
+	return table.Put(item)
+}
+
+// Newcomers is one page of all members, the last who joined first. One who was
+// merged into another or erased a moment ago may still stand there, and their
+// account tells.
+func (s Store) Newcomers(ctx context.Context, limit int, cursor string) ([]loyalty.MemberID, string, error) {
+	items, next, err := s.newest(ctx, table.JoinedPK, time.Time{}, limit, cursor)
+	members := make([]loyalty.MemberID, len(items))
+	for i, item := range items {
+		members[i] = loyalty.MemberID(item.Key.SK)
+	}
+	return members, next, err
 }
 
 // ChangeProfile replaces a member's profile if it is still as it was read;

@@ -50,6 +50,43 @@ func adjustmentItem(adjustment Adjustment) table.Item {
 	if adjustment.Made() {
 		item.Attributes["mpk"] = table.String(table.MemberPK(adjustment.Member))
 		item.Attributes["msk"] = table.String(table.HistorySK(adjustment.At, item.Key))
+	} else {
+		item.Attributes["mpk"] = table.String(table.WaitingAdjustmentsPK())
+		item.Attributes["msk"] = table.String(table.HistorySK(adjustment.Proposed.At, item.Key))
 	}
 	return item
+}
+
+// WaitingAdjustments is one page of the corrections that wait for a second
+// operator, oldest first, each as it stands: what was decided since is left out.
+// One that was proposed a moment ago may be missing.
+func (s Store) WaitingAdjustments(ctx context.Context, limit int, cursor string) ([]Adjustment, string, error) {
+	page, err := s.Table.Query(ctx, table.Query{
+		Index: table.IndexMember, PK: table.WaitingAdjustmentsPK(), Limit: limit, Cursor: cursor,
+	})
+	if err != nil || len(page.Items) == 0 {
+		return nil, page.Next, err
+	}
+	keys := make([]table.Key, len(page.Items))
+	for i, item := range page.Items {
+		keys[i] = item.Key
+	}
+	items, err := s.Table.Get(ctx, table.Strong, keys...)
+	if err != nil {
+		return nil, "", err
+	}
+	var waiting []Adjustment
+	for _, item := range items {
+		if item == nil {
+			continue
+		}
+		adjustment, err := decode[Adjustment](*item)
+		if err != nil {
+			return nil, "", err
+		}
+		if !adjustment.Made() {
+			waiting = append(waiting, adjustment)
+		}
+	}
+	return waiting, page.Next, nil
 }

@@ -35,11 +35,12 @@ func (s Store) Batches(ctx context.Context, limit int, cursor string) ([]cards.B
 	return documents[cards.Batch](ctx, s.Table, table.Query{PK: table.DocumentPK(table.DocumentBatch), Limit: limit, Cursor: cursor, Consistency: table.Strong})
 }
 
-// ChangeBatch replaces a batch that is still as it was read; KindUnavailable
-// code "lost_race" when it is not.
-func (s Store) ChangeBatch(ctx context.Context, was, is cards.Batch) error {
-	err := s.Table.Write(ctx, table.Update(table.DocumentKey(table.DocumentBatch, was.ID()),
-		[]table.Change{table.Set(doc, encode(is))}, table.Equals(doc, encode(was))))
+// ChangeBatch replaces a batch that is still as it was read, in one write with
+// what goes with it; KindUnavailable code "lost_race" when it is not, or a
+// condition of the others does not hold.
+func (s Store) ChangeBatch(ctx context.Context, was, is cards.Batch, with ...table.Action) error {
+	err := s.Table.Write(ctx, append(with, table.Update(table.DocumentKey(table.DocumentBatch, was.ID()),
+		[]table.Change{table.Set(doc, encode(is))}, table.Equals(doc, encode(was))))...)
 	if Refused(err) {
 		return loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "somebody else changed the batch at the same time")
 	}

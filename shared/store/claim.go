@@ -122,6 +122,37 @@ func (s Store) Claims(ctx context.Context, member loyalty.MemberID, limit int, c
 	return claims, page.Next, nil
 }
 
+// ClaimNamed names a member's claim of an order.
+type ClaimNamed struct {
+	Member loyalty.MemberID
+	Order  loyalty.OrderKey
+}
+
+// ClaimsNamed reads up to 100 claims strongly and in one round trip, nil for
+// those that are not there.
+func (s Store) ClaimsNamed(ctx context.Context, named ...ClaimNamed) ([]*Claim, error) {
+	keys := make([]table.Key, len(named))
+	for i, claim := range named {
+		keys[i] = table.ClaimKey(claim.Member, claim.Order)
+	}
+	items, err := s.Table.Get(ctx, table.Strong, keys...)
+	if err != nil {
+		return nil, err
+	}
+	claims := make([]*Claim, len(items))
+	for i, item := range items {
+		if item == nil {
+			continue
+		}
+		claim, err := readClaim(*item)
+		if err != nil {
+			return nil, err
+		}
+		claims[i] = &claim
+	}
+	return claims, nil
+}
+
 func readClaim(item table.Item) (Claim, error) {
 	claim, err := decode[Claim](item)
 	claim.State = points.Claim(item.Text(claimState))

@@ -58,3 +58,17 @@ func CountGuess(guesses Guesses) table.Action {
 		table.Set(table.ExpiresAttribute, table.Number(guesses.Ends().Add(guessesLife).Unix())),
 	})
 }
+
+// CountLookup counts that an operator looks members up at a time, for one write
+// unit; false once there were most in that hour of UTC. However many ask at once,
+// no more pass.
+func (s Store) CountLookup(ctx context.Context, operator string, at time.Time, most int64) (bool, error) {
+	err := s.Table.Write(ctx, table.Update(table.LookupsKey(operator, at), []table.Change{
+		table.Add(guessesCount, 1),
+		table.Set(table.ExpiresAttribute, table.Number(at.Truncate(time.Hour).Add(time.Hour+guessesLife).Unix())),
+	}, table.MissingOrAtMost(guessesCount, table.Number(most-1))))
+	if Refused(err) {
+		return false, nil
+	}
+	return err == nil, err
+}

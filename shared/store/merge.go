@@ -298,7 +298,7 @@ func Apart(whole, part Account, id string, fact points.Fact, look time.Time, cha
 		putMerge(id, part.Member, fact),
 		UpdateAccount(whole.Member, append(changes, minor...), distinct(append(conditions, Alive()))...),
 		UpdateAsRead(part, back, append(held, Alive())...),
-		table.Put(table.Item{Key: table.RosterKey(part.Member), Attributes: map[string]table.Value{}}),
+		putRoster(part.Member, part.JoinedAt),
 	}
 }
 

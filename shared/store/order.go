@@ -75,6 +75,92 @@ func AppendFact(order loyalty.OrderKey, seq int, fact points.Fact) table.Action 
 	return table.Put(item, table.Absent())
 }
 
+// factMasked is of the fact that made an order known: the event named nobody.
+const factMasked = "masked"
+
+// AppendFirstOfNobody is AppendFact for the fact that makes an order known which
+// nobody owns: it lists the order among those until UnlistFact. Where masked, the
+// event told no identity that anybody could have.
+func AppendFirstOfNobody(order loyalty.OrderKey, seq int, fact points.Fact, masked bool) table.Action {
+	action := AppendFact(order, seq, fact)
+	listFact(action.Item, table.OfNobodyPK(orderShard(order)), fact.At)
+	if masked {
+		action.Item.Attributes[factMasked] = table.Number(1)
+	}
+	return action
+}
+
+// AppendWaitingClaim is AppendFact for a claim that waits: it lists the claim
+// among those until UnlistFact.
+func AppendWaitingClaim(order loyalty.OrderKey, seq int, fact points.Fact) table.Action {
+	action := AppendFact(order, seq, fact)
+	listFact(action.Item, table.WaitingClaimsPK(orderShard(order)), fact.At)
+	return action
+}
+
+func listFact(item table.Item, pk string, at time.Time) {
+	item.Attributes["mpk"] = table.String(pk)
+	item.Attributes["msk"] = table.String(table.HistorySK(at, item.Key))
+}
+
+// UnlistFact takes a fact from the list that it stands in; one that is in none
+// stays as it is.
+func UnlistFact(order loyalty.OrderKey, seq int) table.Action {
+	return table.Update(table.FactKey(order, seq), []table.Change{table.Remove("mpk"), table.Remove("msk")}, table.Exists())
+}
+
+// ListAgain lists an order again that nobody owns any more, by the fact that
+// made it known.
+func ListAgain(order loyalty.OrderKey, seq int, at time.Time) table.Action {
+	key := table.FactKey(order, seq)
+	return table.Update(key, []table.Change{
+		table.Set("mpk", table.String(table.OfNobodyPK(orderShard(order)))), table.Set("msk", table.String(table.HistorySK(at, key))),
+	}, table.Exists())
+}
+
+func orderShard(order loyalty.OrderKey) int { return table.ListShard(table.FactKey(order, 1).PK) }
+
+// OrderOfNobody is an order that nobody owns.
+type OrderOfNobody struct {
+	Order  loyalty.OrderKey
+	Masked bool // what was heard of it first named nobody
+}
+
+// OrdersOfNobody is one page of the orders that nobody owned a moment ago, those
+// first that were heard of last, back to a time. What is said of one since, its
+// log tells.
+func (s Store) OrdersOfNobody(ctx context.Context, since time.Time, limit int, cursor string) ([]OrderOfNobody, string, error) {
+	items, next, err := s.newest(ctx, table.OfNobodyPK, since, limit, cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	orders := make([]OrderOfNobody, len(items))
+	for i, item := range items {
+		record, err := decode[Record](item)
+		if err != nil {
+			return nil, "", err
+		}
+		orders[i] = OrderOfNobody{record.Order, item.Has(factMasked)}
+	}
+	return orders, next, nil
+}
+
+// WaitingClaims is one page of the claims that waited a moment ago, the last
+// first, back to a time. The log of its order tells how one stands.
+func (s Store) WaitingClaims(ctx context.Context, since time.Time, limit int, cursor string) ([]Record, string, error) {
+	items, next, err := s.newest(ctx, table.WaitingClaimsPK, since, limit, cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	claims := make([]Record, len(items))
+	for i, item := range items {
+		if claims[i], err = decode[Record](item); err != nil {
+			return nil, "", err
+		}
+	}
+	return claims, next, nil
+}
+
 // History is one page of what concerns a member, newest first: the records of
 // his orders. The index may lag behind by a moment.
 func (s Store) History(ctx context.Context, member loyalty.MemberID, limit int, cursor string) ([]Record, string, error) {

@@ -49,36 +49,3 @@ func requestItem(caller, key string, request Request, now time.Time) table.Item 
 	item.Attributes[table.ExpiresAttribute] = table.Number(now.Add(requestLife).Unix())
 	return item
 }
-
-// Operator is who a token belongs to.
-type Operator struct {
-	Name string `json:"name"`
-	Role string `json:"role"`
-}
-
-// OperatorByToken finds an operator by the hash of his token; KindNotFound
-// code "operator_unknown".
-func (s Store) OperatorByToken(ctx context.Context, hash string) (Operator, error) {
-	return document[Operator](ctx, s.Table, table.TokenKey(hash), "operator_unknown")
-}
-
-// AddOperator names an operator and gives him a token by its hash. The
-// conditions fail when the name or the token is taken.
-func AddOperator(hash string, operator Operator) []table.Action {
-	return []table.Action{
-		table.Put(documentItem(table.DocumentKey(table.DocumentOperator, operator.Name), operatorEntry{operator, hash}), table.Absent()),
-		table.Put(documentItem(table.TokenKey(hash), operator), table.Absent()),
-	}
-}
-
-type operatorEntry struct {
-	Operator
-	TokenHash string `json:"token_hash"`
-}
-
-// OperatorToken is the hash of the token that a named operator holds;
-// KindNotFound code "operator_unknown".
-func (s Store) OperatorToken(ctx context.Context, name string) (Operator, string, error) {
-	entry, err := document[operatorEntry](ctx, s.Table, table.DocumentKey(table.DocumentOperator, name), "operator_unknown")
-	return entry.Operator, entry.TokenHash, err
-}

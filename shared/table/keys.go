@@ -26,8 +26,9 @@ type Index struct {
 // strongly, before anything is done about it.
 const (
 	// IndexMember lists what a member's history holds, newest last: facts of
-	// his orders and cards he redeemed. It also lists red packets, gifts, held
-	// cards and inputs kept for a person by their state.
+	// their orders and cards they redeemed. It also lists, by their state, red
+	// packets, gifts, held cards and whatever else waits for a person, and members
+	// by when they joined.
 	IndexMember = "member"
 	// IndexRemind lists the accounts that want to be looked at by
 	// remindrepurchase, by time. It is a wake-up call, never later than the
@@ -266,6 +267,11 @@ func IsCard(key Key) bool { return strings.HasPrefix(key.PK, "C#") }
 // began then.
 func GuessesKey(caller string, from time.Time) Key { return Key{join("L", caller, Instant(from)), "A"} }
 
+// LookupsKey counts how often an operator looked members up in one hour of UTC.
+func LookupsKey(operator string, at time.Time) Key {
+	return Key{join("L", "lookup", operator, at.UTC().Format("2006-01-02T15")), "A"}
+}
+
 // PersonRunKey counts the prizes that one person redeemed in a window of time that
 // began then.
 func PersonRunKey(person string, from time.Time) Key {
@@ -288,6 +294,29 @@ func HoldsPK(state string, appealed bool) string {
 	}
 	return join("H", state)
 }
+
+// ListShards is into how many partitions of IndexMember each list is cut that
+// grows as fast as a brand sells: each takes 1,000 changes a second. Such a list
+// is read newest first, from all of them.
+const ListShards = 8
+
+// JoinedPK is one shard of the members by when they joined.
+func JoinedPK(shard int) string { return join("R", "J", fmt.Sprint(shard)) }
+
+// OfNobodyPK is one shard of the orders that nobody owns, by when the first of
+// what was heard of them happened.
+func OfNobodyPK(shard int) string { return join("O", "N", fmt.Sprint(shard)) }
+
+// WaitingClaimsPK is one shard of the claims of orders that wait, by when they
+// were made.
+func WaitingClaimsPK(shard int) string { return join("O", "C", fmt.Sprint(shard)) }
+
+// ListShard is the shard of an id in such a list.
+func ListShard(id string) int { return shard(id, ListShards) }
+
+// WaitingAdjustmentsPK lists, in IndexMember, the corrections that wait for a
+// second operator. They are few.
+func WaitingAdjustmentsPK() string { return join("J", "waiting") }
 
 // CardFriendKey is the friend whom a card brought.
 func CardFriendKey(batch string, serial int64) Key {
