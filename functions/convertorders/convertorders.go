@@ -137,7 +137,7 @@ func (f Function) join(ctx context.Context, versions []program.Program, identity
 
 // fact says an order event in the words of the points rules.
 func fact(event orders.Event) points.Fact {
-	fact := points.Fact{At: event.OccurredAt, Currency: event.Currency, Proof: proof(event)}
+	fact := points.Fact{At: event.OccurredAt, Currency: event.Currency, Proof: proof(event), Codes: event.DiscountCodes}
 	switch event.Type {
 	case orders.TypePaid:
 		fact.Kind = points.FactPaid
@@ -159,7 +159,7 @@ func fact(event orders.Event) points.Fact {
 			if event.RefundID == "" {
 				amount = line.RefundedTotal
 			}
-			fact.Refunds = append(fact.Refunds, points.Refund{ID: event.RefundID, Line: line.LineID, Amount: amount})
+			fact.Refunds = append(fact.Refunds, points.Refund{ID: event.RefundID, Line: line.LineID, Amount: amount, Quantity: line.Quantity})
 		}
 	}
 	return fact

@@ -202,6 +202,13 @@ func TestDiscountStoredValueAndGiftsOfAnOrder(t *testing.T) {
 	if got := b.account(member).Balance; got != (points.Balance{Pending: 140}) {
 		t.Errorf("after the refund %+v", got)
 	}
+	// More than what was left of the price after the discount leaves nothing.
+	if failed := b.deliver(event(orders.TypeRefunded, "1001", orders.Line{LineID: "1", Refunded: 9_001})); failed != 0 {
+		t.Error("a refund beyond the price was refused")
+	}
+	if got := b.account(member).Balance; got != (points.Balance{Pending: 80}) {
+		t.Errorf("after a refund beyond the price %+v", got)
+	}
 }
 
 func TestAnOrderOfNobodyWaitsAndIsCreditedWhenHeJoins(t *testing.T) {

@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/huitou/huitou/shared/ledger"
@@ -109,12 +110,27 @@ func (f Function) unbind(ctx context.Context, in *unbindInput) (*struct{}, error
 		return nil, err
 	}
 	if order.Binding == nil {
-		if last := len(shown.Changes) - 1; last >= 0 && shown.Changes[last].Kind == string(points.FactUnbound) {
-			return nil, nil // done before; only its answer was lost
+		if slices.ContainsFunc(shown.Changes, func(change bindingChange) bool { return change.Kind == string(points.FactUnbound) }) {
+			return nil, f.passOn(ctx, in.order()) // done before; only its answer was lost
 		}
 		return nil, loyalty.Refuse(loyalty.KindConflict, "not_bound", "no operator gave the order to its owner")
 	}
-	return nil, f.postByHand(ctx, in.order(), points.FactUnbound, order.Member, in.Reason)
+	if err := f.postByHand(ctx, in.order(), points.FactUnbound, order.Member, in.Reason); err != nil {
+		return nil, err
+	}
+	return nil, f.passOn(ctx, in.order())
+}
+
+// passOn gives an order that was taken back to whom events named as its buyer
+// meanwhile.
+func (f Function) passOn(ctx context.Context, order loyalty.OrderKey) error {
+	versions, err := f.Store.Programs(ctx)
+	if err != nil {
+		return err
+	}
+	now := f.Clock()
+	_, err = ledger.Post(ctx, f.Store, versions, ledger.News{Order: order, Fact: points.Fact{Kind: points.FactClaimed, At: now}}, now)
+	return err
 }
 
 func (f Function) postByHand(ctx context.Context, order loyalty.OrderKey, kind points.FactKind, member loyalty.MemberID, reason string) error {

@@ -106,3 +106,31 @@ func TestAnOperatorBindsAnOrderAndUndoesIt(t *testing.T) {
 		t.Errorf("the first owner still lists it: %s", orders)
 	}
 }
+
+// The buyer of an order became a member while an operator had given it to another:
+// it is theirs once that is taken back, without any further event.
+func TestAnOrderThatIsTakenBackGoesToItsBuyer(t *testing.T) {
+	b := open(t)
+	other := b.join("other")
+	b.unowned()
+	if status, answer := b.post(bindingPath, "k1", fmt.Sprintf(`{"member_id":%q,"reason":"screenshot"}`, other)); status != http.StatusOK {
+		t.Fatalf("%d %s", status, answer)
+	}
+	buyer := b.join("buyer")
+	key := loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: "1001"}
+	claimed := points.Fact{Kind: points.FactClaimed, At: now, Member: loyalty.MemberID(buyer)}
+	if _, err := ledger.Post(t.Context(), b.function.Store, nil, ledger.News{Order: key, Fact: claimed}, now); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.pending(other); !strings.Contains(got, `"pending":100`) {
+		t.Errorf("while it is bound: %s", got)
+	}
+	for range 2 {
+		if status, answer := b.unbind("?reason=mistaken"); status != http.StatusNoContent {
+			t.Errorf("%d %s", status, answer)
+		}
+	}
+	if other, buyer := b.pending(other), b.pending(buyer); !strings.Contains(other, `"pending":0`) || !strings.Contains(buyer, `"pending":100`) {
+		t.Errorf("the other has %s, the buyer %s", other, buyer)
+	}
+}

@@ -173,6 +173,6 @@ func (f Function) refunded(ctx context.Context, account store.Account, category 
 		return true, nil // it was another's after all
 	}
 	bought := slices.DeleteFunc(order.Purchases(), func(p points.Purchase) bool { return p.Category != category })
-	kept := slices.ContainsFunc(bought, func(p points.Purchase) bool { return p.Refunded < p.Paid })
+	kept := slices.ContainsFunc(bought, points.Purchase.Kept)
 	return len(bought) > 0 && !kept, nil
 }

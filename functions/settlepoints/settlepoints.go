@@ -185,15 +185,14 @@ func (r *run) person(ctx context.Context, accounts []store.Account) error {
 	return nil
 }
 
-// due tells the orders whose return window is over, oldest first, and when that of
-// the first of the others will be; zero for never.
+// due tells the orders of which a return window is over, oldest first, and when the
+// next will be; zero for never.
 func (r *run) due(pending []pendingOrder) (due []pendingOrder, next time.Time) {
 	for _, order := range pending {
-		if at := order.SettleAt(); at.After(r.now) {
-			next = store.Earliest(next, at)
-		} else {
+		if !order.SettleAt().After(r.now) {
 			due = append(due, order)
 		}
+		next = store.Earliest(next, order.SettleAfter(r.now))
 	}
 	slices.SortFunc(due, oldestFirst)
 	return due, next
@@ -236,8 +235,7 @@ func (r *run) member(ctx context.Context, account store.Account) error {
 		if settled {
 			r.settled++
 		}
-		held, _ := order.Pending()
-		balance -= held
+		balance -= order.Due(r.now)
 	}
 	if len(due) > 0 {
 		if !ended {
@@ -267,6 +265,7 @@ func (r *run) pending(ctx context.Context, account store.Account) (orders []pend
 		missing, growing = missing-part.Balance.Pending, growing-part.GrowthPending
 	}
 	seen := map[loyalty.OrderKey]bool{{}: true} // a card's record names no order
+	closed := map[loyalty.OrderKey]bool{}
 	cursor := ""
 	for missing != 0 || growing != 0 {
 		records, next, err := r.Store.History(ctx, account.Member, historyPage, cursor)
@@ -274,13 +273,13 @@ func (r *run) pending(ctx context.Context, account store.Account) (orders []pend
 			return nil, false, err
 		}
 		for _, record := range records {
-			if seen[record.Order] {
+			// Nothing was pending after it was settled, unless a record says so: that of
+			// a line that was told later may stand before or behind.
+			closed[record.Order] = closed[record.Order] || record.Kind == points.FactSettled
+			if seen[record.Order] || closed[record.Order] && !record.Open {
 				continue
 			}
 			seen[record.Order] = true
-			if record.Kind == points.FactSettled {
-				continue // nothing is pending after it
-			}
 			log, err := r.Store.Log(ctx, record.Order)
 			if err != nil {
 				return nil, false, err

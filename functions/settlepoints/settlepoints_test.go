@@ -113,11 +113,8 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 		log, err := calm.Log(context.Background(), key)
 		a.must(err)
 		order := points.Replay(key, log)
-		for _, purchase := range order.Purchases() {
-			if !order.Settled {
-				held[order.Member] += purchase.Points
-			}
-		}
+		pending, _ := order.Pending()
+		held[order.Member] += pending
 	}
 	for member, sum := range sums {
 		for cursor := ""; ; {

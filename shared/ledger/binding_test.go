@@ -221,11 +221,15 @@ func (b *book) reconcile(t *rapid.T, keys []loyalty.OrderKey, members []loyalty.
 		var due loyalty.Points
 		owner := want[folded.Member]
 		if purchases := folded.Purchases(); len(purchases) > 0 {
-			owner.Orders++
+			var paid, refunded loyalty.Fen
 			for _, p := range purchases {
-				owner.Paid, owner.Refunded = owner.Paid+p.Paid, owner.Refunded+p.Refunded
+				paid, refunded = paid+p.Paid, refunded+p.Refunded
 				due += p.Rate.On(p.Paid - p.Refunded)
 			}
+			if refunded < paid { // the others count no more
+				owner.Orders++
+			}
+			owner.Paid, owner.Refunded = owner.Paid+paid, owner.Refunded+refunded
 		}
 		want[folded.Member] = owner
 		for _, member := range members {

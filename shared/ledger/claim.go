@@ -44,6 +44,9 @@ func (p *posting) claim(ctx context.Context, claim store.Claim) ([]table.Action,
 	if err != nil {
 		return nil, err
 	}
+	if order.Behind() != "" {
+		return nil, p.resume(ctx, order)
+	}
 	if p.news.Fact.Member == "" {
 		return nil, nil // the person was erased
 	}
@@ -71,5 +74,12 @@ func (p *posting) claim(ctx context.Context, claim store.Claim) ([]table.Action,
 		return nil, err
 	}
 	actions, err := p.commit(order, fact, nil)
-	return append(actions, store.DecideClaim(claim, verdict)), err
+	if err != nil || !fact.More() {
+		return append(actions, store.DecideClaim(claim, verdict)), err
+	}
+	// It is decided once all is done, so that a repeat finishes it.
+	if err := p.store.Table.Write(ctx, append(actions, store.ClaimStands(claim))...); err != nil {
+		return nil, err
+	}
+	return nil, errMore
 }

@@ -7,6 +7,7 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -57,32 +58,48 @@ type Rest struct {
 }
 
 // Post records the news once. It reports false when the log knew it all. It
-// fails with KindUnavailable when it lost every race, and with KindInvalid when
-// a refund takes more than was paid; then nothing has changed.
+// fails with KindUnavailable when it lost every race; then the news has changed
+// nothing.
 //
-// Where the order's owner is a part of another member (see Merge), his own
-// account goes on as if he were not, and the same write mirrors what happens in
+// What is too much for one write is committed in parts (see points.Part), each
+// whole. Whoever posts next to the order, or the same news again, finishes what
+// stopped between them.
+//
+// Where the order's owner is a part of another member (see Merge), their own
+// account goes on as if they were not, and the same write mirrors what happens in
 // that of the whole. Nobody looks for that beforehand: the first attempt is
 // refused by the owner's account, which then tells.
 func Post(ctx context.Context, s store.Store, versions []program.Program, news News, now time.Time) (bool, error) {
-	var changed bool
+	var changed, byHand bool
 	seen := news.Seen
-	err := settle(ctx, posting{store: s, versions: versions, news: news, now: now, log: seen.Log, account: seen.Account}, func(p *posting) (err error) {
-		changed, err = p.try(ctx)
+	err := settle(ctx, posting{store: s, versions: versions, news: news, now: now, log: seen.Log, account: seen.Account}, func(p *posting) error {
+		fresh, err := p.try(ctx)
+		changed, byHand = changed || fresh && (err == nil || errors.Is(err, errMore)), p.byHand
 		return err
 	})
+	if err == nil && byHand && len(news.Identities) > 0 {
+		err = settle(ctx, posting{store: s, versions: versions, news: news, now: now}, func(p *posting) error { return p.name(ctx) })
+	}
 	return changed && err == nil, err
 }
+
+// errMore says that a part was committed, and that more is to be done.
+var errMore = errors.New("ledger: more is to be done")
 
 // settle decides and commits until no race is lost, each time on what is known
 // then.
 func settle(ctx context.Context, start posting, try func(*posting) error) error {
-	for range attempts {
+	for lost := 0; lost < attempts; {
 		p := start
 		err := try(&p)
+		if errors.Is(err, errMore) {
+			start.log, start.account, start.whole, start.news.Rest = nil, nil, nil, nil
+			continue
+		}
 		if !store.Refused(err) {
 			return err
 		}
+		lost++
 		start.log, start.account, start.whole, start.lost = nil, nil, nil, true
 		if p.member != "" {
 			if err := p.look(ctx); err != nil {
@@ -106,9 +123,10 @@ type posting struct {
 	lost     bool           // an attempt was refused
 
 	member loyalty.MemberID
+	byHand bool // an operator gave the order to its owner
 	rules  program.Program
 	zone   *time.Location
-	buyer  *points.Buyer // nil unless the rules ask for him
+	buyer  *points.Buyer // nil unless the rules ask for the buyer
 }
 
 func (p *posting) try(ctx context.Context) (bool, error) {
@@ -116,6 +134,10 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if order.Behind() != "" {
+		return false, p.resume(ctx, order)
+	}
+	p.byHand = order.Binding != nil
 	news := p.news.Fact
 	p.freeze(order, &news)
 	if news.Member == "" {
@@ -129,6 +151,10 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 	switch {
 	case fresh:
 		if actions, err = p.commit(order, fact, waitFor); err != nil {
+			return false, err
+		}
+	case p.byHand && p.news.Fact.Kind == points.FactClaimed:
+		if actions, err = p.named(order, p.news.Fact.Member); err != nil {
 			return false, err
 		}
 	case order.Member == "" && p.member != "" && !byHand(p.news.Fact.Kind):
@@ -147,13 +173,85 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	for _, identity := range p.news.Release {
-		actions = append(actions, store.StopWaiting(identity, p.news.Order))
+	if !fact.More() { // who dies before all is done must find the order by its mark again
+		for _, identity := range p.news.Release {
+			actions = append(actions, store.StopWaiting(identity, p.news.Order))
+		}
 	}
 	if len(actions) == 0 {
 		return false, nil
 	}
-	return fresh, p.store.Table.Write(ctx, actions...)
+	err = p.store.Table.Write(ctx, actions...)
+	if err == nil && fact.More() {
+		err = errMore
+	}
+	return fresh, err
+}
+
+// resume does the next part of what an earlier fact left to do.
+func (p *posting) resume(ctx context.Context, order *points.Order) error {
+	p.member, p.buyer, p.news.Rest = order.Behind(), nil, nil
+	if err := p.look(ctx); err != nil {
+		return err
+	}
+	rest := points.Fact{Kind: points.FactContinued, At: p.now}
+	p.freeze(order, &rest)
+	fact, _, err := order.Decide(rest, p.points())
+	if err != nil {
+		return err
+	}
+	actions, err := p.commit(order, fact, nil)
+	if err != nil {
+		return err
+	}
+	if err := p.store.Table.Write(ctx, actions...); err != nil {
+		return err
+	}
+	return errMore
+}
+
+// named notes that an event names a member as the buyer of an order that an
+// operator gave to another: it becomes theirs should the operator take it back.
+func (p *posting) named(order *points.Order, member loyalty.MemberID) ([]table.Action, error) {
+	fact, fresh, err := order.Decide(points.Fact{Kind: points.FactNamed, At: p.now, Claimant: member}, p.points())
+	if err != nil || !fresh {
+		return nil, err
+	}
+	return []table.Action{store.AppendFact(p.news.Order, order.Facts+1, fact)}, nil
+}
+
+// name keeps who is named as the buyer of an order that an operator gave to
+// another, and waits for the names that are nobody's yet.
+func (p *posting) name(ctx context.Context) error {
+	log, err := p.store.Log(ctx, p.news.Order)
+	if err != nil {
+		return err
+	}
+	order := points.Replay(p.news.Order, log)
+	if order.Binding == nil {
+		return nil
+	}
+	owners, err := p.store.Owners(ctx, p.news.Identities...)
+	if err != nil {
+		return err
+	}
+	var actions []table.Action
+	for i, owner := range owners {
+		if owner == "" {
+			actions = append(actions, store.Wait(p.news.Identities[i], p.news.Order)...)
+		}
+	}
+	if at := slices.IndexFunc(owners, func(owner loyalty.MemberID) bool { return owner != "" }); at >= 0 {
+		named, err := p.named(order, owners[at])
+		if err != nil {
+			return err
+		}
+		actions = append(actions, named...)
+	}
+	if len(actions) == 0 {
+		return nil
+	}
+	return p.store.Table.Write(ctx, actions...)
 }
 
 // byHand tells the facts that come from an operator, who means this owner and
@@ -161,10 +259,12 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 func byHand(kind points.FactKind) bool { return kind == points.FactBound || kind == points.FactUnbound }
 
 // tellMore is what a repeat knows beyond the log: more of the buyer, by which
-// the order may be claimed, and names that the first telling did not have.
+// the order may be claimed, discount codes, and names that the first telling did
+// not have.
 func (p *posting) tellMore(order *points.Order, waitFor []loyalty.Identity) ([]table.Action, error) {
-	if p.news.Fact.Proof != nil {
-		fact, adds, err := order.Decide(points.Fact{Kind: points.FactTold, At: p.news.Fact.At, Proof: p.news.Fact.Proof}, p.points())
+	if p.news.Fact.Proof != nil || len(p.news.Fact.Codes) > 0 {
+		told := points.Fact{Kind: points.FactTold, At: p.news.Fact.At, Proof: p.news.Fact.Proof, Codes: p.news.Fact.Codes}
+		fact, adds, err := order.Decide(told, p.points())
 		if err != nil {
 			return nil, err
 		}
@@ -209,7 +309,7 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 	p.zone = p.rules.Zone()
 	// A completion brings the settlement forward, so the call that stands is in
 	// its way as a rule: looking first is cheaper than losing.
-	look := p.news.Fact.History() || order.Settled || p.news.Fact.Kind == points.FactSettled || p.news.Fact.Kind == points.FactCompleted
+	look := p.news.Fact.History() || order.Settled() || p.news.Fact.Kind == points.FactSettled || p.news.Fact.Kind == points.FactCompleted
 	if p.account != nil && p.account.Member != p.member {
 		p.account, p.whole = nil, nil // of who was the owner before the race was lost
 	}
@@ -346,11 +446,11 @@ func (p *posting) day() string { return p.news.Fact.At.In(p.zone).Format(time.Da
 // freeze writes the rules in force into the fact, so that no later change of
 // the program reaches it.
 func (p *posting) freeze(order *points.Order, fact *points.Fact) {
-	if order.Settled || fact.Kind == points.FactSettled {
+	if order.Settled() || fact.Kind == points.FactSettled {
 		fact.Until = p.rules.Points.Expiry.Until(p.now, p.zone)
 	}
 	if fact.Kind == points.FactPaid {
-		fact.Lines = order.Unknown(fact.Lines)
+		fact.Conflicts, fact.Lines = order.Differing(fact.Lines), order.Unknown(fact.Lines)
 	}
 	*fact = p.rules.Freeze(*fact, points.Payment{
 		Channel: p.news.Order.Channel, Zone: p.zone, Granted: order.Granted(), Buyer: p.buyer,
@@ -369,18 +469,29 @@ func (p *posting) known() store.Account {
 
 // commit is the one write: the fact, and what follows from it for the member.
 func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalty.Identity) ([]table.Action, error) {
+	after := order.With(fact)
 	actions := p.record(order, fact)
 	for _, identity := range waitFor {
 		actions = append(actions, store.Wait(identity, p.news.Order)...)
 	}
+	forPerson, err := kept(p.news.Order, order, after, fact, p.now)
+	if err != nil {
+		return nil, err
+	}
+	actions = append(actions, forPerson...)
 	if fact.Member == "" {
 		return actions, nil
 	}
 	tier := p.judge(fact.Entries)
 	actions = append(actions, tier.actions...)
-	changes, conditions := p.credit(fact.Entries, tier.next)
+	settle := p.settleAt(order, after)
+	look := tier.next
+	if after.Settled() { // what is credited may ask for the same call
+		look, settle = store.Earliest(look, settle), time.Time{}
+	}
+	changes, conditions := p.credit(fact.Entries, look)
 	changes, conditions = append(changes, tier.changes...), append(conditions, tier.conditions...)
-	counted, held := p.count(order, order.With(fact))
+	counted, held := p.count(order, after, settle)
 	changes = append(changes, counted...)
 	conditions = append(conditions, held...)
 	if p.buyer != nil {
@@ -392,7 +503,7 @@ func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalt
 			actions = append(actions, store.AddEarned(fact.Member, p.day(), earned, most))
 		}
 	}
-	if order.Member == "" { // nobody who was erased gets an order
+	if order.Member == "" && fact.Kind != points.FactContinued { // nobody who was erased gets an order
 		if len(changes) == 0 {
 			return append(actions, store.StillAlive(fact.Member)), nil
 		}
@@ -472,21 +583,28 @@ func granted(lines []points.Line) loyalty.Points {
 	return sum
 }
 
+// settleAt is when the schedule has to look at the owner for what the fact makes
+// pending; zero where that is asked for already.
+func (p *posting) settleAt(before, after *points.Order) time.Time {
+	settle := after.SettleAt()
+	// A late line brings new pending points although the date stays the same. Those
+	// of a part's order are settled when the schedule looks at the part.
+	if after.Member != p.member || settle.Equal(before.SettleAt()) && len(after.Counted()) <= len(before.Counted()) {
+		return time.Time{}
+	}
+	return settle
+}
+
 // count is what the fact changes in the member's purchase history and in when
-// the schedules must look at him.
-func (p *posting) count(before, after *points.Order) (changes []table.Change, conditions []table.Condition) {
+// the schedules must look at the member: settle is when points settle.
+func (p *posting) count(before, after *points.Order, settle time.Time) (changes []table.Change, conditions []table.Condition) {
 	changes = make([]table.Change, 0, 16) // as many as an order of one category brings
 	was := purchases(before)
 	is := purchases(after)
-	var orders int64
 	if was.lines == 0 && is.lines > 0 {
-		orders = 1
 		changes = append(changes, store.Home(p.news.Order.Channel))
 	}
-	if was.lines > 0 && is.lines == 0 {
-		orders = -1 // it left the member; when he bought last stays
-	}
-	changes = append(changes, store.CountOrder(orders, is.paid-was.paid, is.refunded-was.refunded)...)
+	changes = append(changes, store.CountOrder(is.kept()-was.kept(), is.paid-was.paid, is.refunded-was.refunded)...)
 	categories := slices.Concat(is.categories, was.categories)
 	slices.Sort(categories)
 	for _, category := range slices.Compact(categories) {
@@ -500,14 +618,13 @@ func (p *posting) count(before, after *points.Order) (changes []table.Change, co
 			conditions = append(conditions, held...)
 		}
 	}
-	remind, settle := p.remindAt(is, was, after), after.SettleAt()
+	if is.other.count > was.other.count && !p.known().LastOther.After(after.PaidAt) {
+		last, held := store.LastOther(after.PaidAt)
+		changes, conditions = append(changes, last), append(conditions, held)
+	}
+	remind := p.remindAt(is, was, after)
 	if p.known().Merged != nil {
 		remind = time.Time{} // a part is not reminded: the whole is
-	}
-	// A late line brings new pending points although the date stays the same. Those
-	// of a part's order are settled when the schedule looks at the part.
-	if after.Member != p.member || settle.Equal(before.SettleAt()) && is.lines <= was.lines {
-		settle = time.Time{}
 	}
 	calls, held := store.AskBoth(p.known(), remind, settle)
 	return append(changes, calls...), append(conditions, held...)

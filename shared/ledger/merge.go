@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
@@ -153,7 +154,7 @@ func sameTier(one, other tiers.State) bool {
 func growth(of points.Entry, part store.Account, sign loyalty.Points) []points.Entry {
 	var entries []points.Entry
 	add := func(change points.Growth) {
-		entries = append(entries, points.Entry{ID: of.ID + ":growth:" + change.Month, Kind: of.Kind, Growth: &change})
+		entries = append(entries, points.Entry{ID: loyalty.JoinID(of.ID, "growth", change.Month), Kind: of.Kind, Growth: &change})
 	}
 	for _, month := range slices.Sorted(maps.Keys(part.Growth)) {
 		if counting := part.Growth[month]; counting != 0 {
@@ -226,7 +227,7 @@ func (p *posting) mirror(order *points.Order, fact points.Fact) ([]table.Action,
 	tier := judge(program.At(p.versions, p.now), *p.whole, own.Entries, p.now)
 	changes, conditions := store.CreditAndLook(own.Entries, *p.whole, tier.next)
 	changes, conditions = append(changes, tier.changes...), append(conditions, tier.conditions...)
-	counted, held := whole.count(order, order.With(fact))
+	counted, held := whole.count(order, order.With(fact), time.Time{})
 	changes, conditions = append(changes, counted...), append(conditions, held...)
 	if len(changes) == 0 {
 		return nil, nil, nil, nil
@@ -235,7 +236,8 @@ func (p *posting) mirror(order *points.Order, fact points.Fact) ([]table.Action,
 	later := slices.DeleteFunc(is.categories, func(category string) bool {
 		return is.bought[category].count <= was.bought[category].count || p.whole.Bought[category].Last.After(order.With(fact).PaidAt)
 	})
-	lent, onPart, onWhole := store.Lend(*p.whole, *p.account, later)
+	other := is.other.count > was.other.count && !p.whole.LastOther.After(order.With(fact).PaidAt)
+	lent, onPart, onWhole := store.Lend(*p.whole, *p.account, later, other)
 	conditions = append(conditions, onWhole...)
 	actions := append(tier.actions, store.UpdateAccount(whole.member, changes, conditions...))
 	if len(own.Entries) > 0 {

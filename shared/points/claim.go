@@ -116,20 +116,24 @@ func (o *Order) ClaimOf(member loyalty.MemberID, at, now time.Time) Claim {
 	return ClaimWaiting
 }
 
-// Claimants are those who made the claims that agree with what is known of the
+// Claimants are those whom events named while an operator had given the order to
+// another, and then those who made the claims that agree with what is known of the
 // buyer, or with what the news tells, the first of them first; none where the
 // order is somebody's. It is the first one's who was not erased since, which the
-// log does not know. Of one member only the last claim counts, from when he made
-// it.
+// log does not know. Of one member only the last claim counts, from when it was
+// made.
 func (o *Order) Claimants(told *Proof, now time.Time) []loyalty.MemberID {
-	if o.Member != "" || len(o.asked) == 0 {
+	if o.Member != "" {
 		return nil
+	}
+	claimants := slices.Clone(o.named)
+	if len(o.asked) == 0 {
+		return claimants
 	}
 	next := o
 	if told != nil && o.adds(*told) {
 		next = o.With(Fact{Kind: FactTold, Proof: told})
 	}
-	var claimants []loyalty.MemberID
 	for i, claim := range next.asked {
 		agrees, _ := next.agrees(claim.proof)
 		if agrees && !claim.closed && !expired(claim.at, now) && next.latest(claim.member) == &next.asked[i] {
@@ -217,10 +221,14 @@ func (o *Order) own(fact Fact) {
 	case fact.Kind == FactUnbound:
 		o.Member, o.Binding = "", nil
 		o.unbound++
-	case o.Member == "" && fact.Member != "":
+	case fact.Kind == FactNamed:
+		o.named = append(slices.Clip(o.named), fact.Claimant)
+	case o.Member == "" && fact.Member != "" && fact.Kind != FactContinued:
 		o.Member, o.Since = fact.Member, o.Facts
 		if fact.Kind == FactBound {
 			o.Binding = &Binding{fact.Operator, fact.Reason, fact.At}
+		} else {
+			o.named = nil
 		}
 		o.asked = slices.Clone(o.asked)
 		for i := range o.asked {

@@ -10,30 +10,32 @@ import (
 // FactKind says what happened to an order.
 type FactKind string
 
-// The kinds of fact. The last six come from huitou itself, the others from the
-// platform.
+// The kinds of fact.
 const (
 	FactPaid      FactKind = "paid"
 	FactCompleted FactKind = "completed"
 	FactRefunded  FactKind = "refunded"
 	FactCancelled FactKind = "cancelled"
-	FactTold      FactKind = "told"    // an event said nothing new but who the buyer is
-	FactClaimed   FactKind = "claimed" // the order got an owner
-	FactAsked     FactKind = "asked"   // a member claims the order, and nothing told of the buyer decides yet
-	FactBound     FactKind = "bound"   // an operator gave the order an owner (人工绑定)
-	FactUnbound   FactKind = "unbound" // an operator took it back: nobody owns the order
-	FactSettled   FactKind = "settled" // the return window closed
+	FactTold      FactKind = "told"      // an event said nothing new but who the buyer is, or a discount code
+	FactConflict  FactKind = "conflict"  // an event told otherwise what is known, and nothing else
+	FactClaimed   FactKind = "claimed"   // the order got an owner
+	FactAsked     FactKind = "asked"     // a member claims the order, and nothing told of the buyer decides yet
+	FactBound     FactKind = "bound"     // an operator gave the order an owner (人工绑定)
+	FactUnbound   FactKind = "unbound"   // an operator took it back: nobody owns the order
+	FactNamed     FactKind = "named"     // an event names the buyer of an order that an operator gave to another
+	FactSettled   FactKind = "settled"   // the return window closed
+	FactContinued FactKind = "continued" // the rest of a fact that was too large for one write, see Part
 	// Not of an order:
 	FactPrize    FactKind = "prize"    // a package card gave it
 	FactReserved FactKind = "reserved" // points were set aside to be spent
 	FactReturned FactKind = "returned" // and given back
 	FactAdjusted FactKind = "adjusted" // an operator corrected the balance
 	FactExpired  FactKind = "expired"  // lots ended
-	FactTier     FactKind = "tier"     // his tier changed
+	FactTier     FactKind = "tier"     // the member's tier changed
 	FactCheckIn  FactKind = "checkin"  // the member checked in for a day
 	FactMerged   FactKind = "merged"   // another member's account was taken in (会员合并)
 	FactUnmerged FactKind = "unmerged" // and let go again
-	FactOpening  FactKind = "opening"  // he brought points or growth along from an old system
+	FactOpening  FactKind = "opening"  // the member brought points or growth along from an old system
 )
 
 // Fact is one line of an order's log. It is written once and never changed.
@@ -45,10 +47,11 @@ type Fact struct {
 	// "" where the event told none.
 	Currency string           `json:"currency,omitempty"`
 	Member   loyalty.MemberID `json:"member,omitempty"`
-	// Claimant is the member of FactAsked, who owns nothing by it.
+	// Claimant is the member of FactAsked and FactNamed, who owns nothing by it.
 	Claimant loyalty.MemberID `json:"claimant,omitempty"`
 	// Proof is what the event told of the buyer, kept only while nobody owns
-	// the order; of FactAsked it is what the claimant said.
+	// the order, or an operator may take it back; of FactAsked it is what the
+	// claimant said.
 	Proof *Proof `json:"proof,omitempty"`
 	// Operator and Reason are who changed the owner by hand, and why.
 	Operator string  `json:"operator,omitempty"`
@@ -60,7 +63,18 @@ type Fact struct {
 	Until   *time.Time `json:"until,omitempty"`
 	Lines   []Line     `json:"lines,omitempty"` // FactPaid: the lines not known before
 	Refunds []Refund   `json:"refunds,omitempty"`
-	Entries []Entry    `json:"entries,omitempty"`
+	// Excess are the lines on which more is given back than was paid, where this
+	// fact made or raised that.
+	Excess []Excess `json:"excess,omitempty"`
+	// Conflicts are what the event told otherwise than the log.
+	Conflicts []Conflict `json:"conflicts,omitempty"`
+	// Codes are the discount codes of the order that were not known before.
+	Codes []string `json:"discount_codes,omitempty"`
+	// Open tells that some of the order's points are settled and others pending.
+	Open bool `json:"open,omitempty"`
+	// Part is set where the fact deals with a part of the order's lines alone.
+	Part    *Part   `json:"part,omitempty"`
+	Entries []Entry `json:"entries,omitempty"`
 }
 
 // History tells whether all lines that the fact tells of came as history.
@@ -102,6 +116,16 @@ func (l Line) Granted() loyalty.Points { return l.Rate.On(l.Paid) }
 // ID, or, where ID is "", the line's total so far (an export knows no more).
 type Refund struct {
 	ID     string      `json:"id,omitempty"`
+	Line   string      `json:"line"`
+	Amount loyalty.Fen `json:"amount"`
+	// Quantity is how many units came back, where the event tells. It changes the
+	// purchase history and no points.
+	Quantity int64 `json:"quantity,omitempty"`
+}
+
+// Excess is what was given back on a line beyond what was paid for it so far:
+// postage or goodwill (多退金额).
+type Excess struct {
 	Line   string      `json:"line"`
 	Amount loyalty.Fen `json:"amount"`
 }

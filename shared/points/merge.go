@@ -12,7 +12,7 @@ import (
 // debt first, and debt that comes in is covered by what is available. covered is
 // that last part of the entry, which Release needs. id is that of the merge.
 func (a Account) Absorb(id string, part Account) (entry, covered Entry) {
-	entry = Entry{ID: "merge:" + id, Kind: EntryMerge, Pending: part.Pending}
+	entry = Entry{ID: loyalty.JoinID("merge", id), Kind: EntryMerge, Pending: part.Pending}
 	add := func(next Entry) {
 		entry, a = entry.and(next), a.Plus(next)
 	}
@@ -38,7 +38,7 @@ func (a Account) Absorb(id string, part Account) (entry, covered Entry) {
 // leaves comes back to the lots that had covered it, as far as covered tells, and
 // else is good until the time given, nil for ever.
 func (a Account) Release(id string, part Account, covered Entry, until *time.Time) Entry {
-	entry := Entry{ID: "unmerge:" + id, Kind: EntryUnmerge, Pending: -part.Pending}
+	entry := Entry{ID: loyalty.JoinID("unmerge", id), Kind: EntryUnmerge, Pending: -part.Pending}
 	debt := part.Debt
 	add := func(next Entry) {
 		entry, a = entry.and(next), a.Plus(next)

@@ -2,7 +2,6 @@ package points
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"time"
 
@@ -119,7 +118,7 @@ func (o Opening) Check(now time.Time, zone *time.Location) error {
 // for his points and one for each month's growth. Like every credit the points
 // pay debt first, those that would end first before the others.
 func (o Opening) Credit(account Account) []Entry {
-	id := "opening:" + o.Source
+	id := loyalty.JoinID("opening", o.Source)
 	var entries []Entry
 	if len(o.Points) > 0 {
 		entry := Entry{ID: id, Kind: EntryOpening}
@@ -132,7 +131,7 @@ func (o Opening) Credit(account Account) []Entry {
 	}
 	for _, part := range o.Growth {
 		entries = append(entries, Entry{
-			ID: fmt.Sprintf("%s:%s", id, part.Month), Kind: EntryOpening, Growth: &Growth{Month: part.Month, Counting: part.Growth},
+			ID: loyalty.JoinID(id, part.Month), Kind: EntryOpening, Growth: &Growth{Month: part.Month, Counting: part.Growth},
 		})
 	}
 	return entries

@@ -5,7 +5,7 @@
 // is worth depends only on the set of facts, never on their sequence: the
 // points held for it are always
 //
-//	floor(rate × (paid − refunded))
+//	floor(rate × max(0, paid − refunded))
 //
 // at the rate that was in force when it was paid. A fact's entries are the
 // difference between what is held after it and what was held before.

@@ -133,7 +133,7 @@ func (w *walk) page(ctx context.Context) error {
 		}
 		// Most members of most brands bought nothing; that costs no look at
 		// their history.
-		if account.Orders > 0 {
+		if account.Home != "" { // whoever bought anything has one
 			whole, err := w.member(ctx, account)
 			if err != nil || !whole {
 				return err

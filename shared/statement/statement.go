@@ -141,16 +141,18 @@ type OrderLine struct {
 	Category string         `json:"category,omitempty"`
 	Quantity int64          `json:"quantity"`
 	Paid     loyalty.Fen    `json:"paid"`
-	Refunded loyalty.Fen    `json:"refunded"`
+	Refunded loyalty.Fen    `json:"refunded" doc:"given back, at most what was paid"`
+	Returned int64          `json:"returned,omitempty" doc:"units given back, where refunds tell"`
+	Excess   loyalty.Fen    `json:"excess,omitempty" doc:"given back beyond what was paid for the line: postage, goodwill; it takes no points"`
 	Points   loyalty.Points `json:"points" doc:"held for it now"`
 	// Because is what made it earn otherwise than at the program's base rate.
 	Because []points.Reason `json:"because,omitempty" doc:"what made it earn more or less than the base rate: member_day, first_order, tier:…, channel:…, category:…, campaign:…, gift, stored_value, shipping, cap_per_order, cap_per_day, history"`
 }
 
-// Orders is one page of a member's orders, newest first. limit counts what
-// happened to them, so a page may hold fewer orders, and an order that more
-// happened to later comes with its latest event alone. The orders of members who
-// were merged into him follow his own.
+// Orders is one page of a member's orders, newest first, each once: where it was
+// first credited to its owner of today. limit counts what happened to them, so a
+// page may hold fewer orders. The orders of members who were merged into the
+// member follow their own.
 func Orders(ctx context.Context, s store.Store, account store.Account, limit int, cursor string) ([]Order, string, error) {
 	return through(account, func(member loyalty.MemberID, cursor string) ([]Order, string, error) {
 		return ordersOf(ctx, s, member, limit, cursor)
@@ -164,8 +166,7 @@ func ordersOf(ctx context.Context, s store.Store, member loyalty.MemberID, limit
 	}
 	shown := []Order{}
 	for _, record := range records {
-		credited := slices.ContainsFunc(record.Entries, func(e points.Entry) bool { return e.Kind == points.EntryEarn })
-		if record.Order.Order == "" || !credited {
+		if record.Order.Order == "" || !credits(record.Fact) {
 			continue
 		}
 		log, err := s.Log(ctx, record.Order)
@@ -173,12 +174,21 @@ func ordersOf(ctx context.Context, s store.Store, member loyalty.MemberID, limit
 			return nil, "", err
 		}
 		order := points.Replay(record.Order, log)
-		if order.Member != member || record.Seq < order.Since {
-			continue // it left him since, and may have come back
+		if order.Member != member || record.Seq != firstCredit(order, log) {
+			continue // it left the member since, and may have come back, or is listed elsewhere
 		}
 		shown = append(shown, ofOrder(order))
 	}
 	return shown, next, nil
+}
+
+func credits(fact points.Fact) bool {
+	return slices.ContainsFunc(fact.Entries, func(e points.Entry) bool { return e.Kind == points.EntryEarn })
+}
+
+// firstCredit is which fact credited the order first to its owner of today.
+func firstCredit(order *points.Order, log []points.Fact) int {
+	return order.Since + slices.IndexFunc(log[order.Since-1:], credits)
 }
 
 func ofOrder(order *points.Order) Order {
@@ -189,7 +199,7 @@ func ofOrder(order *points.Order) Order {
 	}
 	for _, p := range order.Purchases() {
 		o.Lines = append(o.Lines, OrderLine{
-			LineID: p.ID, SKU: p.SKU, Category: p.Category, Quantity: p.Quantity, Paid: p.Paid, Refunded: p.Refunded, Points: p.Points, Because: p.Because,
+			LineID: p.ID, SKU: p.SKU, Category: p.Category, Quantity: p.Quantity, Paid: p.Paid, Refunded: p.Refunded, Returned: p.Returned, Excess: p.Excess, Points: p.Points, Because: p.Because,
 		})
 	}
 	return o

@@ -42,13 +42,15 @@ type Account struct {
 
 	Prizes map[string]int64 // of points that cards gave, by window; see PrizeCount
 
-	Orders   int64       // orders credited to him
-	Paid     loyalty.Fen // net paid goods of all of them
+	Orders   int64       // orders of the member's, without those that were cancelled or refunded whole
+	Paid     loyalty.Fen // net paid goods of all orders, with those
 	Refunded loyalty.Fen // of that, given back
 	Bought   map[string]Bought
-	Reminded map[string]Reminded
-	Sent     []time.Time // his last messages, oldest first
-	CheckIn  LastCheckIn
+	// LastOther is when goods of no category were last bought.
+	LastOther time.Time
+	Reminded  map[string]Reminded
+	Sent      []time.Time // his last messages, oldest first
+	CheckIn   LastCheckIn
 
 	Merged *Merge                        // into another member; nil for none
 	Parts  []loyalty.MemberID            // who were merged into him, by id
@@ -116,6 +118,7 @@ const (
 	accountFirst     = "f:"
 	accountLast      = "l:"
 	accountLastOrder = "o:"
+	accountLastOther = "last" // of no category
 	accountReminded  = "r:"
 	accountMerged    = "merged" // into whom
 	accountMerge     = "merge"  // the document of it
@@ -233,6 +236,8 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 		switch name {
 		case accountJoined:
 			a.JoinedAt = instant(value.Text())
+		case accountLastOther:
+			a.LastOther = instant(value.Text())
 		case WakeRemind.sk:
 			a.RemindAt = instant(value.Text())
 		case WakeSettle.sk:
@@ -687,7 +692,8 @@ func TakeFirstOrder(order loyalty.OrderKey) (table.Change, table.Condition) {
 	return table.Set(accountFirstPaid, encode(order)), table.MissingOrEquals(accountFirstPaid, encode(order))
 }
 
-// CountOrder adds an order's money to the totals.
+// CountOrder adds an order, which counts or counts no longer, and its money to the
+// totals.
 func CountOrder(orders int64, paid, refunded loyalty.Fen) []table.Change {
 	var changes []table.Change
 	for _, counter := range []struct {
@@ -720,6 +726,13 @@ func LastPurchase(category string, at time.Time, order loyalty.OrderKey) ([]tabl
 		table.Set(accountLast+category, instant),
 		table.Set(accountLastOrder+category, encode(order)),
 	}, table.MissingOrAtMost(accountLast+category, instant)
+}
+
+// LastOther records the last purchase of goods of no category; the condition fails
+// when a later one is known.
+func LastOther(at time.Time) (table.Change, table.Condition) {
+	instant := table.String(table.Instant(at))
+	return table.Set(accountLastOther, instant), table.MissingOrAtMost(accountLastOther, instant)
 }
 
 func malformed(entity string, cause error) error {

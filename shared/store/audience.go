@@ -48,7 +48,7 @@ func AudienceMember(account Account, now time.Time, zone *time.Location) audienc
 	if account.Orders > 0 {
 		member.AverageOrder = int(account.Paid-account.Refunded) / int(account.Orders)
 	}
-	var last time.Time
+	last := account.LastOther
 	for name, bought := range account.Bought {
 		if member.Categories == nil {
 			member.Categories = make(map[string]audience.Category, len(account.Bought))

@@ -27,11 +27,12 @@ type Merge struct {
 	By     Hand             `json:"by"`
 	Reason string           `json:"reason"`
 	// What the account of Into was before, as far as undoing needs it.
-	Covered  points.Entry        `json:"covered,omitzero"` // see points.Account.Absorb
-	Homeless bool                `json:"homeless,omitempty"`
-	Bought   map[string]Bought   `json:"bought,omitempty"` // of the categories that both know; see Lend
-	Reminded map[string]Reminded `json:"reminded,omitempty"`
-	Sent     []time.Time         `json:"sent,omitempty"`
+	Covered   points.Entry        `json:"covered,omitzero"` // see points.Account.Absorb
+	Homeless  bool                `json:"homeless,omitempty"`
+	Bought    map[string]Bought   `json:"bought,omitempty"`    // of the categories that both know; see Lend
+	LastOther time.Time           `json:"last_other,omitzero"` // likewise of no category
+	Reminded  map[string]Reminded `json:"reminded,omitempty"`
+	Sent      []time.Time         `json:"sent,omitempty"`
 	// Withdrawn is when the whole had withdrawn consents whose last act was the
 	// part's; zero for never.
 	Withdrawn map[loyalty.Consent]time.Time `json:"withdrawn,omitempty"`
@@ -45,7 +46,8 @@ type Merge struct {
 // Lend notes in a part what the whole last bought of a category itself, before
 // a purchase of the part takes that place. The conditions hold both to what was
 // read.
-func Lend(whole, part Account, categories []string) (changes []table.Change, onPart, onWhole []table.Condition) {
+// other tells whether that is so of goods of no category.
+func Lend(whole, part Account, categories []string, other bool) (changes []table.Change, onPart, onWhole []table.Condition) {
 	lent := *part.Merged
 	lent.Bought = maps.Clone(lent.Bought)
 	for _, category := range categories {
@@ -58,6 +60,10 @@ func Lend(whole, part Account, categories []string) (changes []table.Change, onP
 		}
 		lent.Bought[category] = own
 		onWhole = append(onWhole, table.Equals(accountLastOrder+category, encode(own.LastOrder)))
+	}
+	if other && !whole.LastOther.IsZero() && !whole.LastOther.Equal(part.LastOther) {
+		lent.LastOther = whole.LastOther
+		onWhole = append(onWhole, table.Equals(accountLastOther, table.String(table.Instant(whole.LastOther))))
 	}
 	if len(onWhole) == 0 {
 		return nil, nil, nil
@@ -159,6 +165,10 @@ func Together(whole, part Account, merge Merge, fact points.Fact, look time.Time
 		}
 		changes = append(changes, changeBought(category, own, after)...)
 	}
+	merge.LastOther = whole.LastOther
+	if part.LastOther.After(whole.LastOther) {
+		changes = append(changes, table.Set(accountLastOther, table.String(table.Instant(part.LastOther))))
+	}
 	if len(part.Sent) > 0 { // what a cap counts
 		merge.Sent = whole.Sent
 		changes = append(changes, table.Set(accountSent, table.String(instants(allSent(whole.Sent, part.Sent)))))
@@ -249,6 +259,13 @@ func Apart(whole, part Account, id string, fact points.Fact, look time.Time, cha
 				minor = append(minor, unsaid)
 			}
 		}
+	}
+	switch {
+	case part.LastOther.IsZero() || !whole.LastOther.Equal(part.LastOther):
+	case merge.LastOther.IsZero():
+		changes = append(changes, table.Remove(accountLastOther))
+	default:
+		changes = append(changes, table.Set(accountLastOther, table.String(table.Instant(merge.LastOther))))
 	}
 	if len(part.Sent) > 0 && slices.EqualFunc(whole.Sent, allSent(merge.Sent, part.Sent), time.Time.Equal) {
 		restored := table.Remove(accountSent)
