@@ -39,7 +39,6 @@ type brand struct {
 	people  map[string]loyalty.MemberID
 	orders  map[string]loyalty.OrderKey
 	version int64
-	refused []int
 	log     bytes.Buffer // of what was kept for a person
 	met     map[string]int // how often its entries took which path
 }
@@ -50,7 +49,7 @@ func run(t *rapid.T, h history) *brand {
 	t.Cleanup(func() { engine.Close() })
 	b := &brand{
 		T: t, store: store.Store{Table: engine}, people: map[string]loyalty.MemberID{}, orders: map[string]loyalty.OrderKey{},
-		refused: []int{}, met: map[string]int{},
+		met: map[string]int{},
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	kept := slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -82,9 +81,7 @@ func run(t *rapid.T, h history) *brand {
 			_, err := ledger.Unmerge(b.Context(), b.store, b.people[in.Person], b.people[in.Part], strconv.Itoa(i), "two persons", b.operator())
 			b.must(err)
 		default:
-			if !b.deliver(b.event(in)) {
-				b.refused = append(b.refused, i)
-			}
+			b.accepted(b.event(in))
 		}
 	}
 	return b
@@ -235,7 +232,7 @@ func (b *brand) event(in reference.Input) []byte {
 // state reads what the tables say in the model's words. A line's points are the
 // sum of the entries in its order's log, and so is every balance.
 func (b *brand) state() reference.State {
-	state := reference.State{Members: map[string]*reference.Member{}, Points: map[string]int64{}, Refused: b.refused}
+	state := reference.State{Members: map[string]*reference.Member{}, Points: map[string]int64{}, Excess: map[string]int64{}, Conflicts: map[string]int{}}
 	accounts, holders := map[loyalty.MemberID]store.Account{}, map[loyalty.MemberID][]*reference.Member{}
 	for person, member := range b.people {
 		m := &reference.Member{Pots: reference.Pots{}}
@@ -249,6 +246,11 @@ func (b *brand) state() reference.State {
 	for id, key := range b.orders {
 		log, err := b.store.Log(b.Context(), key)
 		b.must(err)
+		order := points.Replay(key, log)
+		state.Conflicts[id] = len(order.Conflicts)
+		for _, purchase := range order.Purchases() {
+			state.Excess[purchase.ID] = int64(purchase.Excess)
+		}
 		asked := map[loyalty.MemberID]bool{}
 		for _, fact := range log {
 			switch {
@@ -258,6 +260,9 @@ func (b *brand) state() reference.State {
 			case asked[fact.Member]:
 				b.met["claim that was waited for"]++
 				clear(asked)
+			}
+			if fact.Kind == points.FactSettled && fact.Open {
+				b.met["late line settled apart"]++
 			}
 			for _, line := range fact.Lines {
 				state.Points[line.ID] += 0

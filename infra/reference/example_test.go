@@ -9,7 +9,7 @@ import (
 
 // ¥100 earn 100 points. Ten refunds of ¥9.90 leave ¥1 and so one point, however
 // they arrive: here the first comes before the payment, and each comes twice.
-// An eleventh would give back more than was paid.
+// An eleventh gives back ¥1 more than was paid, and leaves nothing.
 func ExampleAfter() {
 	day := func(n int) time.Time { return dayZero.AddDate(0, 0, n) }
 	buyer := []string{"tmall:b-1"}
@@ -27,8 +27,8 @@ func ExampleAfter() {
 	inputs = append(inputs, refund(10, 200), reference.Input{Kind: reference.Tick, Now: day(30)})
 	state := reference.After([]reference.Version{shipped()}, inputs)
 	fmt.Println("available:", state.Members["Li"].Pots["endless"])
-	fmt.Println("refused:", state.Refused)
+	fmt.Println("beyond the price, in fen:", state.Excess["1"])
 	// Output:
-	// available: 1
-	// refused: [23]
+	// available: 0
+	// beyond the price, in fen: 100
 }

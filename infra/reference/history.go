@@ -18,8 +18,7 @@ const (
 // Input is one thing that reached huitou and could be done: who spends, claims or
 // is merged is a member, and but for spending no part of another; who becomes a
 // part has none. A member claims an order once, and everything that is told of it
-// comes within 90 days. All payments of an order carry one time, and all names that
-// are told of it are one person's.
+// comes within 90 days. All names that are told of an order are one person's.
 type Input struct {
 	Kind           string
 	Now, At        time.Time // when it arrived, and when it happened

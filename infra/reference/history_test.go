@@ -191,8 +191,11 @@ func (p pen) order(n, people int) []reference.Input {
 	}
 	lines, paidAt := p.lines(id), p.day(0, 50, "paid")
 	for rest := lines; len(rest) > 0; { // split over several events
-		n := p.even(1, len(rest), "part")
-		send(reference.Input{Kind: reference.Paid, At: paidAt, Lines: p.discounted(rest[:n])})
+		n, at := p.even(1, len(rest), "part"), paidAt
+		if len(rest) < len(lines) && p.oneIn(3, "added") { // to an order that may be settled by then
+			at = at.AddDate(0, 0, p.even(0, 40, "later"))
+		}
+		send(reference.Input{Kind: reference.Paid, At: at, Lines: p.discounted(rest[:n])})
 		rest = rest[n:]
 	}
 	if p.oneIn(5, "told again") { // all of it once more, one price told otherwise
@@ -232,13 +235,13 @@ func (p pen) lines(order string) []reference.Line {
 	return lines
 }
 
-// refund gives one or two lines back in part, as a whole or a fen more than that.
+// refund gives one or two lines back in part, as a whole or with more than that.
 func (p pen) refund(lines []reference.Line, paidAt time.Time) reference.Input {
 	in := reference.Input{Kind: reference.Refunded, At: paidAt.AddDate(0, 0, p.even(0, 150, "refunded")), Refund: p.one("refund", "", "r1", "r2", "r3", "r4")}
 	for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(lines)-1), 1, 2, rapid.ID[int]).Draw(p.T, "refunded lines") {
 		price := max(1, lines[i].Price)
 		in.Lines = append(in.Lines, reference.Line{ID: lines[i].ID, Fen: rapid.OneOf(
-			rapid.Int64Range(1, price), rapid.Int64Range(1, price/10+1), rapid.Just(price/3+1), rapid.SampledFrom([]int64{price, price + 1}),
+			rapid.Int64Range(1, price), rapid.Int64Range(1, price/10+1), rapid.Just(price/3+1), rapid.SampledFrom([]int64{price, price + 1, price + price/2}),
 		).Draw(p.T, "back")})
 	}
 	return in
@@ -330,7 +333,13 @@ func possible(inputs []reference.Input) []reference.Input {
 // count adds what a history has in it that is rare or awkward, to what was met.
 func (h history) count(met map[string]int, after reference.State) {
 	met["program"] += len(h.announced)
-	met["refused"] += len(after.Refused)
+	for _, excess := range after.Excess {
+		met["excess"] += int(min(1, excess))
+	}
+	for _, conflicts := range after.Conflicts {
+		met["conflict"] += conflicts
+	}
+	paidAt, completed := map[string]time.Time{}, map[string]time.Time{}
 	paid, told, joined := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, in := range h.inputs {
 		switch in.Kind {
@@ -345,6 +354,16 @@ func (h history) count(met map[string]int, after reference.State) {
 				met["split"]++
 			}
 			paid[in.Order] = true
+			if first, known := paidAt[in.Order]; !known {
+				paidAt[in.Order] = in.At
+			} else if in.At.After(first) {
+				met["late line"]++
+			}
+		case reference.Completed:
+			if before, known := completed[in.Order]; known && !before.Equal(in.At) {
+				met["second completion"]++
+			}
+			completed[in.Order] = in.At
 		case reference.Joined:
 			if joined[in.Person] {
 				met["second identity"]++

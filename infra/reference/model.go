@@ -4,8 +4,7 @@
 // order it keeps the set of what was told and works out anew what its lines are
 // worth, so that it cannot matter how that was shuffled, split or repeated.
 // Arrival decides only which of two messages that contradict each other stands
-// (the first), which refund is one too many, who spends before whom, and what a
-// tick of the schedule settles.
+// (the first), who spends before whom, and what a tick of the schedule settles.
 //
 // Covered are earning by the program version in force at payment, pending points
 // and their settlement, refunds, owners named late or by a claim, spending, lots
@@ -16,6 +15,7 @@ package reference
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -23,9 +23,10 @@ import (
 
 // State is what is known after a history, and what huitou must answer then.
 type State struct {
-	Members map[string]*Member
-	Points  map[string]int64 // held for each line of an order
-	Refused []int            // inputs that are kept for a person, by index
+	Members   map[string]*Member
+	Points    map[string]int64 // held for each line of an order
+	Excess    map[string]int64 // fen that went back beyond what was paid for each line
+	Conflicts map[string]int   // what was told otherwise than before, by order
 
 	program []Version
 	owners  map[string]*Member // by identity, and by an order with what proves a claim
@@ -52,23 +53,27 @@ type order struct {
 	owner       *Member
 	names       []string
 	first       map[string]time.Time // when what happened that was told first, by kind
+	completed   []time.Time
 	lines       map[string]*held
 	refunds     map[[2]string]int64 // by line and refund
-	rules       Version
-	settled     bool
+	otherwise   map[string]bool     // what was told otherwise than before
 }
 
-// held is a line, and the pot that its points went into.
+// held is a line, when it was paid and by which rules, and the pot that its points
+// went into.
 type held struct {
 	Line
-	pot string
+	at    time.Time
+	rules Version
+	pot   string
 }
 
 // After takes a history, input by input. Of the versions of the program those that
 // take effect last stand first; the last of them has always been in force.
 func After(program []Version, inputs []Input) State {
-	s := State{map[string]*Member{}, map[string]int64{}, []int{}, program, map[string]*Member{}, map[string]*order{}}
-	for i, in := range inputs {
+	s := State{map[string]*Member{}, map[string]int64{}, map[string]int64{}, map[string]int{},
+		program, map[string]*Member{}, map[string]*order{}}
+	for _, in := range inputs {
 		switch m := s.Members[in.Person]; in.Kind {
 		case Joined:
 			m = cmp.Or(m, &Member{Pots: Pots{}})
@@ -94,44 +99,36 @@ func After(program []Version, inputs []Input) State {
 		default:
 			if s.orders[in.Order] == nil {
 				s.orders[in.Order] = &order{
-					id: in.Order, channel: in.Channel,
-					first: map[string]time.Time{}, lines: map[string]*held{}, refunds: map[[2]string]int64{},
+					id: in.Order, channel: in.Channel, first: map[string]time.Time{},
+					lines: map[string]*held{}, refunds: map[[2]string]int64{}, otherwise: map[string]bool{},
 				}
 			}
-			if !s.learn(s.orders[in.Order], in) {
-				s.Refused = append(s.Refused, i)
-			}
+			s.learn(s.orders[in.Order], in)
 		}
 	}
 	return s
 }
 
 // learn adds to what is known of an order, and lets its owner hold for each line
-// what it is worth, rounded down once; false when the input is refused instead.
-func (s State) learn(o *order, in Input) bool {
+// what it is worth, rounded down once.
+func (s State) learn(o *order, in Input) {
+	for _, line := range in.Lines {
+		line.Price = 0 // which nobody tells
+		key := [2]string{line.ID, in.Refund}
+		known, back := o.lines[line.ID], o.refunds[key]
+		switch {
+		case in.Kind == Paid && known == nil:
+			o.lines[line.ID] = &held{line, in.At, s.inForce(in.At), pending + o.id}
+		case in.Kind == Paid && known.Line != line, in.Refund != "" && back != 0 && back != line.Fen:
+			o.otherwise[fmt.Sprint(in.Refund, line)] = true
+		case in.Kind == Refunded:
+			o.refunds[key] = max(back, line.Fen)
+		}
+	}
 	switch in.Kind {
-	case Paid:
-		o.rules = s.inForce(in.At)
-		for _, line := range in.Lines {
-			pot := pending + o.id
-			if o.settled {
-				pot = o.rules.lot(in.Now)
-			}
-			o.lines[line.ID] = cmp.Or(o.lines[line.ID], &held{line, pot})
-		}
-	case Refunded:
-		before := maps.Clone(o.refunds)
-		for _, back := range in.Lines {
-			key := [2]string{back.ID, in.Refund}
-			if known, repeated := o.refunds[key]; repeated && (in.Refund != "" || back.Fen <= known) {
-				continue
-			}
-			o.refunds[key] = back.Fen
-			if line := o.lines[back.ID]; line != nil && o.kept(line) < 0 {
-				o.refunds = before
-				return false
-			}
-		}
+	case Completed:
+		o.completed = append(o.completed, in.At)
+		slices.SortFunc(o.completed, time.Time.Compare)
 	case Claimed:
 		s.owners[o.id+in.Proof] = cmp.Or(s.owners[o.id+in.Proof], s.Members[in.Person])
 	}
@@ -144,56 +141,70 @@ func (s State) learn(o *order, in Input) bool {
 	for _, name := range o.names {
 		o.owner = cmp.Or(o.owner, s.owners[o.id+name])
 	}
+	s.Conflicts[o.id] = len(o.otherwise)
 	for id, line := range o.lines {
-		worth := o.rules.Points * max(0, o.kept(line)) / o.rules.PerFen
+		worth := line.rules.Points * max(0, line.Fen-o.back(id)) / line.rules.PerFen
 		if o.owner == nil || !o.first[Cancelled].IsZero() {
 			worth = 0
 		}
 		for m := o.owner; m != nil; m = m.whole {
 			m.add(line.pot, worth-s.Points[id], in.Now)
 		}
-		s.Points[id] = worth
+		s.Points[id], s.Excess[id] = worth, max(0, o.back(id)-line.Fen)
 	}
-	return true
 }
 
-// kept is what of a line's price did not go back. One source may know the single
-// refunds and another their total: both speak of the same money. It is below zero
-// where more went back before the price was known.
-func (o *order) kept(line *held) int64 {
-	kept := line.Fen
-	for key, back := range o.refunds {
-		if key[0] == line.ID && key[1] != "" {
-			kept -= back
+// back is what of a line's price went back, or more than that. One source may know
+// the single refunds and another their total: both speak of the same money.
+func (o *order) back(line string) int64 {
+	var back int64
+	for key, single := range o.refunds {
+		if key[0] == line && key[1] != "" {
+			back += single
 		}
 	}
-	return min(kept, line.Fen-o.refunds[[2]string{line.ID, ""}])
+	return max(back, o.refunds[[2]string{line, ""}])
 }
 
-// closes is when the return window is over.
-func (o *order) closes() time.Time {
-	window := o.rules.Windows[o.channel]
-	if completed := o.first[Completed]; !completed.IsZero() {
-		return completed.AddDate(0, 0, window.AfterCompletion)
+// closes is when the return window of a line is over. It opens with the earliest
+// completion, which says nothing of what was paid later than the rest, and after it.
+func (o *order) closes(line *held) time.Time {
+	window, late := line.rules.Windows[o.channel], line.at.After(o.first[Paid])
+	for _, completed := range o.completed {
+		if !late || !completed.Before(line.at) {
+			return completed.AddDate(0, 0, window.AfterCompletion)
+		}
 	}
-	return o.first[Paid].AddDate(0, 0, window.AfterPayment)
+	return line.at.AddDate(0, 0, window.AfterPayment)
 }
 
-// settle makes the points available of orders whose window is over, oldest first.
+// settle makes the points available of lines whose window is over, oldest order
+// first.
 func (s State) settle(now time.Time) {
-	for _, o := range slices.SortedFunc(maps.Values(s.orders), func(x, y *order) int {
-		return cmp.Or(x.closes().Compare(y.closes()), cmp.Compare(x.id, y.id))
+	due := map[*order]time.Time{}
+	for _, o := range s.orders {
+		for _, line := range o.lines {
+			closes := o.closes(line)
+			if first, known := due[o]; line.pot > endless && !closes.After(now) && (!known || closes.Before(first)) {
+				due[o] = closes
+			}
+		}
+	}
+	for _, o := range slices.SortedFunc(maps.Keys(due), func(x, y *order) int {
+		return cmp.Or(due[x].Compare(due[y]), cmp.Compare(x.id, y.id))
 	}) {
-		if o.owner == nil || o.owner.Pots[pending+o.id] == 0 || o.closes().After(now) {
+		if o.owner == nil || o.owner.Pots[pending+o.id] == 0 {
 			continue
 		}
-		o.settled = true
-		for _, line := range o.lines {
-			line.pot = o.rules.lot(now)
-		}
-		for m := o.owner; m != nil; m = m.whole {
-			m.add(o.rules.lot(now), m.Pots[pending+o.id], now)
-			delete(m.Pots, pending+o.id)
+		for id, line := range o.lines {
+			if line.pot <= endless || o.closes(line).After(now) {
+				continue
+			}
+			line.pot = s.inForce(o.first[Paid]).lot(now)
+			for m := o.owner; m != nil; m = m.whole {
+				m.Pots[pending+o.id] -= s.Points[id]
+				m.add(line.pot, s.Points[id], now)
+			}
 		}
 	}
 }

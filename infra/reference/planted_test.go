@@ -25,27 +25,37 @@ const plantedWithin = 3000
 // model would not tell the same error in the ledger, either.
 var planted = []struct{ name, old, new string }{
 	// Earning, and the version of the program.
-	{"a line is rounded up", "/ o.rules.PerFen", "/ o.rules.PerFen + min(1, o.rules.Points*max(0, o.kept(line))%o.rules.PerFen)"},
+	{"a line is rounded up", "/ line.rules.PerFen", "/ line.rules.PerFen + min(1, line.rules.Points*max(0, line.Fen-o.back(id))%line.rules.PerFen)"},
 	{"the newest rules decide", "slices.IndexFunc(s.program, func(v Version) bool { return !v.From.After(at) })", "0"},
 	{"rules begin a moment late", "return !v.From.After(at)", "return v.From.Before(at)"},
-	{"the last telling of a line stands", "cmp.Or(o.lines[line.ID], &held{line, pot})", "&held{line, cmp.Or(o.lines[line.ID], &held{pot: pot}).pot}"},
+	{"the last telling of a line stands", "case in.Kind == Paid && known.Line != line, ", "case in.Kind == Paid && known.Line != line:\nknown.Fen = line.Fen\no.otherwise[fmt.Sprint(in.Refund, line)] = true\ncase "},
+	{"the first rules decide for all lines", "worth := line.rules.Points * max(0, line.Fen-o.back(id)) / line.rules.PerFen", "worth := s.inForce(o.first[Paid]).Points * max(0, line.Fen-o.back(id)) / s.inForce(o.first[Paid]).PerFen"},
+
+	// What was told otherwise.
+	{"a contradiction leaves no trace", "o.otherwise[fmt.Sprint(in.Refund, line)] = true", ""},
+	{"a contradiction counts with each repeat", "fmt.Sprint(in.Refund, line)", "fmt.Sprint(in.Now, in.Refund, line)"},
+	{"a refund may change its amount", "in.Refund != \"\" && back != 0 && back != line.Fen", "false"},
 
 	// Refunds.
-	{"single refunds and their total add up", "return min(kept, line.Fen-o.refunds", "return min(kept, kept-o.refunds"},
-	{"the last running total stands", "in.Refund != \"\" || back.Fen <= known", "in.Refund != \"\" || back.Fen == known"},
-	{"a repeated refund counts again", "o.refunds[key] = back.Fen", "o.refunds[key] += back.Fen"},
-	{"a refund before its line is dropped", "o.refunds[key] = back.Fen", "if o.lines[back.ID] != nil {\no.refunds[key] = back.Fen\n}"},
-	{"the whole price cannot be refunded", "o.kept(line) < 0", "o.kept(line) <= 0"},
-	{"a refused refund is kept in part", "o.refunds = before\n", "_ = before\n"},
-	{"an early refund beyond the price takes other points", "max(0, o.kept(line))", "o.kept(line)"},
+	{"single refunds and their total add up", "return max(back, o.refunds", "return max(back, back+o.refunds"},
+	{"the last running total stands", "max(back, line.Fen)", "line.Fen"},
+	{"a repeated refund counts again", "o.refunds[key] = max(back, line.Fen)", "o.refunds[key] += line.Fen"},
+	{"a refund before its line is dropped", "o.refunds[key] = max(back, line.Fen)", "if known != nil {\no.refunds[key] = max(back, line.Fen)\n}"},
+	{"a refund beyond the price is dropped", "case in.Kind == Refunded:", "case in.Kind == Refunded && (known == nil || line.Fen+o.back(line.ID) <= known.Fen):"},
+	{"a refund beyond the price takes other points", "* max(0, line.Fen-o.back(id)) /", "* (line.Fen - o.back(id)) /"},
+	{"what went back beyond the price is forgotten", "max(0, o.back(id)-line.Fen)", "0"},
 	{"a cancelled order keeps its points", " || !o.first[Cancelled].IsZero()", ""},
 
 	// Settlement.
-	{"the window opens at payment", "!completed.IsZero()", "false"},
-	{"the last completion counts", "cmp.Or(o.first[in.Kind], in.At)", "in.At"},
-	{"a window closes a moment late", "o.closes().After(now)", "!o.closes().Before(now)"},
-	{"a line that is told after settlement is pending", "if o.settled {", "if false {"},
-	{"what is due last settles first", "x.closes().Compare(y.closes())", "y.closes().Compare(x.closes())"},
+	{"the window opens at payment", "if !late || !completed.Before(line.at) {", "if false {"},
+	{"the completion that is told first counts", "slices.SortFunc(o.completed, time.Time.Compare)\n", ""},
+	{"the last completion counts", "slices.SortFunc(o.completed, time.Time.Compare)", "slices.SortFunc(o.completed, func(x, y time.Time) int { return y.Compare(x) })"},
+	{"a window closes a moment late", "|| o.closes(line).After(now)", "|| !o.closes(line).Before(now)"},
+	{"a line that is told after settlement is available", "s.inForce(in.At), pending + o.id}", "s.inForce(in.At), func() string {\nfor _, other := range o.lines {\nif other.pot <= endless {\nreturn other.pot\n}\n}\nreturn pending + o.id\n}()}"},
+	{"a late line settles with the others", "|| o.closes(line).After(now)", ""},
+	{"an old completion confirms a late line", "!late || !completed.Before(line.at)", "true"},
+	{"a late line is never confirmed", "!late || !completed.Before(line.at)", "!late"},
+	{"what is due last settles first", "due[x].Compare(due[y])", "due[y].Compare(due[x])"},
 
 	// Lots and their end.
 	{"the last lot is spent first", "sorted := slices.Sorted(maps.Keys(p))", "sorted := slices.Sorted(maps.Keys(p))\nslices.Reverse(sorted)"},
@@ -73,7 +83,7 @@ var planted = []struct{ name, old, new string }{
 	{"a merge forgets debt", "m.Debt += m.move(part.Debt, part.covered, m.lots(now)...)", "m.move(part.Debt, part.covered, m.lots(now)...)"},
 	{"a merge does not cover debt", "m.Debt += m.move(part.Debt, part.covered, m.lots(now)...)", "m.Debt += part.Debt"},
 	{"a part's later orders are his alone", "m.add(line.pot, worth-s.Points[id], in.Now)", "m.add(line.pot, worth-s.Points[id], in.Now)\nif m.whole != nil {\nbreak\n}"},
-	{"a part's orders settle for him alone", "delete(m.Pots, pending+o.id)", "delete(m.Pots, pending+o.id)\nif m.whole != nil {\nbreak\n}"},
+	{"a part's orders settle for him alone", "m.add(line.pot, s.Points[id], now)", "m.add(line.pot, s.Points[id], now)\nif m.whole != nil {\nbreak\n}"},
 	{"a part spends his own", "m = cmp.Or(m.whole, m)\n", ""},
 	{"a part's new names are his own", "cmp.Or(s.owners[name], m.whole, m)", "cmp.Or(s.owners[name], m)"},
 

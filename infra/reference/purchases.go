@@ -11,7 +11,7 @@ type Goods struct {
 
 // Purchases are what a member's orders come to (购买记录).
 type Purchases struct {
-	Orders         int64             // of which a line is known
+	Orders         int64             // of which something was not given back
 	Paid, Refunded int64             // fen
 	Bought         map[string]Bought // by category
 }
@@ -36,18 +36,22 @@ func PurchasesAfter(program []Version, inputs []Input) map[string]Purchases {
 }
 
 func (p *Purchases) add(o *order) {
-	p.Orders += int64(min(1, len(o.lines)))
+	var paid, left int64
 	units := map[string]int64{}
-	for _, line := range o.lines {
-		kept := max(0, o.kept(line))
+	for id, line := range o.lines {
+		kept := max(0, line.Fen-o.back(id))
 		if !o.first[Cancelled].IsZero() {
 			kept = 0
 		}
-		p.Paid += line.Fen
-		p.Refunded += line.Fen - kept
-		if category := cmp.Or(line.Category, o.rules.Categories[line.SKU]); category != "" && kept > 0 {
+		paid, left = paid+line.Fen, left+kept
+		if category := cmp.Or(line.Category, line.rules.Categories[line.SKU]); category != "" && kept > 0 {
 			units[category] += line.Quantity
 		}
+	}
+	p.Paid += paid
+	p.Refunded += paid - left
+	if left > 0 || paid == 0 && len(o.lines) > 0 && o.first[Cancelled].IsZero() {
+		p.Orders++
 	}
 	for category, quantity := range units {
 		p.Bought[category] = Bought{p.Bought[category].Orders + 1, p.Bought[category].Quantity + quantity}
