@@ -55,13 +55,11 @@ func (b brand) order(id string) (*points.Order, []points.Fact) {
 	return points.Replay(key, log), log
 }
 
-func (b brand) kept() []store.RefusedInput {
+func (b brand) waiting() []store.RefusedInput {
 	b.t.Helper()
-	inputs, _, err := b.Store.RefusedInputs(b.t.Context(), store.RefusedWaiting, 100, "", b.Clock())
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	inputs := b.kept(store.RefusedWaiting)
 	for i := range inputs {
+		var err error
 		if inputs[i], err = b.Store.RefusedInput(b.t.Context(), inputs[i].ID, b.Clock()); err != nil {
 			b.t.Fatal(err)
 		}
@@ -85,7 +83,7 @@ func TestARefundBeyondThePaidAmountTakesThePointsToZero(t *testing.T) {
 			if err != nil || len(shown) != 1 || shown[0].Lines[0].Excess != 150 || shown[0].Lines[1].Excess != 1 || shown[0].Lines[0].Refunded != 39_850 {
 				t.Errorf("shown %+v, err %v", shown, err)
 			}
-			if kept := b.kept(); len(kept) != 0 {
+			if kept := b.waiting(); len(kept) != 0 {
 				t.Errorf("kept for a person: %+v", kept)
 			}
 		})
@@ -109,13 +107,13 @@ func TestAPaymentThatContradictsIsKeptForAPerson(t *testing.T) {
 	if len(log) != 2 || len(order.Conflicts) != 1 || order.Conflicts[0].Line.Paid != 50_000 {
 		t.Errorf("%d facts, conflicts %+v", len(log), order.Conflicts)
 	}
-	kept := b.kept()
+	kept := b.waiting()
 	if len(kept) != 1 || kept[0].Reason != refused.Conflict || kept[0].Order.Order != "1001" || kept[0].Count != 1 || !strings.Contains(kept[0].Content, `"paid":50000`) {
 		t.Errorf("kept %+v", kept)
 	}
 	// The same words about another order are another matter.
 	b.must(event(orders.TypePaid, "1002", milk(39_800)), event(orders.TypePaid, "1002", milk(50_000)))
-	if kept := b.kept(); len(kept) != 2 {
+	if kept := b.waiting(); len(kept) != 2 {
 		t.Errorf("kept %+v", kept)
 	}
 }
@@ -130,11 +128,11 @@ func TestARefundOfALineThatAPaidOrderLacksIsKeptForAPerson(t *testing.T) {
 			b := open(t)
 			member := b.enrol(buyer("b-1"))
 			b.must(news[0])
-			if name == "before the payment" && len(b.kept()) != 0 {
+			if name == "before the payment" && len(b.waiting()) != 0 {
 				t.Error("the order may still be told with that line")
 			}
 			b.must(news[1:]...)
-			if kept := b.kept(); len(kept) != 1 || kept[0].Reason != refused.UnknownLine || !strings.Contains(kept[0].Content, `"line":"9"`) {
+			if kept := b.waiting(); len(kept) != 1 || kept[0].Reason != refused.UnknownLine || !strings.Contains(kept[0].Content, `"line":"9"`) {
 				t.Errorf("kept %+v", kept)
 			}
 			// Nothing is lost: the line comes after all, and the refund counts.

@@ -231,7 +231,7 @@ func (c *checker) fact(by *invocation, key table.Key, item *table.Item) (record 
 	was := log.member
 	log.add(record.Fact)
 	if record.Kind == points.FactPaid {
-		maps.Copy(log.earns, c.s.plan.earnings(record.Order.Channel, record.Fact))
+		maps.Copy(log.earns, c.s.plan.earnings(record.Order.Channel, record.Fact, log.granted(record.Fact)))
 		c.personal(record, log)
 	}
 	if record.Seq != log.facts {
@@ -260,7 +260,22 @@ func (c *checker) fact(by *invocation, key table.Key, item *table.Item) (record 
 		c.s.violate("I4", "order %s holds %d growth, and %d are due", record.Order.Order, log.grown, want)
 	}
 	c.covered(by, record, log)
+	c.inTime(record, log)
 	return record, true
+}
+
+// inTime holds the rest of I5: nothing of an order becomes available before the
+// return window of its line is over.
+func (c *checker) inTime(record store.Record, log *logged) {
+	for _, entry := range record.Entries {
+		if entry.Kind != points.EntryEarn && entry.Kind != points.EntrySettle || entry.Available == 0 && entry.Debt == 0 {
+			continue
+		}
+		window := c.s.plan.at(log.at[entry.Line]).Points.WindowOf(record.Order.Channel)
+		if closes := log.closes(entry.Line, window); c.s.now().Before(closes.Add(-clocks)) {
+			c.s.violate("I5", "%s makes points available, and the return window is open until %s", entry.ID, closes.In(zone))
+		}
+	}
 }
 
 // covered holds the rest of I6: what a refund takes is first what is left of the

@@ -370,7 +370,7 @@ func (s *simulation) finishUnions() {
 			continue
 		}
 		count := of[log.member]
-		count.orders++
+		var left loyalty.Fen
 		kept := map[string]bool{}
 		for _, line := range o.lines {
 			paid, known := log.paid[line.LineID]
@@ -378,9 +378,13 @@ func (s *simulation) finishUnions() {
 				continue
 			}
 			count.paid += paid
+			left += max(0, paid-log.back(line.LineID))
 			if log.back(line.LineID) < paid && !log.cancelled {
 				kept[line.Category] = true
 			}
+		}
+		if left > 0 && !log.cancelled {
+			count.orders++
 		}
 		of[log.member] = count
 		for category := range kept {

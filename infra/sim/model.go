@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
@@ -12,11 +13,14 @@ type logged struct {
 	facts     int
 	member    loyalty.MemberID
 	paid      map[string]loyalty.Fen
+	at        map[string]time.Time // when each line was paid
+	first     time.Time            // the payment that was told first
+	otherwise []points.Conflict
+	ended     []time.Time               // completions
 	refunds   map[[2]string]loyalty.Fen // by refund id and line
 	totals    map[string]loyalty.Fen
 	completed bool
 	cancelled bool
-	settled   bool
 	bindings  int                  // by operators
 	bound     bool                 // the owner is one whom an operator gave
 	until     map[string]time.Time // the ends of the lots that the lines' points went into
@@ -26,7 +30,7 @@ type logged struct {
 }
 
 func newLogged() *logged {
-	return &logged{paid: map[string]loyalty.Fen{}, refunds: map[[2]string]loyalty.Fen{}, totals: map[string]loyalty.Fen{}, until: map[string]time.Time{}, earns: map[string]earning{}}
+	return &logged{paid: map[string]loyalty.Fen{}, at: map[string]time.Time{}, refunds: map[[2]string]loyalty.Fen{}, totals: map[string]loyalty.Fen{}, until: map[string]time.Time{}, earns: map[string]earning{}}
 }
 
 func (l *logged) add(fact points.Fact) {
@@ -46,7 +50,14 @@ func (l *logged) add(fact points.Fact) {
 		l.bound = false
 	}
 	for _, line := range fact.Lines {
-		l.paid[line.ID] = line.Paid
+		l.paid[line.ID], l.at[line.ID] = line.Paid, fact.At
+	}
+	if len(fact.Lines) > 0 && l.first.IsZero() {
+		l.first = fact.At
+	}
+	l.otherwise = append(l.otherwise, fact.Conflicts...)
+	if fact.Kind == points.FactCompleted {
+		l.ended = append(l.ended, fact.At)
 	}
 	for _, refund := range fact.Refunds {
 		if refund.ID == "" {
@@ -57,13 +68,12 @@ func (l *logged) add(fact points.Fact) {
 	}
 	l.completed = l.completed || fact.Kind == points.FactCompleted
 	l.cancelled = l.cancelled || fact.Kind == points.FactCancelled
-	l.settled = l.settled || fact.Kind == points.FactSettled
 	for _, entry := range fact.Entries {
 		l.held += entry.Available + entry.Pending - entry.Debt + entry.Expired()
 		if entry.Growth != nil {
 			l.grown += entry.Growth.Pending + entry.Growth.Counting
 		}
-		if into := entry.Kind == points.EntrySettle || entry.Kind == points.EntryEarn && l.settled; into && fact.Until != nil {
+		if into := entry.Kind == points.EntrySettle || entry.Kind == points.EntryEarn && entry.Pending == 0; into && fact.Until != nil {
 			l.until[entry.Line] = *fact.Until
 		}
 	}
@@ -84,6 +94,18 @@ func (l *logged) back(line string) loyalty.Fen {
 // a line.
 func (l *logged) points() loyalty.Points { return l.worth(earning.on) }
 
+// granted is what the lines earned that were told before a payment, whatever was
+// given back since.
+func (l *logged) granted(payment points.Fact) loyalty.Points {
+	var sum loyalty.Points
+	for line, paid := range l.paid {
+		if !slices.ContainsFunc(payment.Lines, func(of points.Line) bool { return of.ID == line }) {
+			sum += l.earns[line].on(paid)
+		}
+	}
+	return sum
+}
+
 // growth is likewise what it counts.
 func (l *logged) growth() loyalty.Points { return l.worth(earning.growing) }
 
@@ -97,22 +119,40 @@ func (l *logged) worth(of func(earning, loyalty.Fen) loyalty.Points) loyalty.Poi
 	return sum
 }
 
-// expected is how the order must end, by its plan alone: all news but refunds
-// over what was paid, which of them depends on their order of arrival. exact is
-// false where there are such. The owner and the rates are those of the log, which
-// were held to the plan when they came.
-func (o *order) expected(is *logged) (log *logged, exact bool) {
-	log, exact = newLogged(), true
+// expected is how the order must end, by its plan alone. The owner and the rates
+// are those of the log, which were held to the plan when they came, and so is which
+// of two messages that contradict each other came first.
+func (o *order) expected(is *logged) *logged {
+	log := newLogged()
 	log.member, log.earns = is.member, is.earns
 	for _, n := range o.news {
 		log.add(factOf(n))
 	}
-	for line, paid := range log.paid {
-		if log.back(line) > paid {
-			exact = false
+	for _, conflict := range is.otherwise {
+		switch {
+		case conflict.Line != nil:
+			log.paid[conflict.Line.ID] = is.paid[conflict.Line.ID]
+		case conflict.Refund != nil:
+			key := [2]string{conflict.Refund.ID, conflict.Refund.Line}
+			log.refunds[key] = is.refunds[key]
 		}
 	}
-	return log, exact
+	return log
+}
+
+// closes is when the return window of a line is over: from the first completion
+// on that can be of it.
+func (l *logged) closes(line string, window points.Window) time.Time {
+	at := l.at[line]
+	closes := at.AddDate(0, 0, window.AfterPaymentDays)
+	var earliest time.Time
+	for _, ended := range l.ended {
+		mine := !at.After(l.first) || !ended.Before(at)
+		if mine && (earliest.IsZero() || ended.Before(earliest)) {
+			earliest, closes = ended, ended.AddDate(0, 0, window.AfterCompletionDays)
+		}
+	}
+	return closes
 }
 
 func factOf(n *news) points.Fact {
@@ -140,7 +180,7 @@ func (l *logged) knows(n *news) bool {
 		return l.cancelled
 	}
 	for _, line := range fact.Lines {
-		if paid, known := l.paid[line.ID]; !known || paid != line.Paid {
+		if paid, known := l.paid[line.ID]; !known || paid != line.Paid && !l.contradicted(func(c points.Conflict) bool { return c.Line != nil && c.Line.ID == line.ID && c.Line.Paid == line.Paid }) {
 			return false
 		}
 	}
@@ -149,28 +189,22 @@ func (l *logged) knows(n *news) bool {
 			if l.totals[refund.Line] < refund.Amount {
 				return false
 			}
-		} else if amount, known := l.refunds[[2]string{refund.ID, refund.Line}]; !known || amount != refund.Amount {
+		} else if amount, known := l.refunds[[2]string{refund.ID, refund.Line}]; !known || amount != refund.Amount && !l.contradicted(func(c points.Conflict) bool { return c.Refund != nil && *c.Refund == refund }) {
 			return false
 		}
 	}
 	return true
 }
 
-// refusable tells whether the news is a refund that takes more than was paid,
-// given all that the log holds.
-func (l *logged) refusable(n *news) bool {
-	fact := factOf(n)
-	for _, refund := range fact.Refunds {
-		paid, known := l.paid[refund.Line]
-		back := l.back(refund.Line) + refund.Amount
-		if refund.ID == "" {
-			back = max(l.back(refund.Line), refund.Amount)
-		}
-		if known && back > paid {
-			return true
+// contradicted tells whether the log holds such a contradiction, once.
+func (l *logged) contradicted(is func(points.Conflict) bool) bool {
+	times := 0
+	for _, conflict := range l.otherwise {
+		if is(conflict) {
+			times++
 		}
 	}
-	return false
+	return times == 1
 }
 
 // due is when a purchase's reminder falls due.

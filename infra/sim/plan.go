@@ -213,6 +213,7 @@ func draw(seed uint64) *plan {
 	if migration.IntN(3) == 0 {
 		p.drawErasures(migration)
 	}
+	p.drawTellings(rand.New(rand.NewPCG(seed, 21)))
 	for range r.IntN(3) {
 		p.poison = append(p.poison, poison{burst(r, r.IntN(3)), r.IntN(3), []string{
 			`{"type":"order.paid"}`, `not JSON`, ``, `{"kind":"repurchase.reminder","member":"nobody"}`, `{"campaign":"none","template":"none","occurrence":"once","shard":3}`,
@@ -393,6 +394,41 @@ func (o *order) refund(r *rand.Rand, paidAt time.Time) {
 			event.Lines = append(event.Lines, orders.Line{LineID: line.LineID, Refunded: amount})
 		}
 		o.add(r, event)
+	}
+}
+
+// drawTellings adds to some orders what platforms tell oddly: a refund with postage
+// in it, a payment and a refund told once more with other amounts, and a line that
+// was paid after the others.
+func (p *plan) drawTellings(r *rand.Rand) {
+	for _, o := range p.orders {
+		if o.history || len(o.news) == 0 || len(o.lines) == 0 || o.news[0].event.Type != orders.TypePaid {
+			continue
+		}
+		paid := o.news[0].event
+		if r.IntN(6) == 0 {
+			again := paid
+			again.Lines = slices.Clone(paid.Lines)
+			again.Lines[0].Paid += 1 + loyalty.Fen(r.IntN(5_000))
+			o.add(r, again)
+		}
+		if r.IntN(5) == 0 {
+			late := o.tell(orders.TypePaid, paid.OccurredAt.AddDate(0, 0, 1+r.IntN(20)))
+			late.Lines = []orders.Line{{LineID: "late", SKU: "SKU", Category: "toys", Quantity: 1, Paid: loyalty.Fen(101 + r.IntN(9_000))}}
+			o.lines = append(slices.Clone(o.lines), late.Lines...)
+			o.add(r, late)
+		}
+		if r.IntN(5) == 0 {
+			refund := o.tell(orders.TypeRefunded, paid.OccurredAt.Add(time.Duration(1+r.IntN(240))*time.Hour))
+			refund.RefundID = "postage"
+			refund.Lines = []orders.Line{{LineID: o.lines[0].LineID, Refunded: o.lines[0].Paid + 1 + loyalty.Fen(r.IntN(2_000))}}
+			o.add(r, refund)
+			if r.IntN(2) == 0 {
+				again := refund
+				again.Lines = []orders.Line{{LineID: o.lines[0].LineID, Refunded: 1 + loyalty.Fen(r.IntN(100))}}
+				o.add(r, again)
+			}
+		}
 	}
 }
 

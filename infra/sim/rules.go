@@ -153,8 +153,9 @@ func (e earning) growing(left loyalty.Fen) loyalty.Points {
 // earnings is by what the lines of a payment must earn, from the plan's rules
 // alone but for what depends on the member at that moment: whether he got the
 // bonus of his tier or first order, and what a day's cap left, is taken from the
-// log and held to bounds of its own (see personal).
-func (p *plan) earnings(channel loyalty.Channel, fact points.Fact) map[string]earning {
+// log and held to bounds of its own (see personal). earlier is what the order's
+// payments before it earned, which makes the room under its cap smaller.
+func (p *plan) earnings(channel loyalty.Channel, fact points.Fact, earlier loyalty.Points) map[string]earning {
 	rules := p.at(fact.At)
 	earns := map[string]earning{}
 	granted := make([]loyalty.Points, len(fact.Lines))
@@ -188,13 +189,17 @@ func (p *plan) earnings(channel loyalty.Channel, fact points.Fact) map[string]ea
 		granted[i] = e.on(line.Paid)
 		total += granted[i]
 	}
-	most := rules.Points.CapPerOrder
+	capped := rules.Points.CapPerOrder > 0
+	most := max(0, rules.Points.CapPerOrder-earlier)
+	if !capped {
+		most = total
+	}
 	for i, part := range spread(most, granted, total) {
 		line := fact.Lines[i]
 		e := earns[line.ID]
 		if slices.Contains(line.Because, points.ReasonCapPerDay) {
 			part = min(part, line.Granted())
-		} else if most == 0 || total <= most {
+		} else if total <= most {
 			continue
 		}
 		if granted[i] > 0 {
@@ -209,7 +214,7 @@ func (p *plan) earnings(channel loyalty.Channel, fact points.Fact) map[string]ea
 // largest remainder.
 func spread(most loyalty.Points, granted []loyalty.Points, total loyalty.Points) []loyalty.Points {
 	parts := slices.Clone(granted)
-	if most == 0 || total <= most {
+	if total <= most {
 		return parts
 	}
 	left, lost := most, make([]int, len(parts))
