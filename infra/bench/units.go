@@ -69,7 +69,7 @@ const (
 )
 
 // operations are metered each in a shop of its own.
-var operations = slices.Concat(earnings, spendings)
+var operations = slices.Concat(earnings, ladenMembers, spendings)
 
 // earnings are orders, cards, coupons and reminders.
 var earnings = []operation{
