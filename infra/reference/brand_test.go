@@ -39,7 +39,7 @@ type brand struct {
 	people  map[string]loyalty.MemberID
 	orders  map[string]loyalty.OrderKey
 	version int64
-	log     bytes.Buffer // of what was kept for a person
+	log     bytes.Buffer   // of what was kept for a person
 	met     map[string]int // how often its entries took which path
 }
 
