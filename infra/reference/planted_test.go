@@ -32,7 +32,7 @@ var planted = []struct{ name, old, new string }{
 	{"the first rules decide for all lines", "worth := line.rules.Points * max(0, line.Fen-o.back(id)) / line.rules.PerFen", "worth := s.inForce(o.first[Paid]).Points * max(0, line.Fen-o.back(id)) / s.inForce(o.first[Paid]).PerFen"},
 
 	// What was told otherwise.
-	{"a contradiction leaves no trace", "o.otherwise[fmt.Sprint(in.Refund, line)] = true", ""},
+	{"a contradiction leaves no trace", "o.otherwise[fmt.Sprint(in.Refund, line)] = true", "_ = fmt.Sprint()"},
 	{"a contradiction counts with each repeat", "fmt.Sprint(in.Refund, line)", "fmt.Sprint(in.Now, in.Refund, line)"},
 	{"a refund may change its amount", "in.Refund != \"\" && back != 0 && back != line.Fen", "false"},
 
@@ -47,13 +47,13 @@ var planted = []struct{ name, old, new string }{
 	{"a cancelled order keeps its points", " || !o.first[Cancelled].IsZero()", ""},
 
 	// Settlement.
-	{"the window opens at payment", "if !late || !completed.Before(line.at) {", "if false {"},
+	{"the window opens at payment", "if !late || !completed.Before(line.at) {", "if late && !late {"},
 	{"the completion that is told first counts", "slices.SortFunc(o.completed, time.Time.Compare)\n", ""},
 	{"the last completion counts", "slices.SortFunc(o.completed, time.Time.Compare)", "slices.SortFunc(o.completed, func(x, y time.Time) int { return y.Compare(x) })"},
 	{"a window closes a moment late", "|| o.closes(line).After(now)", "|| !o.closes(line).Before(now)"},
 	{"a line that is told after settlement is available", "s.inForce(in.At), pending + o.id}", "s.inForce(in.At), func() string {\nfor _, other := range o.lines {\nif other.pot <= endless {\nreturn other.pot\n}\n}\nreturn pending + o.id\n}()}"},
 	{"a late line settles with the others", "|| o.closes(line).After(now)", ""},
-	{"an old completion confirms a late line", "!late || !completed.Before(line.at)", "true"},
+	{"an old completion confirms a late line", "!late || !completed.Before(line.at)", "!late || late"},
 	{"a late line is never confirmed", "!late || !completed.Before(line.at)", "!late"},
 	{"what is due last settles first", "due[x].Compare(due[y])", "due[y].Compare(due[x])"},
 

@@ -133,6 +133,10 @@ func (c *checker) commit(by *invocation, keys []table.Key, after []*table.Item) 
 		case factItem:
 			if record, fresh := c.fact(by, key, after[i]); fresh {
 				facts = append(facts, record)
+				kept := func(of table.Key) bool { return of.PK == key.PK && strings.HasPrefix(of.SK, table.RefusedPrefix) }
+				if len(record.Conflicts) > 0 && !slices.ContainsFunc(keys, kept) {
+					c.s.violate("I26", "%s is told otherwise, and no person learns of it", record.Order.Order)
+				}
 			}
 		case payoutItem:
 			c.paidOut(key, after[i])

@@ -75,9 +75,6 @@ func (s *simulation) finishOrder(o *order, members map[*person]loyalty.MemberID,
 			s.violate("I26", "an accepted %s of %s is not applied", n.event.Type, o.key.Order)
 		}
 	}
-	if len(log.otherwise) > 0 && len(s.keptOf(o.key)) == 0 {
-		s.violate("I26", "%s is told otherwise, and no person learns of it", o.key.Order)
-	}
 	var owner loyalty.MemberID
 	if o.buyer != nil {
 		owner = members[o.buyer]
@@ -106,20 +103,6 @@ func (s *simulation) finishOrder(o *order, members map[*person]loyalty.MemberID,
 		s.violate("I4", "%s ends with %d points of %d", o.key.Order, log.held, log.points())
 	}
 	totals[owner] += log.held
-}
-
-// keptOf are the contents of the inputs that were kept for a person about an
-// order, those that have ended since among them.
-func (s *simulation) keptOf(order loyalty.OrderKey) []string {
-	ids, err := store.Store{Table: s.engine}.RefusedOfOrder(s.ctx, order)
-	s.must(err)
-	var contents []string
-	for _, id := range ids {
-		items, err := s.engine.Get(s.ctx, table.Strong, table.RefusedContentKey(id))
-		s.must(err)
-		contents = append(contents, items[0].Text("doc"))
-	}
-	return contents
 }
 
 // finishCards holds I12 (whoever was told "yes" owns it) and I13 (nobody told
