@@ -56,6 +56,9 @@ func (f Function) claim(ctx context.Context, in *rest.Body[claimBody]) (*rest.Bo
 		return nil, err
 	}
 	order := loyalty.OrderKey{Channel: in.Body.Channel, Shop: in.Body.Shop, Order: in.Body.OrderID}
+	if err := orders.CheckKey(order); err != nil {
+		return nil, err
+	}
 	proof, err := in.Body.Proof.of(order)
 	if err != nil {
 		return nil, err
@@ -77,6 +80,8 @@ func (p claimProof) of(order loyalty.OrderKey) (points.Proof, error) {
 		return points.Proof{}, loyalty.Invalid("/proof", "one_of", "prove it by phone_last4 or by buyer, one of them")
 	case orders.IsMasked(p.Buyer):
 		return points.Proof{}, loyalty.Invalid("/proof/buyer", "masked", "a masked name or ciphertext stands for nobody")
+	case p.Buyer != "" && !loyalty.IsName(p.Buyer, orders.MaxIDBytes):
+		return points.Proof{}, loyalty.Invalid("/proof/buyer", "malformed", "a buyer's id has 1 to 128 bytes of printable characters, and no blank at either end")
 	case p.Buyer != "":
 		return points.Proof{Buyer: points.ProveBuyer(order, p.Buyer)}, nil
 	}

@@ -14,7 +14,7 @@ import (
 
 type adjustmentBody struct {
 	Points loyalty.Points `json:"points" minimum:"-1000000000" maximum:"1000000000" doc:"above 0 gives, below 0 takes what is available"`
-	Reason string         `json:"reason" minLength:"3" maxLength:"200" doc:"stands in the member's ledger"`
+	Reason string         `json:"reason" minLength:"2" maxLength:"200" doc:"stands in the member's ledger"`
 }
 
 type adjustmentAnswer struct {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/huitou/huitou/shared/enrolment"
 	"github.com/huitou/huitou/shared/idempotency"
-	"github.com/huitou/huitou/shared/identity"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/orders"
 	"github.com/huitou/huitou/shared/rest"
@@ -29,7 +28,7 @@ type enrolBody struct {
 
 type identityBody struct {
 	Kind    loyalty.IdentityKind `json:"kind" enum:"buyer,openid,unionid,wecom,phone"`
-	Channel loyalty.Channel      `json:"channel,omitempty" maxLength:"64" doc:"needed but for a phone"`
+	Channel loyalty.Channel      `json:"channel,omitempty" maxLength:"32" pattern:"^[a-z][a-z0-9_-]{0,31}$" doc:"as its orders name it; needed but for a phone, which is the same on every channel"`
 	Value   string               `json:"value" minLength:"1" maxLength:"128"`
 }
 
@@ -222,23 +221,10 @@ func checkFacts(facts map[string]string) error {
 	return nil
 }
 
-// readIdentity takes an identity as it is kept: a phone becomes its token.
+// readIdentity takes an identity as it is kept, see enrolment.ReadIdentity.
 func (f Function) readIdentity(pointer string, in identityBody) (enrolment.Identity, error) {
-	if in.Kind == loyalty.IdentityPhone {
-		phone, err := identity.ParsePhone(in.Value)
-		if err != nil {
-			return enrolment.Identity{}, loyalty.Invalid(pointer+"/value", "not_a_phone", "a phone number is 11 digits, or + and the country code before them")
-		}
-		known, err := phone.Identity(f.PhoneKey)
-		return enrolment.Identity{Identity: known, Shown: phone.String()}, err
-	}
-	if in.Channel == "" {
-		return enrolment.Identity{}, loyalty.Invalid(pointer+"/channel", "required", "only a phone means the same person on every channel")
-	}
-	if orders.IsMasked(in.Value) {
-		return enrolment.Identity{}, loyalty.Invalid(pointer+"/value", "masked", "a masked name or ciphertext stands for nobody")
-	}
-	return enrolment.Identity{Identity: loyalty.Identity{Kind: in.Kind, Channel: in.Channel, Value: in.Value}}, nil
+	read, err := enrolment.ReadIdentity(loyalty.Identity{Kind: in.Kind, Channel: in.Channel, Value: in.Value}, f.PhoneKey)
+	return read, below(pointer, err)
 }
 
 func shownMember(account store.Account, now time.Time) member {

@@ -44,6 +44,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -91,7 +93,7 @@ func (f Function) Handler() http.Handler {
 		operator, _ := rest.Operator(ctx)
 		return operator.Name
 	}
-	return f.authenticate(rest.Strict(mux, func(next http.Handler) http.Handler {
+	return orderInPath(f.authenticate(api.Public, rest.Strict(mux, func(next http.Handler) http.Handler {
 		once := idempotency.Handler(f.Store, f.Clock, caller, next)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if api.Keyless(r) {
@@ -100,7 +102,7 @@ func (f Function) Handler() http.Handler {
 			}
 			once.ServeHTTP(w, r)
 		})
-	}))
+	})))
 }
 
 // document serves a document that anybody may read.
@@ -162,11 +164,13 @@ type health struct {
 const adminName = "admin"
 
 // authenticate finds out who calls. A token that is not known is refused here,
-// whatever it was sent to; without a token the call decides.
-func (f Function) authenticate(next http.Handler) http.Handler {
+// whatever it was sent to; without a token the call decides. What anybody may
+// read is read whatever the header says: a proxy's or a browser's own
+// credentials are none of ours.
+func (f Function) authenticate(isPublic func(*http.Request) bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := r.Header.Get("Authorization")
-		if header == "" {
+		if header == "" || isPublic(r) || isPage(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -176,6 +180,37 @@ func (f Function) authenticate(next http.Handler) http.Handler {
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(rest.WithRecorder(rest.WithOperator(r.Context(), operator), f.record)))
+	})
+}
+
+// isPage is true of the documents and of the console's pages, which hold no data.
+func isPage(r *http.Request) bool {
+	read := r.Method == http.MethodGet || r.Method == http.MethodHead
+	return read && (r.URL.Path == "/openapi.json" || r.URL.Path == "/program.schema.json" ||
+		(r.URL.Path == "/console" || strings.HasPrefix(r.URL.Path, "/console/")) && r.URL.Path != "/console/session")
+}
+
+// orderInPath makes one segment of an order's number, whatever slashes and dots
+// are in it: an API gateway decodes a path before it hands it on, so "SO%2F1"
+// comes as two. No shop has a slash (see orders.CheckKey), so the number is what
+// stands between the shop and the end, or the last segment that names a part of
+// the order.
+func orderInPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rest, ok := strings.CutPrefix(r.URL.Path, "/v1/orders/"); ok && r.URL.RawPath == "" {
+			if segments := strings.SplitN(rest, "/", 3); len(segments) == 3 {
+				id, part := segments[2], ""
+				if cut, ok := strings.CutSuffix(id, "/binding"); ok {
+					id, part = cut, "/binding"
+				}
+				escaped := strings.ReplaceAll(url.PathEscape(id), ".", "%2E")
+				address := *r.URL
+				address.RawPath = "/v1/orders/" + url.PathEscape(segments[0]) + "/" + url.PathEscape(segments[1]) + "/" + escaped + part
+				r = r.WithContext(r.Context())
+				r.URL = &address
+			}
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -73,7 +73,7 @@ type payoutResult struct {
 type payoutResolution struct {
 	State     cards.PayoutState `json:"state" enum:"paid,failed_final"`
 	Reference string            `json:"reference,omitempty" maxLength:"128" doc:"the payer's number; required with paid"`
-	Reason    string            `json:"reason" minLength:"3" maxLength:"200"`
+	Reason    string            `json:"reason" minLength:"2" maxLength:"200"`
 }
 
 type resolutionInput struct {

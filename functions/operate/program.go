@@ -77,7 +77,7 @@ func (f Function) registerProgram(api rest.API) {
 	})
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPut, Path: "/v1/program", ID: "put-program", Act: "program.put", Tag: "program",
-		Summary: "Add a version of the rules; a document that is in force at that time anyway adds none",
+		Summary: "Add a version of the rules; without effective_at, a document that is in force anyway adds none",
 	}, f.putProgram)
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/program/versions/{version}", ID: "program-version", Tag: "program",
@@ -167,7 +167,9 @@ func (f Function) putProgram(ctx context.Context, in *rest.Body[programBody]) (*
 	next := program.Program{Version: 1, EffectiveAt: effective, Document: in.Body.Document}
 	if n := len(versions); n > 0 {
 		standing := program.At(versions, effective)
-		if standing.Version > 0 && program.Same(standing.Document, next.Document) {
+		// With a time of its own it is a version of its own, also where the rules
+		// stand: whoever reads the answer sees the time that they asked for.
+		if in.Body.EffectiveAt.IsZero() && standing.Version > 0 && program.Same(standing.Document, next.Document) {
 			return rest.Answer(standing), nil
 		}
 		next.Version = versions[n-1].Version + 1

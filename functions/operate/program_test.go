@@ -67,24 +67,25 @@ func TestVersionsAndTheirTimes(t *testing.T) {
 	put(1, 2, "")
 	put(2, 3, from(january))
 	put(2, 3, from(january))                // again
-	put(2, 3, from(january.Add(time.Hour))) // it is in force then anyway
+	put(3, 3, from(january.Add(time.Hour))) // the same rules, from another time on
+	put(3, 3, from(january.Add(time.Hour)))
 	put(1, 2, "")
-	put(3, 3, "")            // what waits for January, but now
-	put(4, 2, from(january)) // and January shall be as it was before
+	put(4, 3, "")            // what waits for January, but now
+	put(5, 2, from(january)) // and January shall be as it was before
 	// The answer was lost, and the time comes before the request does again.
 	soon := now.Add(time.Second)
-	put(5, 9, from(soon))
+	put(6, 9, from(soon))
 	b.function.Clock = func() time.Time { return now.Add(time.Minute) }
 	b.Handler = b.function.Handler()
-	put(5, 9, from(soon))
-	if _, answer, _ := b.call(request{method: "GET", path: "/v1/program", token: adminToken}); field(t, answer, "version") != "5" {
+	put(6, 9, from(soon))
+	if _, answer, _ := b.call(request{method: "GET", path: "/v1/program", token: adminToken}); field(t, answer, "version") != "6" {
 		t.Errorf("in force is %s", answer)
 	}
 	status, answer, _ := b.call(request{method: "GET", path: "/v1/program/versions/2", token: adminToken})
 	if status != http.StatusOK || field(t, answer, "version") != "2" || !strings.Contains(answer, `"rate":{"points":3,"per_fen":100}`) {
 		t.Errorf("version 2: %d %s", status, answer)
 	}
-	for _, unknown := range []string{"6", "99999999"} {
+	for _, unknown := range []string{"7", "99999999"} {
 		if status, answer, _ := b.call(request{method: "GET", path: "/v1/program/versions/" + unknown, token: adminToken}); status != http.StatusNotFound {
 			t.Errorf("version %s: %d %s", unknown, status, answer)
 		}

@@ -3,6 +3,7 @@ package redeemcard
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -10,13 +11,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/huitou/huitou/shared/cards"
-	"github.com/huitou/huitou/shared/identity"
+	"github.com/huitou/huitou/shared/enrolment"
 	"github.com/huitou/huitou/shared/loyalty"
-	"github.com/huitou/huitou/shared/orders"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/strictjson"
 	"github.com/huitou/huitou/shared/token"
@@ -51,7 +50,6 @@ type identityBody struct {
 }
 
 const (
-	maxChannel        = 64
 	maxIdentity       = 128
 	maxIdempotencyKey = 255
 )
@@ -113,36 +111,15 @@ var allConsents = []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMa
 // identify turns what was sent into an identity as it is kept. Errors never
 // repeat the value.
 func (f *Function) identify(body identityBody) (claimant, error) {
-	switch body.Kind {
-	case loyalty.IdentityPhone:
-		phone, err := identity.ParsePhone(body.Value)
-		if err != nil {
-			return claimant{}, loyalty.Invalid("/identity/value", "not_a_phone", "a phone number is 11 digits, or + and the country code before them")
-		}
-		known, err := phone.Identity(f.PhoneKey)
-		return claimant{identity: known, last4: phone.Last4()}, err
-	case loyalty.IdentityBuyer, loyalty.IdentityOpenID, loyalty.IdentityUnionID, loyalty.IdentityWeCom:
-	default:
-		return claimant{}, loyalty.Invalid("/identity/kind", "unknown", "an identity is a buyer, openid, unionid, wecom or phone")
+	read, err := enrolment.ReadIdentity(loyalty.Identity{Kind: body.Kind, Channel: body.Channel, Value: body.Value}, f.PhoneKey)
+	if refusal, ok := errors.AsType[*loyalty.Error](err); ok && len(refusal.Fields) > 0 {
+		return claimant{}, loyalty.Invalid("/identity"+refusal.Fields[0].Pointer, refusal.Fields[0].Code, refusal.Detail)
 	}
-	if !isName(body.Value, maxIdentity) {
-		return claimant{}, loyalty.Invalid("/identity/value", "malformed", "an identity's value has 1 to 128 printable characters")
+	who := claimant{identity: read.Identity}
+	if read.Kind == loyalty.IdentityPhone {
+		who.last4 = read.Shown[max(0, len(read.Shown)-last4):]
 	}
-	if body.Channel != "" && !isName(string(body.Channel), maxChannel) {
-		return claimant{}, loyalty.Invalid("/identity/channel", "malformed", "a channel has 1 to 64 printable characters")
-	}
-	if body.Kind == loyalty.IdentityBuyer && body.Channel == "" {
-		return claimant{}, loyalty.Invalid("/identity/channel", "required", "a buyer is known to a channel")
-	}
-	if orders.IsMasked(body.Value) {
-		return claimant{}, loyalty.Invalid("/identity/value", "masked", "a masked name or ciphertext stands for nobody")
-	}
-	return claimant{identity: loyalty.Identity{Kind: body.Kind, Channel: body.Channel, Value: body.Value}}, nil
-}
-
-func isName(text string, most int) bool {
-	return text != "" && len(text) <= most && utf8.ValidString(text) && strings.TrimSpace(text) == text &&
-		!strings.ContainsFunc(text, unicode.IsControl)
+	return who, err
 }
 
 // fingerprint is what is kept of an Idempotency-Key.

@@ -82,7 +82,7 @@ func (c claimForm) read(shops []program.Shop) (loyalty.OrderKey, points.Proof) {
 		return loyalty.OrderKey{}, points.Proof{}
 	}
 	order := loyalty.OrderKey{Channel: shops[at].Channel, Shop: shops[at].Shop, Order: plain(c.Order)}
-	if !isName(order.Order, maxOrderID) {
+	if orders.CheckKey(order) != nil {
 		c.Wrong["order"] = true
 	}
 	proof, ok := proofOf(order, c.Proof)
@@ -106,7 +106,7 @@ func proofOf(order loyalty.OrderKey, written string) (points.Proof, bool) {
 		return points.Proof{PhoneLast4: phone.Last4()}, true
 	}
 	buyer := strings.TrimSpace(written)
-	if identity.IsVirtual(written) || orders.IsMasked(buyer) || !isName(buyer, maxIdentity) {
+	if identity.IsVirtual(written) || orders.IsMasked(buyer) || !loyalty.IsName(buyer, maxIdentity) {
 		return points.Proof{}, false
 	}
 	return points.Proof{Buyer: points.ProveBuyer(order, buyer)}, true

@@ -179,10 +179,10 @@ func text(pointer string, characters int) string {
 		letters := max(0, characters-len(begin))
 		image := base64.StdEncoding.EncodeToString([]byte(svg + strings.Repeat(" ", letters/4*3-len(svg))))
 		return begin + image + strings.Repeat("x", letters-len(image))
-	case "/brand/friend_link", "/brand/claim_link":
+	case "/brand/friend_link", "/brand/claim_link", "/brand/homepage":
 		const begin = "https://work.weixin.qq.com/ca/"
 		return begin + strings.Repeat("x", characters-len(begin))
-	case "/brand/welcome": // WeCom counts bytes
+	case "/brand/welcome", "/brand/shops/0/channel": // WeCom counts bytes, and a channel has Latin letters
 		return strings.Repeat("x", characters)
 	}
 	return strings.Repeat("字", characters)

@@ -224,6 +224,7 @@ func (o *outside) resolved(schema map[string]any) map[string]any {
 
 // of a pattern, a text that it matches
 var matching = map[string]string{
+	"^[a-z][a-z0-9_-]{0,31}$":                                "tmall",
 	"^[0-9a-f]{64}$":                                         strings.Repeat("a", 64),
 	"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$":                     "zhang.wei",
 	"^([01][0-9]|2[0-3]):[0-5][0-9]$":                        "21:00",

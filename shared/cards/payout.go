@@ -355,8 +355,8 @@ func (r Resolution) validate() error {
 		return loyalty.Invalid("/state", "unknown", "a resolution is paid or failed_final")
 	case !evidence(r.Reference, r.State == PayoutPaid):
 		return loyalty.Invalid("/reference", "required", "what was paid has a reference of up to 128 printable characters")
-	case !line(r.Reason, maxReasonRunes) || utf8.RuneCountInString(r.Reason) < 3:
-		return loyalty.Invalid("/reason", "required", "a reason is one line of 3 to 200 characters")
+	case !line(r.Reason, maxReasonRunes) || utf8.RuneCountInString(r.Reason) < 2:
+		return loyalty.Invalid("/reason", "required", "a reason is one line of 2 to 200 characters")
 	}
 	return nil
 }

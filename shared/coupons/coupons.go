@@ -131,7 +131,7 @@ func (t Template) Validate() error {
 		}
 		return nil
 	}
-	if len(t.Link) > maxLink || !https().MatchString(t.Link) {
+	if len(t.Link) > maxLink || !loyalty.IsLink(t.Link, maxLink) || !https().MatchString(t.Link) {
 		return loyalty.Invalid("/link", "malformed", "a link begins with https:// and has at most 200 characters")
 	}
 	return nil

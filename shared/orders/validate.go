@@ -52,8 +52,8 @@ func (e Event) check(wrong *faults) {
 		wrong.add("/type", "unknown_type")
 	}
 	checkChannel(wrong, e.Channel)
-	checkName(wrong, "/shop", e.Shop, MaxShopBytes, true)
-	checkName(wrong, "/order_id", e.OrderID, MaxIDBytes, true)
+	checkShop(wrong, e.Shop)
+	checkOrderID(wrong, e.OrderID)
 	if e.OccurredAt.Before(Earliest) {
 		wrong.add("/occurred_at", "out_of_range")
 	}
@@ -153,14 +153,23 @@ func (e Event) checkLine(i int, wrong *faults) {
 	}
 }
 
-// checkChannel allows what can stand in a path and in a key: 1 to 32 lower
-// case letters, digits, - and _, a letter first.
+// CheckKey holds an order's name that did not come with an event, as in a claim,
+// to the rules of events: what they refuse names no order. It fails with
+// loyalty.KindInvalid at /channel, /shop and /order_id.
+func CheckKey(key loyalty.OrderKey) error {
+	var wrong faults
+	checkChannel(&wrong, key.Channel)
+	checkShop(&wrong, key.Shop)
+	checkOrderID(&wrong, key.Order)
+	return wrong.err()
+}
+
+// checkChannel allows what loyalty.IsChannel does.
 func checkChannel(wrong *faults, channel loyalty.Channel) {
-	text := string(channel)
 	switch {
-	case text == "":
+	case channel == "":
 		wrong.add("/channel", "required")
-	case len(text) > 32, text[0] < 'a', text[0] > 'z', strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "":
+	case !loyalty.IsChannel(string(channel)):
 		wrong.add("/channel", "not_a_channel")
 	}
 }
@@ -171,6 +180,26 @@ func IsName(text string) bool {
 	checkName(&wrong, "", text, MaxIDBytes, true)
 	return len(wrong.fields) == 0
 }
+
+// checkShop allows a name that is one segment of a path: behind it the whole of
+// an order's number follows, whatever slashes are in it.
+func checkShop(wrong *faults, shop string) {
+	checkName(wrong, "/shop", shop, MaxShopBytes, true)
+	if strings.ContainsAny(shop, "/?") || isDots(shop) {
+		wrong.add("/shop", "not_in_a_path")
+	}
+}
+
+// checkOrderID allows a number that can stand in a path, which an API gateway
+// decodes, cuts at a question mark, and may shorten at dots.
+func checkOrderID(wrong *faults, id string) {
+	checkName(wrong, "/order_id", id, MaxIDBytes, true)
+	if strings.Contains(id, "?") || slices.ContainsFunc(strings.Split(id, "/"), isDots) {
+		wrong.add("/order_id", "not_in_a_path")
+	}
+}
+
+func isDots(segment string) bool { return segment == "." || segment == ".." }
 
 // checkName allows printable text without a blank at either end.
 func checkName(wrong *faults, pointer, name string, longest int, required bool) {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"image/png"
 	"io"
-	"net/url"
 	"slices"
 	"strings"
 	"unicode"
@@ -49,7 +48,7 @@ type CardText struct {
 
 // Shop is one shop on one channel, by the names that its order feed gives both.
 type Shop struct {
-	Channel loyalty.Channel `json:"channel" minLength:"1" maxLength:"64" doc:"as its orders name it: tmall"`
+	Channel loyalty.Channel `json:"channel" minLength:"1" maxLength:"32" pattern:"^[a-z][a-z0-9_-]{0,31}$" doc:"as its orders name it: tmall"`
 	Shop    string          `json:"shop" minLength:"1" maxLength:"64" doc:"as its orders name it: flagship"`
 	Name    string          `json:"name" minLength:"1" maxLength:"40" doc:"as customers know it: 天猫旗舰店"`
 	NameEN  string          `json:"name_en,omitempty" maxLength:"40" doc:"on English pages; the name where it is absent"`
@@ -69,6 +68,9 @@ func validateShops(shops []Shop, pointer string) error {
 		at := fmt.Sprintf("%s/%d", pointer, i)
 		if !isName(string(shop.Channel), 1, 64) || !isName(shop.Shop, 1, 64) || !isName(shop.Name, 1, 40) || !isName(shop.NameEN, 0, 40) {
 			return loyalty.Invalid(at, "out_of_range", "a shop has a channel and a shop of up to 64 characters, as its orders name them, and a name of up to 40")
+		}
+		if !loyalty.IsChannel(string(shop.Channel)) {
+			return loyalty.Invalid(at+"/channel", "not_a_channel", "a channel has 1 to 32 lower case letters, digits, hyphens and underscores, a letter first, as its orders name it")
 		}
 		if slices.ContainsFunc(shops[:i], func(other Shop) bool { return other.Channel == shop.Channel && other.Shop == shop.Shop }) {
 			return loyalty.Invalid(at, "duplicate", "a shop stands in the list once")
@@ -99,7 +101,7 @@ func (b Brand) validatePage(pointer string) error {
 	if err := validateShops(b.Shops, pointer+"/shops"); err != nil {
 		return err
 	}
-	if link, err := url.Parse(b.ClaimLink); err != nil || utf8.RuneCountInString(b.ClaimLink) > maxLink || b.ClaimLink != "" && (link.Scheme != "https" || link.Host == "") {
+	if b.ClaimLink != "" && !loyalty.IsLink(b.ClaimLink, maxLink) {
 		return loyalty.Invalid(pointer+"/claim_link", "malformed", "the link to where orders are claimed begins with https:// and has at most 200 characters")
 	}
 	for _, language := range []string{"zh-CN", "en"} {

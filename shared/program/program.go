@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"reflect"
 	"slices"
@@ -139,7 +140,15 @@ func (d Document) Validate() error {
 	case !isCurrency(d.Currency):
 		return loyalty.Invalid("/currency", "malformed", `a currency is an ISO 4217 code such as "CNY"`)
 	}
-	if link, err := url.Parse(d.Brand.FriendLink); err != nil || d.Brand.FriendLink != "" && (link.Scheme != "https" || link.Host == "") {
+	if d.Brand.Homepage != "" && !loyalty.IsLink(d.Brand.Homepage, maxLink) {
+		return loyalty.Invalid("/brand/homepage", "malformed", "the homepage's address begins with https:// and has at most 200 characters")
+	}
+	for _, channel := range slices.Sorted(maps.Keys(d.Brand.Links)) {
+		if !loyalty.IsLink(d.Brand.Links[channel], maxLink) {
+			return loyalty.Invalid("/brand/links/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(channel), "malformed", "where a reminder leads begins with https:// and has at most 200 characters")
+		}
+	}
+	if d.Brand.FriendLink != "" && !loyalty.IsLink(d.Brand.FriendLink, maxLink) {
 		return loyalty.Invalid("/brand/friend_link", "malformed", "an acquisition link begins with https://work.weixin.qq.com/ca/")
 	}
 	if err := d.Brand.validatePage("/brand"); err != nil {

@@ -9,13 +9,16 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"path"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -39,16 +42,25 @@ func init() {
 
 // API is where calls are registered, to be served or to be documented.
 type API struct {
-	mux      *http.ServeMux // nil for a document
-	document huma.API       // nil for a mux
-	keyless  map[string]bool
+	mux      *http.ServeMux  // nil for a document
+	document huma.API        // nil for a mux
+	public   map[string]bool // patterns of calls that take no token
+	keyless  map[string]bool // likewise, no Idempotency-Key
+}
+
+// Public tells whether the mux serves the request by a call that takes no token.
+func (a API) Public(r *http.Request) bool {
+	_, pattern := a.mux.Handler(r)
+	return a.public[pattern]
 }
 
 // Serve makes an API on a mux. Its refusals are problem documents that never
 // repeat a value, and it serves no pages of its own. What huma derives from a
 // call's types is derived when the call first comes: an instance answers a few
 // of a hundred, and all of them were most of its cold start.
-func Serve(mux *http.ServeMux) API { return API{mux: mux, keyless: map[string]bool{}} }
+func Serve(mux *http.ServeMux) API {
+	return API{mux: mux, public: map[string]bool{}, keyless: map[string]bool{}}
+}
 
 // Keyless tells whether a request is a POST that only reads, and so takes no
 // Idempotency-Key.
@@ -207,6 +219,62 @@ func decoding(ctx huma.Context, detail *huma.ErrorDetail) *loyalty.Error {
 	return own
 }
 
+// queryOf are the query parameters of an input, and which of them are instants.
+func queryOf(input reflect.Type) map[string]bool {
+	found := map[string]bool{}
+	for _, field := range reflect.VisibleFields(input) {
+		if name, ok := field.Tag.Lookup("query"); ok {
+			name, _, _ = strings.Cut(name, ",")
+			found[name] = field.Type == reflect.TypeFor[time.Time]()
+		}
+	}
+	return found
+}
+
+// checkQuery refuses a query that says what nobody reads: a parameter that the
+// call does not have, or one that stands twice, of which the first would count.
+func checkQuery(known map[string]bool) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		refusal := &loyalty.Error{Kind: loyalty.KindInvalid, Code: "invalid", Detail: "the query has a parameter that this call does not take, or takes once and in another form, see errors"}
+		if err != nil {
+			refusal.Fields = append(refusal.Fields, loyalty.Field{Pointer: "query", Code: "malformed"})
+		}
+		for _, name := range slices.Sorted(maps.Keys(query)) {
+			isInstant, ok := known[name]
+			code := ""
+			switch values := query[name]; {
+			case !ok:
+				code, name = "unknown_parameter", short(name)
+			case len(values) > 1:
+				code = "repeated"
+			case isInstant && values[0] != "":
+				if _, err := loyalty.ParseTime(values[0]); err != nil {
+					code = "not_rfc3339"
+					refusal.Detail = "a time is written as RFC 3339 says, with its zone, in which a plus is %2B: 2027-05-01T09:30:00%2B08:00"
+				}
+			}
+			if code != "" {
+				refusal.Fields = append(refusal.Fields, loyalty.Field{Pointer: name, Code: code})
+			}
+		}
+		if len(refusal.Fields) > 0 {
+			problem.Write(w, r, refusal)
+			return
+		}
+		next(ctx)
+	}
+}
+
+// short bounds a name that a stranger made up.
+func short(name string) string {
+	if runes := []rune(name); len(runes) > 64 {
+		return string(runes[:64]) + "…"
+	}
+	return name
+}
+
 // bodyType is where a call's metadata has the type of its body.
 const bodyType = "body"
 
@@ -357,8 +425,11 @@ func recorded[I, O any](o Operation, handler func(context.Context, *I) (*O, erro
 // Register adds a call. The handler's error decides the answer by its Kind;
 // an internal one is logged and shows nothing.
 func Register[I, O any](api API, log *slog.Logger, o Operation, handler func(context.Context, *I) (*O, error)) {
-	if o.NoIdempotencyKey && api.keyless != nil {
+	if o.NoIdempotencyKey && api.mux != nil {
 		api.keyless[o.Method+" "+o.Path] = true
+	}
+	if o.Security == "none" && api.mux != nil {
+		api.public[o.Method+" "+o.Path] = true
 	}
 	api.add(o.Method, o.Path, func(api huma.API) { register(api, log, o, handler) })
 }
@@ -368,6 +439,11 @@ func register[I, O any](api huma.API, log *slog.Logger, o Operation, handler fun
 		handler = recorded(o, handler)
 	}
 	described := o.described()
+	// A link to a public page gets parameters of those who pass it on, such as
+	// utm_source, which must not break it.
+	if o.Security != "none" {
+		described.Middlewares = append(described.Middlewares, checkQuery(queryOf(reflect.TypeFor[I]())))
+	}
 	if body, ok := reflect.TypeFor[I]().FieldByName("Body"); ok {
 		described.Metadata = map[string]any{bodyType: body.Type}
 	}
