@@ -255,7 +255,7 @@ func (f Function) order(ctx context.Context, in *OrderPath) (*rest.Body[orderAns
 	}
 	shown := orderAnswer{
 		Channel: key.Channel, Shop: key.Shop, OrderID: key.Order, MemberID: order.Member,
-		PaidAt: at(order.PaidAt), CompletedAt: at(order.CompletedAt), Cancelled: order.Cancelled, Settled: order.Settled, SettlesAt: at(order.SettleAt()),
+		PaidAt: at(order.PaidAt), CompletedAt: at(order.CompletedAt), Cancelled: order.Cancelled, Settled: order.Settled(), SettlesAt: at(order.SettleAt()),
 		Lines: []orderLine{}, Owners: ownersOf(log), Claims: []orderClaim{}, Events: []orderEvent{},
 	}
 	decided := map[string]int64{}
