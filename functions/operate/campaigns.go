@@ -114,7 +114,8 @@ func (f Function) registerCampaigns(api rest.API) {
 		})
 	preview := rest.Operation{
 		Method: http.MethodPost, Path: "/v1/audiences/{id}/preview", ID: "preview-audience", Tag: "campaigns", Roles: readers,
-		Summary: "Who is in an audience now: count and a sample",
+		NoIdempotencyKey: true,
+		Summary:          "Who is in an audience now: count and a sample",
 	}
 	rest.Register(api, f.Log, preview, f.previewAudience)
 	rest.Register(api, f.Log, put("/v1/campaigns/{id}", "put-campaign", "campaign.put", "Write a campaign (营销活动)"), f.putCampaign)

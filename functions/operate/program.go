@@ -86,8 +86,9 @@ func (f Function) registerProgram(api rest.API) {
 	}, f.programVersion)
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/program/simulation", ID: "simulate-program", Tag: "program",
-		Roles:   []token.Role{token.RoleViewer, token.RoleOperator},
-		Summary: "What other rules would have given for the orders of a past period (积分规则试算); changes nothing, and goes over all members in as many calls as it takes",
+		Roles:            []token.Role{token.RoleViewer, token.RoleOperator},
+		NoIdempotencyKey: true,
+		Summary:          "What other rules would have given for the orders of a past period (积分规则试算); changes nothing, and goes over all members in as many calls as it takes",
 	}, f.simulate)
 }
 

@@ -218,7 +218,6 @@ func TestRefusalsOfSimulations(t *testing.T) {
 	b := open(t)
 	const first, after = "2026-10-01T00:00:00+08:00", "2026-11-01T00:00:00+08:00"
 	for name, test := range map[string]struct{ key, body, want string }{
-		"no key":              {"", b.simulation(2, first, after, ""), "Idempotency-Key"},
 		"an empty period":     {"1", b.simulation(2, first, first, ""), `"pointer":"/to"`},
 		"the wrong way round": {"2", b.simulation(2, after, first, ""), `"pointer":"/to"`},
 		"a rate of none":      {"3", b.simulation(-1, first, after, ""), `"pointer":"/document/points/rate/points"`},

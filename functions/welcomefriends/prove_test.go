@@ -799,9 +799,9 @@ func TestUnitsOfAProof(t *testing.T) {
 		known bool
 		want  table.Usage
 	}{
-		"points, a new member":   {award: hundred, want: table.Usage{ReadUnits: 8, WriteUnits: 17, RoundTrips: 7}},
+		"points, a new member":   {award: hundred, want: table.Usage{ReadUnits: 8, WriteUnits: 18, RoundTrips: 7}},
 		"points, a member":       {award: hundred, known: true, want: table.Usage{ReadUnits: 9, WriteUnits: 16, RoundTrips: 9}},
-		"red packet, new member": {award: packet, want: table.Usage{ReadUnits: 8, WriteUnits: 20, RoundTrips: 7}},
+		"red packet, new member": {award: packet, want: table.Usage{ReadUnits: 8, WriteUnits: 21, RoundTrips: 7}},
 	} {
 		s := openShop(t)
 		s.batch(c.award)
