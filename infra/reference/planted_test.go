@@ -48,7 +48,6 @@ var planted = []struct{ name, old, new string }{
 
 	// Settlement.
 	{"the window opens at payment", "if !late || !completed.Before(line.at) {", "if late && !late {"},
-	{"the completion that is told first counts", "slices.SortFunc(o.completed, time.Time.Compare)\n", ""},
 	{"the last completion counts", "slices.SortFunc(o.completed, time.Time.Compare)", "slices.SortFunc(o.completed, func(x, y time.Time) int { return y.Compare(x) })"},
 	{"a window closes a moment late", "|| o.closes(line).After(now)", "|| !o.closes(line).Before(now)"},
 	{"a line that is told after settlement is available", "s.inForce(in.At), pending + o.id}", "s.inForce(in.At), func() string {\nfor _, other := range o.lines {\nif other.pot <= endless {\nreturn other.pot\n}\n}\nreturn pending + o.id\n}()}"},
