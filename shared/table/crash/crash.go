@@ -15,6 +15,7 @@ import (
 type Point struct {
 	At    int  // which call, from 1; 0 for none
 	After bool // the call took effect
+	Lives bool // the call fails, and the process goes on: an error that is swallowed shows
 	Calls int  // so far, of all invocations
 	Dead  bool // until the next invocation, see Revive
 }
@@ -31,7 +32,7 @@ func (p *Point) Around(call func() error) error {
 	if p.Calls != p.At {
 		return call()
 	}
-	p.Dead = true
+	p.Dead = !p.Lives
 	if p.After {
 		_ = call() // nobody hears the answer
 	}
