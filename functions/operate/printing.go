@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
-	"encoding/csv"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -20,8 +19,12 @@ import (
 	"github.com/huitou/huitou/shared/pagestyle"
 	"github.com/huitou/huitou/shared/qr"
 	"github.com/huitou/huitou/shared/rest"
+<<<<<<< HEAD
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
+=======
+	"github.com/huitou/huitou/shared/spreadsheet"
+>>>>>>> f58d03c (shared/spreadsheet: one writer of CSV, whose cells no spreadsheet takes for a formula)
 	"github.com/huitou/huitou/shared/token"
 )
 
@@ -213,14 +216,14 @@ func (f Function) codesCSV(ctx context.Context, in *struct {
 	}
 	const row = 80 // bytes of most rows
 	out := bytes.NewBuffer(make([]byte, 0, row*(run.end-run.from+1)))
-	w := csv.NewWriter(out)
-	_ = w.Write([]string{"card", "url", "code"}) // a buffer takes everything
+	w := spreadsheet.NewWriter(out)
+	w.Write("card", "url", "code")
 	for card := run.from; card < run.end; card++ {
 		url, typed, err := run.card(card)
 		if err != nil {
 			return nil, err
 		}
-		_ = w.Write([]string{strconv.Itoa(card + 1), url, typed})
+		w.Write(strconv.Itoa(card+1), url, typed)
 	}
 	w.Flush()
 	return &file{

@@ -3,7 +3,6 @@ package operate
 import (
 	"bytes"
 	"context"
-	"encoding/csv"
 	"net/http"
 	"strconv"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/huitou/huitou/shared/census"
 	"github.com/huitou/huitou/shared/liability"
 	"github.com/huitou/huitou/shared/rest"
+	"github.com/huitou/huitou/shared/spreadsheet"
 	"github.com/huitou/huitou/shared/token"
 )
 
@@ -73,18 +73,18 @@ func (f Function) liabilityCSV(ctx context.Context, in *LiabilityQuestion) (*fil
 		return nil, err
 	}
 	var out bytes.Buffer
-	w := csv.NewWriter(&out)
-	write := func(cells ...string) { _ = w.Write(cells) } // a buffer takes everything
-	write("figure", "month", "value", "definition")
-	write("definition", "", "", answer.Definition)
-	write("read_until", "", answer.ReadUntil.Format(time.RFC3339Nano), "when the last of the members looked at were")
+	w := spreadsheet.NewWriter(&out)
+	w.Write("figure", "month", "value", "definition")
+	w.Write("definition", "", "", answer.Definition)
+	w.Write("read_until", "", answer.ReadUntil.Format(time.RFC3339Nano), "when the last of the members looked at were")
 	for _, row := range answer.Rows() {
-		write(row.Figure, string(row.Month), row.Value, liability.DefinitionOf(answer.Definitions, row.Figure))
+		w.Write(row.Figure, string(row.Month), row.Value, liability.DefinitionOf(answer.Definitions, row.Figure))
 	}
-	write("done.shards", "", strconv.Itoa(answer.Done.Shards), "parts of the list of all members that were looked at whole")
-	write("done.of", "", strconv.Itoa(answer.Done.Of), "")
+	w.Write("done.shards", "", strconv.Itoa(answer.Done.Shards), "parts of the list of all members that were looked at whole")
+	w.Write("done.of", "", strconv.Itoa(answer.Done.Of), "")
 	if answer.NextCursor != "" {
-		write("next_cursor", "", answer.NextCursor, "these are not all members: send it as cursor to go on")
+		// With its name before it, because a cursor may begin as a formula does.
+		w.Write("next_cursor", "", "cursor="+answer.NextCursor, "these are not all members: put it behind the address to go on")
 	}
 	w.Flush()
 	return &file{

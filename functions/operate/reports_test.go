@@ -161,7 +161,7 @@ func TestTheReportAsCSVIsTheReportAsJSON(t *testing.T) {
 		}
 		got := map[string]string{}
 		for _, row := range rows[1:] {
-			got[strings.TrimSpace(row[0]+" "+row[1])] += row[2]
+			got[strings.TrimSpace(row[0]+" "+row[1])] += strings.TrimPrefix(row[2], "cursor=")
 			if text, ok := definitions[row[0]]; ok && text != row[3] {
 				t.Errorf("%s: %s has the definition %q, want %q", query, row[0], row[3], text)
 			}

@@ -3,13 +3,11 @@ package operate
 import (
 	"bytes"
 	"context"
-	"encoding/csv"
 	"fmt"
 	"math"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/huitou/huitou/shared/cards"
@@ -17,6 +15,7 @@ import (
 	"github.com/huitou/huitou/shared/localtime"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/rest"
+	"github.com/huitou/huitou/shared/spreadsheet"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 )
@@ -326,22 +325,22 @@ func (f Function) batchResultCSV(ctx context.Context, in *ResultQuery) (*file, e
 		return nil, err
 	}
 	var out bytes.Buffer
-	w := csv.NewWriter(&out)
-	_ = w.Write([]string{ // a buffer takes everything
+	w := spreadsheet.NewWriter(&out)
+	w.Write(
 		"arm", "form", "printed", "redeemed", "redeemed_rate", "redeemed_low", "redeemed_high",
 		"added", "added_rate", "added_low", "added_high", "retained", "retained_rate", "retained_low", "retained_high", "undecided",
 		"order_claimed", "order_claimed_rate", "order_claimed_low", "order_claimed_high",
 		"repurchased", "repurchased_rate", "repurchased_low", "repurchased_high", "spent_fen", "fen_per_friend",
 		"value", "value_low", "value_high", "rank",
-	})
+	)
 	for _, arm := range result.Arms {
-		line := append([]string{cell(arm.Name), string(arm.Form)}, arm.columns()...)
+		line := append([]string{arm.Name, string(arm.Form)}, arm.columns()...)
 		if v := arm.Value; v != nil {
 			line = append(line, decimal(v.Value), decimal(v.Low), decimal(v.High), strconv.Itoa(v.Rank))
 		} else {
 			line = append(line, "", "", "", "")
 		}
-		_ = w.Write(line)
+		w.Write(line...)
 	}
 	w.Flush()
 	return &file{
@@ -370,14 +369,6 @@ func (a funnelAnswer) columns() []string {
 		perFriend = strconv.FormatInt(int64(a.PerFriend), 10)
 	}
 	return append(columns, strconv.FormatInt(int64(a.Spent), 10), perFriend)
-}
-
-// cell is a text that no spreadsheet takes for a formula.
-func cell(text string) string {
-	if strings.ContainsAny(text[:min(1, len(text))], "=+-@") {
-		return "'" + text
-	}
-	return text
 }
 
 func decimal(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }

@@ -40,7 +40,7 @@ type layer struct {
 // rules are the rule packages: decisions, without anything to decide about.
 var rules = []string{
 	"shared/audience", "shared/campaign", "shared/cards", "shared/coupons", "shared/experiment", "shared/friend", "shared/identity", "shared/imposition", "shared/localtime",
-	"shared/orders", "shared/pagestyle", "shared/points", "shared/qr", "shared/refused", "shared/repurchase", "shared/schedule", "shared/strictjson", "shared/tiers", "shared/token", "shared/wecom",
+	"shared/orders", "shared/pagestyle", "shared/points", "shared/qr", "shared/refused", "shared/repurchase", "shared/schedule", "shared/spreadsheet", "shared/strictjson", "shared/tiers", "shared/token", "shared/wecom",
 }
 
 // paths are what several functions do alike over the store.

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/huitou/huitou/shared/spreadsheet"
 )
 
 // CardsExportCommand is `huitou cards export`.
@@ -219,9 +221,10 @@ func isWebAddress(text string) bool {
 
 // fetch writes the cards that the part lacks, page by page, row by row.
 func (c CardsExportCommand) fetch(ctx context.Context, huitou *api, part *partFile, count int, bar *progressbar.ProgressBar) error {
-	out := bufio.NewWriter(part.file)
+	out := spreadsheet.NewWriter(part.file)
 	write := func(row []string) error {
-		if _, err := out.WriteString(strings.Join(row, ",") + "\n"); err != nil {
+		out.Write(row...)
+		if err := out.Error(); err != nil {
 			return errors.New(printable(part.name) + " cannot be written: " + pathless(err))
 		}
 		return nil
@@ -252,7 +255,8 @@ func (c CardsExportCommand) fetch(ctx context.Context, huitou *api, part *partFi
 			failed = errors.New("interrupted")
 		}
 	}
-	if err := out.Flush(); err != nil && failed == nil {
+	out.Flush()
+	if err := out.Error(); err != nil && failed == nil {
 		failed = errors.New(printable(part.name) + " cannot be written: " + pathless(err))
 	}
 	return failed
