@@ -192,6 +192,7 @@ var acts = []soundAct{
 	{id: "adjust-points", path: "/v1/members/{member}/points/adjustments", body: `{"points":5000,"reason":"late parcel"}`, learn: [2]string{"adjustment", "id"}},
 	{id: "approve-adjustment", path: "/v1/members/{member}/points/adjustments/{adjustment}/approval", second: true},
 	{id: "open-points", path: "/v1/members/{member}/points/opening", body: `{"source":"oldcrm","points":[{"points":7000}],"consents":["marketing"]}`},
+	{id: "import-member", path: "/v1/members/imports", body: `{"identities":[{"kind":"buyer","channel":"tmall","value":"import-canary"}],"opening":{"source":"oldcrm","points":[{"points":30}]}}`},
 	{id: "reserve-points", path: "/v1/members/{member}/points/reservations", body: `{"points":60,"reason":"a draw"}`, learn: [2]string{"reservation", "id"}},
 	{id: "cancel-points", path: "/v1/members/{member}/points/reservations/{reservation}/cancel"},
 	{id: "reserve-points", path: "/v1/members/{member}/points/reservations", body: `{"points":61,"reason":"a draw"}`, learn: [2]string{"reservation", "id"}},
@@ -306,7 +307,7 @@ func TestEveryActLeavesOneRow(t *testing.T) {
 			want.Resource = after[0].Resource // see TestTheAuditLogTellsWhoLookedForWhomByAHash
 		case "add-operator":
 			want.Resource += "/li.na"
-		case "open-points":
+		case "open-points", "import-member":
 			want.Resource += "/oldcrm"
 		case "adjust-points", "bind-order", "reserve-points", "merge-members", "unmerge-members", "resolve-payout", "void-held-card", "void-card", "dismiss-refused":
 			want.Reason = field(t, r.body, "reason")

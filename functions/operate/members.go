@@ -178,17 +178,8 @@ func (f Function) enrol(ctx context.Context, in *rest.Body[enrolBody]) (*struct 
 		}
 		request.Identities = append(request.Identities, read)
 	}
-	id, created, err := enrolment.Enrol(ctx, f.Store, request, f.Random, f.Clock())
+	id, created, err := f.join(ctx, request)
 	if err != nil {
-		return nil, err
-	}
-	// Sent for every identity and every time: a message that was lost with an
-	// earlier answer is made up for by the client's repeat.
-	messages := make([][]byte, len(request.Identities))
-	for i, identity := range request.Identities {
-		messages[i] = enrolment.JoinedMessage(identity.Identity)
-	}
-	if err := f.Orders.Send(ctx, messages...); err != nil {
 		return nil, err
 	}
 	account, err := f.Store.Account(ctx, id)
@@ -207,6 +198,21 @@ func (f Function) enrol(ctx context.Context, in *rest.Body[enrolBody]) (*struct 
 		answer.Status = http.StatusCreated
 	}
 	return answer, nil
+}
+
+// join makes or finds the member, and has the orders that waited credited.
+func (f Function) join(ctx context.Context, request enrolment.Request) (loyalty.MemberID, bool, error) {
+	id, created, err := enrolment.Enrol(ctx, f.Store, request, f.Random, f.Clock())
+	if err != nil {
+		return "", false, err
+	}
+	// Sent for every identity and every time: a message that was lost with an
+	// earlier answer is made up for by the client's repeat.
+	messages := make([][]byte, len(request.Identities))
+	for i, identity := range request.Identities {
+		messages[i] = enrolment.JoinedMessage(identity.Identity)
+	}
+	return id, created, f.Orders.Send(ctx, messages...)
 }
 
 func checkFacts(facts map[string]string) error {

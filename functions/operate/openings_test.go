@@ -1,9 +1,13 @@
 package operate_test
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/huitou/huitou/shared/table"
 )
 
 func TestAnOpeningIsMadeByAnAdminOnce(t *testing.T) {
@@ -61,5 +65,82 @@ func TestAnOpeningIsMadeByAnAdminOnce(t *testing.T) {
 	_, ledger, _ := b.call(request{method: "GET", path: member + "/points/ledger", token: adminToken})
 	if strings.Count(ledger, `"kind":"opening"`) != 2 || !strings.Contains(ledger, `"id":"opening:oldcrm"`) {
 		t.Error(ledger)
+	}
+}
+
+// people is all that the table knows of members and their names.
+func (b *brand) people(t *testing.T) string {
+	page, err := b.engine.Scan(t.Context(), table.Scan{Segments: 1, Limit: 1000, Consistency: table.Strong})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(slices.DeleteFunc(page.Items, func(item table.Item) bool {
+		return !strings.HasPrefix(item.Key.PK, "M#") && !strings.HasPrefix(item.Key.PK, "I#") && !strings.HasPrefix(item.Key.PK, "L#")
+	}))
+}
+
+// A line of a file is taken whole or not at all, and a check tells the same and
+// changes nothing.
+func TestALineThatIsRefusedMakesNobody(t *testing.T) {
+	b := open(t)
+	_, joined := b.post("/v1/members", "m", `{"identities":[{"kind":"buyer","channel":"tmall","value":"known-1"}]}`)
+	_, other := b.post("/v1/members", "o", `{"identities":[{"kind":"buyer","channel":"tmall","value":"known-2"}]}`)
+	known := field(t, joined, "member_id")
+	if status, answer := b.post("/v1/members/"+field(t, other, "member_id")+"/points/opening", "o1", `{"source":"oldcrm","points":[{"points":500}]}`); status != http.StatusCreated {
+		t.Fatalf("%d %s", status, answer)
+	}
+	line := func(who, opening, more string) string {
+		return `{"identities":[{"kind":"buyer","channel":"tmall","value":"` + who + `"}` + more + `],"opening":` + opening + `}`
+	}
+	balance := `{"source":"oldcrm","points":[{"points":7}]}`
+	for name, test := range map[string]struct {
+		body   string
+		status int
+		says   string
+	}{
+		"in the future":   {line("new", `{"source":"oldcrm","points":[],"joined_at":"2036-01-01T00:00:00Z"}`, ""), http.StatusBadRequest, `{"pointer":"/opening/joined_at","code":"out_of_range"}`},
+		"ended":           {line("new", `{"source":"oldcrm","points":[{"points":1,"until":"2026-11-21T00:00:00Z"}]}`, ""), http.StatusBadRequest, `{"pointer":"/opening/points/0/until","code":"in_the_past"}`},
+		"growth to come":  {line("new", `{"source":"oldcrm","points":[],"growth":[{"month":"2026-12","growth":1}]}`, ""), http.StatusBadRequest, `{"pointer":"/opening/growth/0/month","code":"in_the_future"}`},
+		"nothing":         {line("new", `{"source":"oldcrm","points":[]}`, ""), http.StatusBadRequest, `{"pointer":"/opening/points","code":"required"}`},
+		"masked":          {line("n**w", balance, ""), http.StatusBadRequest, "masked"},
+		"no phone":        {line("new", balance, `,{"kind":"phone","value":"138"}`), http.StatusBadRequest, `"/identities/1/value"`},
+		"two members":     {line("known-1", balance, `,{"kind":"buyer","channel":"tmall","value":"known-2"}`), http.StatusConflict, "identities_differ"},
+		"another balance": {line("known-2", balance, `,{"kind":"buyer","channel":"douyin","value":"new"}`), http.StatusConflict, "opening_differs"},
+	} {
+		for _, check := range []string{"", `"check":true,`} {
+			before := b.people(t)
+			status, answer := b.post("/v1/members/imports", strings.ReplaceAll(name+check, " ", "-"), strings.Replace(test.body, "{", "{"+check, 1))
+			if status != test.status || !strings.Contains(answer, test.says) {
+				t.Errorf("%s %s: %d %s", name, check, status, answer)
+			}
+			if after := b.people(t); after != before {
+				t.Errorf("%s %s: it left something", name, check)
+			}
+		}
+	}
+	good := line("new", balance, "")
+	before := b.people(t)
+	if status, answer := b.post("/v1/members/imports", "c1", strings.Replace(good, "{", `{"check":true,`, 1)); status != http.StatusOK || answer != `{"created":false}`+"\n" {
+		t.Errorf("%d %s", status, answer)
+	}
+	if after := b.people(t); after != before {
+		t.Error("a check made something")
+	}
+	status, made := b.post("/v1/members/imports", "i1", good)
+	if status != http.StatusCreated || !strings.Contains(made, `"created":true`) {
+		t.Fatalf("%d %s", status, made)
+	}
+	if status, again := b.post("/v1/members/imports", "i2", good); status != http.StatusOK || field(t, again, "member_id") != field(t, made, "member_id") {
+		t.Errorf("%d %s", status, again)
+	}
+	if status, answer := b.post("/v1/members/imports", "i3", line("known-1", balance, `,{"kind":"buyer","channel":"douyin","value":"d-1"}`)); status != http.StatusOK || field(t, answer, "member_id") != known {
+		t.Errorf("%d %s", status, answer)
+	}
+	if status, answer := b.post("/v1/members/imports", "i4", `{"identities":[{"kind":"buyer","channel":"tmall","value":"bare"}]}`); status != http.StatusCreated {
+		t.Errorf("%d %s", status, answer)
+	}
+	_, li := b.post("/v1/operators", "li", `{"name":"li","role":"operator"}`)
+	if status, answer, _ := b.call(request{method: "POST", path: "/v1/members/imports", token: field(t, li, "token"), key: "k", body: good}); status != http.StatusForbidden {
+		t.Errorf("not an admin: %d %s", status, answer)
 	}
 }

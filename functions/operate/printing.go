@@ -19,12 +19,9 @@ import (
 	"github.com/huitou/huitou/shared/pagestyle"
 	"github.com/huitou/huitou/shared/qr"
 	"github.com/huitou/huitou/shared/rest"
-<<<<<<< HEAD
+	"github.com/huitou/huitou/shared/spreadsheet"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
-=======
-	"github.com/huitou/huitou/shared/spreadsheet"
->>>>>>> f58d03c (shared/spreadsheet: one writer of CSV, whose cells no spreadsheet takes for a formula)
 	"github.com/huitou/huitou/shared/token"
 )
 

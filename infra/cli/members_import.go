@@ -27,13 +27,13 @@ type MembersImportCommand struct {
 	Source     string   `required:"" placeholder:"NAME" help:"Which system the file is from, such as oldcrm. A member's balance counts once for each."`
 	Ignore     []string `sep:"none" placeholder:"COLUMN" help:"A column to leave alone. May be given several times."`
 	Encoding   string   `default:"auto" enum:"auto,utf-8,gb18030,gbk,utf-16" help:"How the CSV is encoded: auto, utf-8, gb18030, gbk or utf-16."`
-	DryRun     bool     `help:"Read and report, send nothing."`
+	DryRun     bool     `help:"Read and report, change nothing."`
 	Connection `embed:""`
 }
 
 // Help is the long help, with the columns and examples.
 func (MembersImportCommand) Help() string {
-	return `Each line becomes a member with what he had in the old system (期初余额). It takes an admin's token. The first line names the columns:
+	return `Each line becomes a member with what the person had in the old system (期初余额), or is refused and makes nothing. It takes an admin's token. The first line names the columns:
 
     phone           in any spelling; at least one of this and the next has to be there
     buyer:CHANNEL   the platform's buyer id; likewise openid:, unionid: and wecom:, each with its channel
@@ -41,17 +41,19 @@ func (MembersImportCommand) Help() string {
     points_until    the end of the parts that name none; without one points do not end
     growth          growth value (成长值) by the month in which it counts: 900@2026-03;300@2026-11. The tier follows from it
     growth_month    the month of the parts that name none
-    joined_at       when he became a member; the earliest date stays
-    consents        membership marketing personalisation, as far as they gave them
+    joined_at       when the person became a member; the earliest date stays
+    consents        membership marketing personalisation, as far as they were given
     consents_given_at  when; without it a consent that was withdrawn here stays so
 
 A masked name or number, and one lent for a parcel, stands for nobody: the cell is skipped where another names the person. ` +
 		`Lines with keys of their content make it safe to run the command again, also after Ctrl-C: what has arrived changes nothing, and a consent that was taken back since stays so. ` +
-		`A member who has another balance of this source already is refused; correct his points by hand.
+		`A member who has another balance of this source already is refused; correct those points by hand.
+
+A dry run refuses the same rows and changes nothing. What a file says it judges by itself; whether two members share a line, and whether a member has another balance, only huitou knows, so it is asked where a token is given.
 
 Examples:
 
-  Look at what a file holds, without sending anything:
+  Look at what a file holds, without changing anything:
 
     huitou members import members.csv --source oldcrm --dry-run
 
@@ -72,6 +74,7 @@ type MembersReport struct {
 	DryRun   bool             `json:"dry_run"`
 	Imported int              `json:"imported"` // taken with all that they bring
 	New      int              `json:"new"`      // made members by this very run
+	Asked    bool             `json:"asked"`    // huitou was asked about every row
 	Stopped  string           `json:"stopped,omitempty"`
 }
 
@@ -84,7 +87,7 @@ func (c MembersImportCommand) Run(ctx context.Context, console Console) error {
 		return &UsageError{"--source is 1 to 32 of a-z, 0-9 and -, such as oldcrm"}
 	}
 	var huitou *api
-	if !c.DryRun {
+	if !c.DryRun || c.Token != "" {
 		var err error
 		if huitou, err = c.open(); err != nil {
 			return err
@@ -94,11 +97,11 @@ func (c MembersImportCommand) Run(ctx context.Context, console Console) error {
 		huitou.client.Transport = transport
 		defer transport.CloseIdleConnections()
 	}
-	found, err := c.read(ctx, console)
+	found, err := c.read(ctx, console, huitou != nil)
 	if err != nil {
 		return err
 	}
-	report := MembersReport{Members: len(found.Members), Masked: found.Masked, Refused: found.Refused, DryRun: c.DryRun}
+	report := MembersReport{Members: len(found.Members), Masked: found.Masked, Refused: found.Refused, DryRun: c.DryRun, Asked: huitou != nil}
 	for _, member := range found.Members {
 		for _, part := range member.Opening.Points {
 			report.Points += part.Points
@@ -107,8 +110,12 @@ func (c MembersImportCommand) Run(ctx context.Context, console Console) error {
 			report.Growth += part.Growth
 		}
 	}
-	if !c.DryRun {
-		bar := console.progress(int64(len(found.Members)), "importing members")
+	if huitou != nil {
+		what := "importing members"
+		if c.DryRun {
+			what = "asking about members"
+		}
+		bar := console.progress(int64(len(found.Members)), what)
 		c.send(ctx, huitou, found.Members, &report, func() { _ = bar.Add(1) })
 		_ = bar.Finish()
 	}
@@ -116,6 +123,8 @@ func (c MembersImportCommand) Run(ctx context.Context, console Console) error {
 		return err
 	}
 	switch {
+	case report.Stopped != "" && c.DryRun:
+		return &incompleteError{"stopped: " + report.Stopped + "\nNothing was changed. Without a token the file alone is looked at."}
 	case report.Stopped != "":
 		return &incompleteError{fmt.Sprintf("stopped: %s\n%d of %d members were imported. Run the same command again: what has arrived already changes nothing.", report.Stopped, report.Imported, report.Members)}
 	case len(report.Refused) > 0:
@@ -124,7 +133,7 @@ func (c MembersImportCommand) Run(ctx context.Context, console Console) error {
 	return nil
 }
 
-func (c MembersImportCommand) read(ctx context.Context, console Console) (broughtMembers, error) {
+func (c MembersImportCommand) read(ctx context.Context, console Console, asked bool) (broughtMembers, error) {
 	source, size, err := openExport(c.File)
 	if err != nil {
 		return broughtMembers{}, err
@@ -143,6 +152,9 @@ func (c MembersImportCommand) read(ctx context.Context, console Console) (brough
 		defer func() { _ = closer.Close() }()
 	}
 	file := membersFile{name: printable(c.File), source: c.Source, ignored: c.Ignore}
+	if !asked {
+		file.now = time.Now() // nobody else tells what is past and what is to come
+	}
 	found, err := file.read(rows)
 	if ctx.Err() != nil {
 		return broughtMembers{}, errInterrupted
@@ -160,7 +172,7 @@ func (c MembersImportCommand) read(ctx context.Context, console Console) (brough
 func (c MembersImportCommand) send(ctx context.Context, huitou *api, members []broughtMember, report *MembersReport, done func()) {
 	outcomes := make([]string, len(members)) // why a row was refused
 	report.Stopped = eachRow(ctx, len(members), parallelMembers, func(ctx context.Context, i int) (func(), error) {
-		fresh, refused, err := importMember(context.WithoutCancel(ctx), huitou, members[i])
+		fresh, refused, err := importMember(context.WithoutCancel(ctx), huitou, members[i], c.DryRun)
 		return func() {
 			if fresh {
 				report.New++
@@ -170,7 +182,7 @@ func (c MembersImportCommand) send(ctx context.Context, huitou *api, members []b
 				return
 			case refused != "":
 				outcomes[i] = refused
-			default:
+			case !c.DryRun:
 				report.Imported++
 			}
 			done()
@@ -183,39 +195,43 @@ func (c MembersImportCommand) send(ctx context.Context, huitou *api, members []b
 	}
 }
 
-// importMember makes or finds the member and gives him what he brings. It says
-// whether he is new, why huitou refused him if it did, and fails where there is
-// no use in going on.
-func importMember(ctx context.Context, huitou *api, member broughtMember) (fresh bool, refused string, err error) {
-	answer, refused, err := sendRow(ctx, huitou, "the member", []string{"v1", "members"}, struct {
-		Identities []identityFlag `json:"identities"`
-	}{member.Identities})
+// importMember makes or finds the member and gives what the line brings, or only
+// asks whether huitou would. It says whether the member is new, why huitou refused
+// the line if it did, and fails where there is no use in going on.
+func importMember(ctx context.Context, huitou *api, member broughtMember, check bool) (fresh bool, refused string, err error) {
+	line := struct {
+		Identities []identityFlag  `json:"identities"`
+		Opening    *broughtOpening `json:"opening,omitempty"`
+		Check      bool            `json:"check,omitempty"`
+	}{member.Identities, nil, check}
+	if !member.Opening.empty() {
+		line.Opening = &member.Opening
+	}
+	answer, refused, err := sendRow(ctx, huitou, []string{"v1", "members", "imports"}, line, check)
 	if err != nil || refused != "" {
 		return false, refused, err
 	}
-	fresh = answer.status == http.StatusCreated && !answer.replayed
-	made, err := decode[shownMember](answer)
-	if err != nil || member.Opening.empty() {
-		return fresh, "", err
-	}
-	_, refused, err = sendRow(ctx, huitou, "the opening balance", Member{ID: made.MemberID}.path("points", "opening"), member.Opening)
-	return fresh, refused, err
+	return answer.status == http.StatusCreated && !answer.replayed, "", nil
 }
 
-// sendRow makes one call of a row, under a key that comes from its content: the
-// same row is the same request in every run.
-func sendRow(ctx context.Context, huitou *api, what string, path []string, document any) (answer reply, refused string, err error) {
+// sendRow makes the call of a row, under a key that comes from its content: the
+// same row is the same request in every run. Only a check is another each time,
+// because its answer changes with what others do.
+func sendRow(ctx context.Context, huitou *api, path []string, document any, check bool) (answer reply, refused string, err error) {
 	body, err := json.Marshal(document)
 	if err != nil {
 		return reply{}, "", err
 	}
 	digest := sha256.Sum256(append([]byte(strings.Join(path, "/")+"\n"), body...))
 	request := call{method: http.MethodPost, path: path, body: body, key: "import-" + hex.EncodeToString(digest[:16]), patience: time.Minute}
+	if check {
+		request.key += "-" + rand.Text()
+	}
 	answer, err = huitou.do(ctx, request)
 	refusal, isRefusal := errors.AsType[*problemError](err)
 	if isRefusal && refusal.replayed {
-		// What stood against it in an earlier run may be gone. Both calls find what
-		// they have done before, under whatever key.
+		// What stood against it in an earlier run may be gone. The call finds what it
+		// has done before, under whatever key.
 		request.key += "-" + rand.Text()
 		answer, err = huitou.do(ctx, request)
 		refusal, isRefusal = errors.AsType[*problemError](err)
@@ -226,7 +242,7 @@ func sendRow(ctx context.Context, huitou *api, what string, path []string, docum
 	case refusal.code() == "in_progress": // another run is at this very row
 	case slices.Contains([]int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity}, refusal.status),
 		refusal.code() == "member_unknown":
-		refused = fmt.Sprintf("%s: %d %s", what, refusal.status, printable(refusal.code()))
+		refused = fmt.Sprintf("the line: %d %s", refusal.status, printable(refusal.code()))
 		for _, field := range refusal.document.Errors {
 			refused += fmt.Sprintf(" %s %s", printable(field.Pointer), printable(field.Code))
 		}
@@ -252,7 +268,7 @@ func (c MembersImportCommand) print(console Console, report MembersReport) error
 		fmt.Fprintf(&text, "masked   %d names or numbers, skipped\n", report.Masked)
 	}
 	if report.DryRun {
-		text.WriteString("sent     nothing (--dry-run)\n")
+		text.WriteString(pick(report.Asked, "changed  nothing (--dry-run)\n", "changed  nothing (--dry-run); give a token, and huitou is asked about every row\n"))
 	} else {
 		fmt.Fprintf(&text, "imported %d members, %d of them new\n", report.Imported, report.New)
 	}

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/huitou/huitou/shared/identity"
+	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/orders"
 	"github.com/huitou/huitou/shared/orders/export"
+	"github.com/huitou/huitou/shared/points"
 )
 
 // The columns of a members file beside those of identities.
@@ -71,7 +73,8 @@ type broughtMembers struct {
 type membersFile struct {
 	name    string
 	source  string
-	ignored []string // columns to leave alone
+	ignored []string  // columns to leave alone
+	now     time.Time // by which huitou's rules are held against a row here; zero where huitou does that
 
 	columns []memberColumn
 	seen    map[identityFlag]int // on which line
@@ -114,6 +117,9 @@ func (f *membersFile) read(rows export.Rows) (broughtMembers, error) {
 		if wrong, ok := errors.AsType[*wrongCell](err); ok {
 			f.refuse(row.Line, wrong.column, wrong.reason)
 			continue
+		}
+		if err != nil {
+			return broughtMembers{}, err
 		}
 		f.found.Members = append(f.found.Members, member)
 	}
@@ -192,7 +198,7 @@ func (f *membersFile) member(row export.Row) (broughtMember, error) {
 				continue
 			}
 			if line, twice := f.seen[known]; twice {
-				return member, &wrongCell{column.name, fmt.Sprintf("line %d names the same person; a person stands on one line, with all that is his", line)}
+				return member, &wrongCell{column.name, fmt.Sprintf("line %d names the same person; a person stands on one line, with all that they have", line)}
 			}
 			member.Identities = append(member.Identities, known)
 		}
@@ -202,6 +208,11 @@ func (f *membersFile) member(row export.Row) (broughtMember, error) {
 	}
 	if err := member.Opening.fill(cells); err != nil {
 		return member, err
+	}
+	if !f.now.IsZero() {
+		if err := member.Opening.check(cells, f.now); err != nil {
+			return member, err
+		}
 	}
 	for _, known := range member.Identities {
 		f.seen[known] = row.Line
@@ -234,6 +245,62 @@ func onePerson(column string, known *identityFlag) (bool, error) {
 	return true, nil
 }
 
+// check holds what was read against the rules that huitou has for an opening
+// balance, and says in which column it breaks one.
+func (o *broughtOpening) check(cells map[string]string, now time.Time) error {
+	opening := points.Opening{Source: o.Source}
+	for _, part := range o.Points {
+		brought := points.OpeningPoints{Points: loyalty.Points(part.Points)}
+		if part.Until != "" {
+			until, err := written(part.Until)
+			if err != nil {
+				return err
+			}
+			brought.Until = until
+		}
+		opening.Points = append(opening.Points, brought)
+	}
+	for _, part := range o.Growth {
+		opening.Growth = append(opening.Growth, points.OpeningGrowth{Month: part.Month, Growth: loyalty.Points(part.Growth)})
+	}
+	joined, err := written(o.JoinedAt)
+	if err != nil {
+		return err
+	}
+	given, err := written(o.GivenAt)
+	if err != nil {
+		return err
+	}
+	err = ledger.CheckOpening(opening, joined, given, now, orders.Shanghai)
+	refusal, ok := errors.AsType[*loyalty.Error](err)
+	if !ok || len(refusal.Fields) == 0 {
+		return err
+	}
+	column := columnPoints
+	switch pointer := refusal.Fields[0].Pointer; {
+	case pointer == "/joined_at":
+		column = columnJoined
+	case pointer == "/given_at":
+		column = columnGivenAt
+	case strings.HasSuffix(pointer, "/until"):
+		column = pick(strings.Contains(cells[columnPoints], "@"), columnPoints, columnPointsUntil)
+	case strings.HasSuffix(pointer, "/month"):
+		column = pick(strings.Contains(cells[columnGrowth], "@"), columnGrowth, columnGrowthMonth)
+	case strings.HasPrefix(pointer, "/growth"):
+		column = columnGrowth
+	}
+	return &wrongCell{column, refusal.Detail}
+}
+
+// written reads back a time that was written a moment ago; nil for none.
+func written(text string) (*time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	at, err := loyalty.ParseTime(text)
+	return &at, err
+}
+
 // fill reads the cells beside the identities.
 func (o *broughtOpening) fill(cells map[string]string) (err error) {
 	for part := range parts(cells[columnPoints]) {
@@ -241,8 +308,8 @@ func (o *broughtOpening) fill(cells map[string]string) (err error) {
 		if !dated {
 			end = cells[columnPointsUntil]
 		}
-		points := broughtPoints{}
-		if points.Points, err = wholeNumber(columnPoints, amount); err != nil {
+		brought := broughtPoints{}
+		if brought.Points, err = wholeNumber(columnPoints, amount); err != nil {
 			return err
 		}
 		if end != "" {
@@ -250,10 +317,10 @@ func (o *broughtOpening) fill(cells map[string]string) (err error) {
 			if err != nil {
 				return &wrongCell{pick(dated, columnPoints, columnPointsUntil), "is not a date like 2027-03-31 or a time like 2027-03-31T23:59:59+08:00"}
 			}
-			points.Until = until.Format(time.RFC3339)
+			brought.Until = until.Format(time.RFC3339)
 		}
-		if points.Points > 0 {
-			o.Points = append(o.Points, points)
+		if brought.Points > 0 {
+			o.Points = append(o.Points, brought)
 		}
 	}
 	for part := range parts(cells[columnGrowth]) {

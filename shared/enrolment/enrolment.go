@@ -55,20 +55,21 @@ func Enrol(ctx context.Context, s store.Store, request Request, random io.Reader
 	return "", false, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the same member at the same time")
 }
 
-func try(ctx context.Context, s store.Store, request Request, random io.Reader, now time.Time) (loyalty.MemberID, bool, error) {
-	identities := make([]loyalty.Identity, len(request.Identities))
-	for i, identity := range request.Identities {
+// Find is the account of the member who owns one of the identities, nil where
+// nobody does, and the identities that nobody owns yet. It fails as Enrol does
+// where the identities belong to several members, and changes nothing.
+func Find(ctx context.Context, s store.Store, wanted []Identity) (known *store.Account, added []Identity, err error) {
+	identities := make([]loyalty.Identity, len(wanted))
+	for i, identity := range wanted {
 		identities[i] = identity.Identity
 	}
 	owners, err := s.Owners(ctx, identities...)
 	if err != nil {
-		return "", false, err
+		return nil, nil, err
 	}
-	var known *store.Account
-	var added []Identity
 	for i, owner := range owners {
 		if owner == "" {
-			added = append(added, request.Identities[i])
+			added = append(added, wanted[i])
 			continue
 		}
 		if known != nil && known.Includes(owner) {
@@ -76,13 +77,21 @@ func try(ctx context.Context, s store.Store, request Request, random io.Reader, 
 		}
 		account, err := Whole(ctx, s, owner)
 		if err != nil {
-			return "", false, err
+			return nil, nil, err
 		}
 		if known != nil && known.Member != account.Member {
-			return "", false, loyalty.Refuse(loyalty.KindConflict, "identities_differ",
+			return nil, nil, loyalty.Refuse(loyalty.KindConflict, "identities_differ",
 				"the identities belong to different members; merge them first")
 		}
 		known = &account
+	}
+	return known, added, nil
+}
+
+func try(ctx context.Context, s store.Store, request Request, random io.Reader, now time.Time) (loyalty.MemberID, bool, error) {
+	known, added, err := Find(ctx, s, request.Identities)
+	if err != nil {
+		return "", false, err
 	}
 	if known != nil {
 		return known.Member, false, extend(ctx, s, *known, request, added, now)

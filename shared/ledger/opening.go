@@ -30,17 +30,8 @@ import (
 func Open(ctx context.Context, s store.Store, wanted store.Opening) (store.Opening, bool, error) {
 	given := wanted.Opening
 	now := wanted.Made.At
-	wanted.Opening = given.Normal()
+	wanted = normal(wanted)
 	wanted.Kind, wanted.At = points.FactOpening, now
-	wanted.Consents = slices.Compact(slices.Sorted(slices.Values(wanted.Consents)))
-	if wanted.JoinedAt != nil {
-		joined := wanted.JoinedAt.UTC().Truncate(time.Second)
-		wanted.JoinedAt = &joined
-	}
-	if wanted.GivenAt != nil {
-		at := wanted.GivenAt.UTC().Truncate(time.Second)
-		wanted.GivenAt = &at
-	}
 	for range attempts {
 		account, err := s.Account(ctx, wanted.Member)
 		if err != nil {
@@ -57,7 +48,7 @@ func Open(ctx context.Context, s store.Store, wanted store.Opening) (store.Openi
 			return store.Opening{}, false, err
 		}
 		rules := program.At(versions, now)
-		if err := checkOpening(given, wanted.JoinedAt, wanted.GivenAt, now, rules.Zone()); err != nil {
+		if err := CheckOpening(given, wanted.JoinedAt, wanted.GivenAt, now, rules.Zone()); err != nil {
 			return store.Opening{}, false, err
 		}
 		wanted.Program = rules.Version
@@ -83,6 +74,41 @@ func Open(ctx context.Context, s store.Store, wanted store.Opening) (store.Openi
 	return store.Opening{}, false, lostRace()
 }
 
+// normal is the one form of all openings that bring the same.
+func normal(wanted store.Opening) store.Opening {
+	wanted.Opening = wanted.Opening.Normal()
+	wanted.Consents = slices.Compact(slices.Sorted(slices.Values(wanted.Consents)))
+	if wanted.JoinedAt != nil {
+		joined := wanted.JoinedAt.UTC().Truncate(time.Second)
+		wanted.JoinedAt = &joined
+	}
+	if wanted.GivenAt != nil {
+		at := wanted.GivenAt.UTC().Truncate(time.Second)
+		wanted.GivenAt = &at
+	}
+	return wanted
+}
+
+// MayOpen tells whether Open would take what is wanted, and changes nothing.
+// account is the member's, nil for somebody who is none yet. It fails as Open
+// does.
+func MayOpen(ctx context.Context, s store.Store, account *store.Account, wanted store.Opening) error {
+	now := wanted.Made.At
+	if account != nil {
+		if _, found, err := opened(ctx, s, *account, normal(wanted)); found || err != nil {
+			return err
+		}
+		if err := account.Open(); err != nil {
+			return err
+		}
+	}
+	versions, err := s.Programs(ctx)
+	if err != nil {
+		return err
+	}
+	return CheckOpening(wanted.Opening, wanted.JoinedAt, wanted.GivenAt, now, program.At(versions, now).Zone())
+}
+
 // opened finds an opening that brings the same as is wanted: the member's own, or
 // that of one who was merged into him, for whom the same line of a file names
 // him now. It fails with KindConflict code "opening_differs" where there are
@@ -106,7 +132,10 @@ func opened(ctx context.Context, s store.Store, account store.Account, wanted st
 	return store.Opening{}, false, nil
 }
 
-func checkOpening(opening points.Opening, joinedAt, givenAt *time.Time, now time.Time, zone *time.Location) error {
+// CheckOpening refuses what no member can bring at now, whoever the member is:
+// see points.Opening.Check, and a date of joining or of a consent that is to come
+// or before 2000. The zone is the brand's.
+func CheckOpening(opening points.Opening, joinedAt, givenAt *time.Time, now time.Time, zone *time.Location) error {
 	if joinedAt != nil && (joinedAt.After(now) || joinedAt.Before(orders.Earliest)) {
 		return loyalty.Invalid("/joined_at", "out_of_range", "nobody became a member in the future, or before 2000")
 	}
