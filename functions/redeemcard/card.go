@@ -15,10 +15,11 @@ func wonBy(r store.Redemption, who claimant, owner loyalty.MemberID) bool {
 	return who.member == "" && who.identity != (loyalty.Identity{}) && who.identity == r.Identity
 }
 
-// drawOf is the answer to the claimant. A typed phone is told "reserved" for
-// ever: that somebody proved it is not for everybody to know who can type it.
+// drawOf is the answer to the claimant. To a program that typed a phone it is
+// "reserved" for ever. The page says more: who holds the card and types the phone
+// that redeemed it is told that the prize has found its account, and not whose.
 func drawOf(r store.Redemption, batch cards.Batch, who claimant, repeat bool) draw {
-	d := draw{award: r.Award, at: r.At, state: stateCredited, repeat: repeat, batch: batch, arm: batch.Arms[r.Arm], void: r.Void}
+	d := draw{award: r.Award, at: r.At, state: stateCredited, repeat: repeat, batch: batch, arm: batch.Arms[r.Arm], void: r.Void, proved: r.Member != ""}
 	switch {
 	case r.Hold == cards.HoldOpen:
 		d.state = stateHeld

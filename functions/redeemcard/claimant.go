@@ -28,6 +28,7 @@ type claimant struct {
 	last4    string // of a phone, for the page
 	consents []loyalty.Consent
 	ground   cards.Ground  // of an appeal
+	returns  bool          // who only wants to see what they won: redeems nothing
 	request  string        // fingerprint of the Idempotency-Key, "" without one
 	known    store.Account // his account, where a credit was refused and had to look at it
 	parts    []store.Merge // which accounts were then found to be parts of others

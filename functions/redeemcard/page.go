@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -48,6 +49,7 @@ type page struct {
 
 	// The brand's words, or ours.
 	Headline, Lead, Thanks string
+	Teaser, Submit         string
 
 	Style  template.CSS
 	Script template.JS
@@ -68,6 +70,7 @@ type page struct {
 
 	Prize    prizeView
 	Reserved bool
+	Proved   bool         // a reserved prize that somebody has proved since
 	Friend   string       // the card's reference
 	AddURL   string       // where the customer adds the brand on WeCom, "" for nowhere
 	FriendQR template.URL // the same, for a long press and for another phone
@@ -127,6 +130,8 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 			err = f.appeal(r, code, &p)
 		case query.Has("claim"):
 			err = f.claimOrder(r, code, &p)
+		case query.Has("mine"):
+			err = f.comeBack(r, code, &p)
 		default:
 			err = f.submit(r, code, &p)
 		}
@@ -211,6 +216,35 @@ func (f *Function) submit(r *http.Request, code string, p *page) error {
 		}
 		return &loyalty.Error{Kind: loyalty.KindInvalid, Code: "form_incomplete"}
 	}
+	return f.answer(r, code, who, p)
+}
+
+// comeBack shows the winner the prize again, by the phone alone: they agreed to
+// all that is asked for when they redeemed the card, and are not asked twice. A
+// card that nobody redeemed yet gets its form.
+func (f *Function) comeBack(r *http.Request, code string, p *page) error {
+	who, wrong, typed, err := f.claimantFromForm(r)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(wrong, "phone") {
+		if err := f.show(r, code, p); err != nil {
+			return err
+		}
+		p.Phone, p.PhoneError = typed, true
+		return &loyalty.Error{Kind: loyalty.KindInvalid, Code: "form_incomplete"}
+	}
+	who.consents, who.returns = nil, true
+	err = f.answer(r, code, who, p)
+	if errors.Is(err, errNotRedeemed) {
+		p.Phone = typed
+		return f.show(r, code, p)
+	}
+	return err
+}
+
+// answer redeems, and prepares the page with what came of it.
+func (f *Function) answer(r *http.Request, code string, who claimant, p *page) error {
 	result, err := f.redeem(r, code, who)
 	if taken, ok := errors.AsType[*takenError](err); ok {
 		if dateErr := f.date(r.Context(), p, taken.at); dateErr != nil {
@@ -225,7 +259,8 @@ func (f *Function) submit(r *http.Request, code string, p *page) error {
 	}
 	p.View, p.Batch, p.Form = viewPrize, result.batch, result.arm.Form
 	p.Friend = result.friend
-	p.Reserved, p.Last4, p.Repeat = result.state == stateReserved, who.last4, result.repeat
+	p.Proved = result.state == stateReserved && result.proved
+	p.Reserved, p.Last4, p.Repeat = result.state == stateReserved && !result.proved, who.last4, result.repeat
 	p.Prize = f.describe(r, p.Text, result.batch, result.award)
 	return nil
 }
@@ -321,7 +356,7 @@ func (f *Function) render(w http.ResponseWriter, r *http.Request, status int, p 
 		p.Until = p.Batch.ValidTo.Add(-time.Second).In(rules.Zone()).Format(time.DateOnly)
 		p.Pool = f.pool(r, p.Text, p.Batch)
 	}
-	if p.Friend != "" {
+	if p.Friend != "" && !p.Proved { // the prize is somebody's: no new friend gets it
 		p.AddURL = rules.Brand.FriendURL(p.Friend)
 		p.FriendQR = f.symbol(r, p.AddURL)
 	}

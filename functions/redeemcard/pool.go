@@ -84,7 +84,11 @@ const symbolScale = 10
 
 // speak chooses the words of the page: the brand's where it has any.
 func (p *page) speak(own program.CardText) {
-	p.Headline, p.Lead, p.Thanks = p.Text.Headline[p.Form], p.Text.Lead[p.Form], own.Thanks
+	said := p.Text.Words[p.Form]
+	if other, ok := p.Text.Uncertain[p.Form]; ok && !p.Batch.AlwaysWins(p.Form) {
+		said = other
+	}
+	p.Headline, p.Lead, p.Teaser, p.Submit, p.Thanks = said.Headline, said.Lead, said.Teaser, said.Submit, own.Thanks
 	if own.Headline != "" {
 		p.Headline = own.Headline
 	}

@@ -20,6 +20,9 @@ import (
 // winner, so the second look at it nearly always settles the matter.
 const attempts = 5
 
+// errNotRedeemed answers who comes back to a card that nobody redeemed.
+var errNotRedeemed = errors.New("the card was not redeemed")
+
 // state is what became of a prize, as the claimant may know it.
 type state string
 
@@ -38,6 +41,7 @@ type draw struct {
 	repeat bool
 	batch  cards.Batch
 	arm    cards.Arm
+	proved bool   // it has gone to a member, whoever asks
 	friend string // the card's reference, by which WeCom will name it
 	void   cards.VoidReason
 }
@@ -86,6 +90,9 @@ func (f *Function) try(ctx context.Context, read reading, who claimant) (draw, e
 	}
 	if found.Closed {
 		return draw{}, cards.ErrNotFound
+	}
+	if who.returns {
+		return draw{}, errNotRedeemed
 	}
 	if err := batch.Redeemable(code.Card, now); err != nil {
 		return draw{}, f.refuse(ctx, code, batch, err, now)

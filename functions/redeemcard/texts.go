@@ -6,9 +6,8 @@ import "github.com/huitou/huitou/shared/cards"
 type text struct {
 	Lang, OtherName string
 
-	Headline  map[cards.Form]string
-	Lead      map[cards.Form]string
-	Teaser    map[cards.Form]string // on the closed card
+	Words     map[cards.Form]words // where every card of the form wins
+	Uncertain map[cards.Form]words // where some card gives nothing
 	Phone     string
 	PhoneHint string
 	BadPhone  string
@@ -19,7 +18,6 @@ type text struct {
 	Required  string
 	Optional  string
 	NeedsJoin string
-	Submit    map[cards.Form]string
 	Wait      string
 	Privacy   string
 
@@ -28,6 +26,7 @@ type text struct {
 	Gift, GiftNote, Coupon, Off             string
 	NoPrize, NoPrizeNote                    string
 	Reserved, ReservedHow, Credited         string
+	Proved, ProvedHow                       string
 	FriendTitle, AddFriend                  string
 	FriendQR, FriendScan                    string
 	ReservedFriend, FriendWhy               string
@@ -51,6 +50,13 @@ type text struct {
 	OptOut, OptOutHow                     string
 	WithdrawPhone, Withdraw               string
 	Withdrawn, WithdrawnWhat              string
+}
+
+// words are what stands on a form's page before the draw.
+type words struct {
+	Headline, Lead string
+	Teaser         string // on the closed card
+	Submit         string
 }
 
 func (t text) title(p page) string {
@@ -96,41 +102,32 @@ func (t text) title(p page) string {
 var texts = map[string]text{
 	"zh-CN": {
 		Lang: "zh-CN", OtherName: "English",
-		Headline: map[cards.Form]string{
-			cards.FormScratch: "刮一刮，开好礼",
-			cards.FormReveal:  "张张有礼，即刻揭晓",
-			cards.FormPlain:   "谢谢惠顾，礼在此处",
+		Words: map[cards.Form]words{
+			cards.FormScratch: {"刮一刮，开好礼", "感谢选择我们。填好手机号，刮开属于您的惊喜。", "刮开有惊喜", "确认，去刮奖"},
+			cards.FormReveal:  {"张张有礼，即刻揭晓", "感谢选择我们。每张卡都有一份心意，填好手机号即可揭晓。", "100% 有礼", "揭晓我的好礼"},
+			cards.FormPlain:   {"谢谢惠顾，礼在此处", "感谢选择我们。填好手机号，领取随包裹寄到的心意。", "随包好礼", "立即领取"},
 		},
-		Lead: map[cards.Form]string{
-			cards.FormScratch: "感谢选择我们。填好手机号，刮开属于您的惊喜。",
-			cards.FormReveal:  "感谢选择我们。每张卡都有一份心意，填好手机号即可揭晓。",
-			cards.FormPlain:   "感谢选择我们。填好手机号，领取随包裹寄到的心意。",
-		},
-		Teaser: map[cards.Form]string{
-			cards.FormScratch: "刮开有惊喜",
-			cards.FormReveal:  "100% 有礼",
-			cards.FormPlain:   "随包好礼",
+		Uncertain: map[cards.Form]words{
+			cards.FormScratch: {"刮一刮，看看手气", "感谢选择我们。填好手机号，刮开看看结果；奖品与数量见下方。", "刮开见分晓", "确认，去刮奖"},
+			cards.FormPlain:   {"谢谢惠顾，看看这张卡", "感谢选择我们。填好手机号，看看这张卡带来了什么；部分卡有奖品，数量见下方。", "部分卡有奖品", "查看结果"},
 		},
 		Phone: "手机号", PhoneHint: "请输入 11 位手机号", BadPhone: "请填写正确的手机号，例如 11 位的大陆手机号。",
 		Consent: "授权与同意", Required: "必选", Optional: "可选",
 		Member:    "我同意加入会员，并用此手机号识别我的会员身份",
 		Marketing: "愿意收到优惠与活动通知，可随时退订",
 		Personal:  "允许根据我的购买记录推荐优惠，可随时关闭",
-		NeedsJoin: "领取前需要同意加入会员。",
-		Submit: map[cards.Form]string{
-			cards.FormScratch: "确认，去刮奖",
-			cards.FormReveal:  "揭晓我的好礼",
-			cards.FormPlain:   "立即领取",
-		},
-		Wait:    "正在为您打开…",
-		Privacy: "手机号仅用于识别您的奖品与会员身份；同意可随时撤回，也可要求删除资料。",
-		Won:     "恭喜，获得好礼", Missed: "谢谢参与", Cover: "刮开这里", Hint: "用手指刮开涂层", ShowNow: "直接查看结果", Open: "点击揭晓",
+		NeedsJoin: "继续之前需要同意加入会员。",
+		Wait:      "正在为您打开…",
+		Privacy:   "手机号仅用于识别您的奖品与会员身份；同意可随时撤回，也可要求删除资料。",
+		Won:       "恭喜，获得好礼", Missed: "谢谢参与", Cover: "刮开这里", Hint: "用手指刮开涂层", ShowNow: "直接查看结果", Open: "点击揭晓",
 		Points: "积分", RedPacket: "现金红包", RedPacketNote: "核实身份后发放",
 		Gift: "随单赠礼", GiftNote: "随您的下一笔订单寄出", Coupon: "优惠券", Off: "满 ¥%s 减 ¥%s",
 		NoPrize: "这次擦肩而过", NoPrizeNote: "好运在路上，期待下次相见",
 		Reserved:    "已为尾号 %s 的手机保留",
 		ReservedHow: "核实手机号属于您本人后，奖品归入您的会员账户。再次打开本卡，填写同一手机号即可查看。",
 		Credited:    "已放入您的会员账户。",
+		Proved:      "这份奖品已放入核实身份的会员账户。",
+		ProvedHow:   "如果添加企业微信的是您本人，奖品就在您的会员账户里；如果不是，请联系品牌。",
 		FriendTitle: "添加我们的企业微信", AddFriend: "立即添加",
 		FriendQR: "企业微信二维码，识别后添加我们", FriendScan: "长按识别二维码，或用另一部手机的微信扫一扫",
 		ReservedFriend: "添加下方的企业微信后，奖品立即放入您的会员账户。请勿转发二维码：谁先添加，奖品归谁；已添加的无需重复。",
@@ -159,41 +156,32 @@ var texts = map[string]text{
 	},
 	"en": {
 		Lang: "en", OtherName: "中文",
-		Headline: map[cards.Form]string{
-			cards.FormScratch: "Scratch for your gift",
-			cards.FormReveal:  "Every card wins",
-			cards.FormPlain:   "A gift with our thanks",
+		Words: map[cards.Form]words{
+			cards.FormScratch: {"Scratch for your gift", "Thank you for choosing us. Enter your phone number, then scratch to see what is yours.", "Scratch & win", "Continue to the card"},
+			cards.FormReveal:  {"Every card wins", "Thank you for choosing us. There is something in every card; enter your phone number to see yours.", "Always a win", "Reveal my gift"},
+			cards.FormPlain:   {"A gift with our thanks", "Thank you for choosing us. Enter your phone number to collect what came with your parcel.", "A gift inside", "Collect my gift"},
 		},
-		Lead: map[cards.Form]string{
-			cards.FormScratch: "Thank you for choosing us. Enter your phone number, then scratch to see what is yours.",
-			cards.FormReveal:  "Thank you for choosing us. There is something in every card; enter your phone number to see yours.",
-			cards.FormPlain:   "Thank you for choosing us. Enter your phone number to collect what came with your parcel.",
-		},
-		Teaser: map[cards.Form]string{
-			cards.FormScratch: "Scratch & win",
-			cards.FormReveal:  "Always a win",
-			cards.FormPlain:   "A gift inside",
+		Uncertain: map[cards.Form]words{
+			cards.FormScratch: {"Scratch and see", "Thank you for choosing us. Enter your phone number, then scratch to see the result; prizes and quantities are below.", "Scratch to see", "Continue to the card"},
+			cards.FormPlain:   {"With our thanks", "Thank you for choosing us. Enter your phone number to see what this card holds; some cards have a prize, as the list below says.", "Some cards win", "See the result"},
 		},
 		Phone: "Phone number", PhoneHint: "11 digits, or + and country code", BadPhone: "Please enter a valid phone number, with + and the country code if it is not from mainland China.",
 		Consent: "Your consent", Required: "required", Optional: "optional",
 		Member:    "I join the membership and agree to be recognised by this phone number",
 		Marketing: "Send me offers and news; I can unsubscribe at any time",
 		Personal:  "Choose offers by what I bought; I can turn this off at any time",
-		NeedsJoin: "Please agree to join before you collect the gift.",
-		Submit: map[cards.Form]string{
-			cards.FormScratch: "Continue to the card",
-			cards.FormReveal:  "Reveal my gift",
-			cards.FormPlain:   "Collect my gift",
-		},
-		Wait:    "Opening…",
-		Privacy: "Your number is used only to recognise your prize and membership. You can withdraw consent or have your data erased at any time.",
-		Won:     "Congratulations", Missed: "Thank you for playing", Cover: "Scratch here", Hint: "Scratch the layer with a finger", ShowNow: "Show the result", Open: "Tap to reveal",
+		NeedsJoin: "Please agree to join before you go on.",
+		Wait:      "Opening…",
+		Privacy:   "Your number is used only to recognise your prize and membership. You can withdraw consent or have your data erased at any time.",
+		Won:       "Congratulations", Missed: "Thank you for playing", Cover: "Scratch here", Hint: "Scratch the layer with a finger", ShowNow: "Show the result", Open: "Tap to reveal",
 		Points: "points", RedPacket: "cash red packet", RedPacketNote: "paid out once we know it is you",
 		Gift: "gift", GiftNote: "comes with your next order", Coupon: "coupon", Off: "¥%[2]s off from ¥%[1]s",
 		NoPrize: "Not this time", NoPrizeNote: "Better luck with your next card",
 		Reserved:    "Kept for the phone ending in %s",
 		ReservedHow: "Once it is confirmed that the number is yours, the prize is in your account. Open this card again with the same number to see it.",
 		Credited:    "It is in your member account.",
+		Proved:      "The prize is in the account of the member who proved it.",
+		ProvedHow:   "If it was you who added us on WeCom, it is in your member account. If not, please contact the brand.",
 		FriendTitle: "Add us on WeCom", AddFriend: "Add us now",
 		FriendQR: "QR code that adds us on WeCom", FriendScan: "Press and hold the code, or scan it with WeChat on another phone",
 		ReservedFriend: "Add us on WeCom below and the prize is in your account at once. Do not pass the code on: whoever adds us first has the prize. If you have added us, that was all.",

@@ -364,6 +364,26 @@ func (b Batch) armEnd(arm int) int {
 	return b.Count * upTo / total
 }
 
+// AlwaysWins tells whether every card of the form gives a prize, in whichever arm
+// it is: only then may a page that does not know the card's prize promise one.
+func (b Batch) AlwaysWins(form Form) bool {
+	for i, arm := range b.Arms {
+		if arm.Form != form {
+			continue
+		}
+		prizes := 0
+		for _, prize := range arm.Prizes {
+			if prize.Kind != PrizeNone {
+				prizes += prize.Quantity
+			}
+		}
+		if prizes < b.ArmSize(i) {
+			return false
+		}
+	}
+	return true
+}
+
 // PoolCost is what all prizes of an arm cost together, in fen; false when the
 // worth of any is not known, which then counts as nothing.
 func (b Batch) PoolCost(arm int) (pool loyalty.Fen, known bool) {
