@@ -44,9 +44,9 @@ func TestEveryConditionOfAWriteHoldsSomething(t *testing.T) {
 					dropped := slices.Clone(r.write)
 					dropped[i].If = slices.Delete(slices.Clone(action.If), c, c+1)
 					if action.Op == table.OpCheck && len(action.If) == 1 { // then it checks nothing
-					dropped = slices.Delete(dropped, i, i+1)
-				}
-				if len(dropped) == 0 || commit(t, r.before, dropped) {
+						dropped = slices.Delete(dropped, i, i+1)
+					}
+					if len(dropped) == 0 || commit(t, r.before, dropped) {
 						alone[id] = true
 					}
 				}
