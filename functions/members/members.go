@@ -100,9 +100,12 @@ func (f Function) Register(api rest.API) {
 	registerList(f, api, "/v1/me/coupons", "my-coupons", "My coupons", func(ctx context.Context, s store.Store, account store.Account, limit int, cursor string) ([]statement.Coupon, string, error) {
 		return statement.Coupons(ctx, s, account, limit, cursor, f.Clock())
 	})
-	register(f, api, http.MethodGet, "/v1/me/reminders", "my-reminders", "What the brand will remind me of", func(ctx context.Context, account store.Account, _ *struct{}) (rest.List[statement.Reminder], error) {
+	register(f, api, http.MethodGet, "/v1/me/reminders", "my-reminders", "What the brand will remind me of", func(ctx context.Context, account store.Account, in *struct{ rest.Paging }) (rest.List[statement.Reminder], error) {
 		versions, err := f.Store.Programs(ctx)
-		return rest.List[statement.Reminder]{Items: statement.Reminders(account, program.At(versions, f.Clock()), f.Clock())}, err
+		if err != nil {
+			return rest.List[statement.Reminder]{}, err
+		}
+		return rest.PageOf(statement.Reminders(account, program.At(versions, f.Clock()), f.Clock()), in.Paging)
 	})
 	register(f, api, http.MethodGet, "/v1/me/tier", "my-tier", "My tier and what leads to the next", func(ctx context.Context, account store.Account, _ *struct{}) (statement.Tier, error) {
 		versions, err := f.Store.Programs(ctx)

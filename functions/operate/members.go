@@ -42,6 +42,7 @@ type member struct {
 
 	Withdrawn map[loyalty.Consent]time.Time `json:"withdrawn,omitempty" doc:"when consents were withdrawn that are not given"`
 
+	Agreed     string            `json:"agreed_version,omitempty" doc:"version of the member agreement and privacy notice in force when the membership was agreed to; absent where the program had none"`
 	Birthday   string            `json:"birthday,omitempty"`
 	Facts      map[string]string `json:"facts,omitempty"`
 	Orders     int64             `json:"orders"`
@@ -106,7 +107,11 @@ func (f Function) registerMembers(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/members/{id}/reminders", ID: "member-reminders", Tag: "reminders", Roles: readers,
 		Summary: "A member's reminders: due, sent or skipped, and why",
-	}, func(ctx context.Context, in *MemberPath) (*rest.Body[rest.List[statement.Reminder]], error) {
+	}, func(ctx context.Context, in *struct {
+		MemberPath
+		rest.Paging
+	},
+	) (*rest.Body[rest.List[statement.Reminder]], error) {
 		account, err := f.Store.Account(ctx, in.member())
 		if err != nil {
 			return nil, err
@@ -115,7 +120,8 @@ func (f Function) registerMembers(api rest.API) {
 		if err != nil {
 			return nil, err
 		}
-		return rest.Answer(rest.List[statement.Reminder]{Items: statement.Reminders(account, rules, f.Clock())}), nil
+		page, err := rest.PageOf(statement.Reminders(account, rules, f.Clock()), in.Paging)
+		return rest.Answer(page), err
 	})
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/members/{id}/tokens", ID: "member-token", Act: "member-token.issue", Tag: "members",
@@ -126,7 +132,12 @@ func (f Function) registerMembers(api rest.API) {
 		Method: http.MethodPut, Path: "/v1/members/{id}/consents/{consent}", ID: "give-consent", Act: "consent.give", Tag: "members", Roles: clerks,
 		Summary: "Record a consent that the member gives now, also one that was withdrawn", Status: http.StatusNoContent,
 	}, func(ctx context.Context, in *ConsentPath) (*struct{}, error) {
-		return nil, f.change(ctx, in.member(), store.GiveConsent(in.Consent, f.Clock()))
+		rules, err := f.rules(ctx)
+		if err != nil {
+			return nil, err
+		}
+		changes := append([]table.Change{store.GiveConsent(in.Consent, f.Clock())}, store.Agree([]loyalty.Consent{in.Consent}, rules.Legal.VersionNow())...)
+		return nil, f.change(ctx, in.member(), changes...)
 	})
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodDelete, Path: "/v1/members/{id}/consents/{consent}", ID: "withdraw-consent", Act: "consent.withdraw", Tag: "members", Roles: clerks,
@@ -161,7 +172,11 @@ func (f Function) enrol(ctx context.Context, in *rest.Body[enrolBody]) (*struct 
 	Body   member
 }, error,
 ) {
-	request := enrolment.Request{Consents: in.Body.Consents, Birthday: in.Body.Birthday, Facts: in.Body.Facts}
+	rules, err := f.rules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	request := enrolment.Request{Consents: in.Body.Consents, Agreed: rules.Legal.VersionNow(), Birthday: in.Body.Birthday, Facts: in.Body.Facts}
 	if err := checkFacts(in.Body.Facts); err != nil {
 		return nil, err
 	}
@@ -236,7 +251,7 @@ func (f Function) readIdentity(pointer string, in identityBody) (enrolment.Ident
 func shownMember(account store.Account, now time.Time) member {
 	m := member{
 		MemberID: account.Member, JoinedAt: account.JoinedAt, Home: account.Home,
-		Identities: shownIdentities(account), Consents: []loyalty.Consent{},
+		Identities: shownIdentities(account), Consents: []loyalty.Consent{}, Agreed: account.Agreed,
 		Birthday: account.Profile.Birthday, Facts: account.Profile.Facts,
 		Orders: account.Orders, Paid: account.Paid, Refunded: account.Refunded,
 		Points: statement.OfPoints(account, now), Tier: account.Tier.Level,

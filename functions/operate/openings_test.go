@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/huitou/huitou/shared/program"
+	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 )
 
@@ -142,5 +144,44 @@ func TestALineThatIsRefusedMakesNobody(t *testing.T) {
 	_, li := b.post("/v1/operators", "li", `{"name":"li","role":"operator"}`)
 	if status, answer, _ := b.call(request{method: "POST", path: "/v1/members/imports", token: field(t, li, "token"), key: "k", body: good}); status != http.StatusForbidden {
 		t.Errorf("not an admin: %d %s", status, answer)
+	}
+}
+
+// Whoever joins by the API agrees to the texts in force, and later versions do not
+// change what was agreed to.
+func TestTheVersionThatAMemberAgreedToIsKept(t *testing.T) {
+	b := open(t)
+	publish := func(number int64, version string) {
+		t.Helper()
+		rules := program.Default()
+		text := program.LegalText{Chinese: program.LegalSource{Link: "https://brand.example/" + version}}
+		rules.Version, rules.EffectiveAt, rules.Legal = number, now, &program.Legal{Version: version, Agreement: text, Privacy: text}
+		must(t, rules.Validate())
+		must(t, b.engine.Write(t.Context(), store.PutProgram(rules)))
+	}
+	join := func(key, who, consents string) string {
+		t.Helper()
+		status, answer := b.post("/v1/members", key, `{"identities":[{"kind":"buyer","channel":"tmall","value":"`+who+`"}],"consents":[`+consents+`]}`)
+		if status >= 300 {
+			t.Fatalf("%d %s", status, answer)
+		}
+		return answer
+	}
+	if answer := join("before", "early", `"membership"`); strings.Contains(answer, "agreed_version") {
+		t.Error(answer)
+	}
+	publish(1, "2027-01")
+	if answer := join("one", "lan", `"membership","marketing"`); field(t, answer, "agreed_version") != "2027-01" {
+		t.Error(answer)
+	}
+	if answer := join("two", "wei", `"marketing"`); strings.Contains(answer, "agreed_version") {
+		t.Error(answer)
+	}
+	publish(2, "2027-02")
+	if answer := join("again", "lan", `"membership"`); field(t, answer, "agreed_version") != "2027-01" {
+		t.Error(answer)
+	}
+	if answer := join("later", "wei", `"membership"`); field(t, answer, "agreed_version") != "2027-02" {
+		t.Error(answer)
 	}
 }

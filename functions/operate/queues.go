@@ -17,9 +17,13 @@ func (f Function) registerQueues(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/queues", ID: "queues", Tag: "queues",
 		Summary: "Every queue and how much is on it",
-	}, func(ctx context.Context, _ *struct{}) (*rest.Body[rest.List[queue.Status]], error) {
+	}, func(ctx context.Context, in *struct{ rest.Paging }) (*rest.Body[rest.List[queue.Status]], error) {
 		status, err := f.Queues.Status(ctx)
-		return rest.Answer(rest.List[queue.Status]{Items: status}), err
+		if err != nil {
+			return nil, err
+		}
+		page, err := rest.PageOf(status, in.Paging)
+		return rest.Answer(page), err
 	})
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/queues/{name}/dead", ID: "dead-messages", Tag: "queues",

@@ -47,6 +47,10 @@ type page struct {
 	Name  string       // of the brand, in the page's language
 	Logo  template.URL // "" for the name
 
+	// What joining agrees to.
+	LegalVersion string
+	Legal        []legalText
+
 	// The brand's words, or ours.
 	Headline, Lead, Thanks string
 	Teaser, Submit         string
@@ -84,6 +88,12 @@ type page struct {
 
 	Challenge      string // whose answer has them read before, "" for none
 	Zeros, Seconds int    // that it asks for, or so much patience
+}
+
+// legalText is a text that joining agrees to.
+type legalText struct {
+	Name string
+	program.LegalSource
 }
 
 // view is which of the page's states is shown.
@@ -348,6 +358,13 @@ func (f *Function) render(w http.ResponseWriter, r *http.Request, status int, p 
 		p.Other = "zh-CN"
 		if rules.Brand.NameEN != "" {
 			p.Name = rules.Brand.NameEN
+		}
+	}
+	if rules.Legal != nil {
+		p.LegalVersion = rules.Legal.Version
+		p.Legal = []legalText{
+			{p.Text.Agreement, rules.Legal.Agreement.In(p.Text.Lang)},
+			{p.Text.PrivacyNotice, rules.Legal.Privacy.In(p.Text.Lang)},
 		}
 	}
 	if p.Batch.KeyID != "" {

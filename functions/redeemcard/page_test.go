@@ -28,6 +28,7 @@ func (b *brand) style(change func(*program.Brand)) {
 	rules := program.Default()
 	rules.Version, rules.EffectiveAt = 1, opened.AddDate(0, 0, -1)
 	change(&rules.Brand)
+	rules.Legal = b.legal
 	if err := rules.Validate(); err != nil {
 		b.t.Fatal(err)
 	}
@@ -166,6 +167,11 @@ func TestTheFullestPageIsUnder60kB(t *testing.T) {
 	path := strings.Repeat("M0 0h9v9z", (8982-len(head)-len(tail))/9)
 	logo := "data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString([]byte(head+path+tail))
 	b := open(t)
+	b.legal = &program.Legal{
+		Version:   strings.Repeat("1", 32),
+		Agreement: program.LegalText{Chinese: program.LegalSource{Text: strings.Repeat("字", 2000)}},
+		Privacy:   program.LegalText{Chinese: program.LegalSource{Text: strings.Repeat("字", 2000)}},
+	}
 	b.style(func(own *program.Brand) {
 		own.Logo, own.FriendLink, own.ClaimLink = logo, "https://work.weixin.qq.com/ca/"+strings.Repeat("x", 170), "https://m.example.com/"+strings.Repeat("x", 178)
 		own.Contact = strings.Repeat("字", 200)

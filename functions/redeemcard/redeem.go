@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/huitou/huitou/shared/cards"
@@ -107,6 +108,13 @@ func (f *Function) try(ctx context.Context, read reading, who claimant) (draw, e
 		Fact: points.Fact{Kind: points.FactPrize, At: now, Member: found.Owner},
 	}
 	card.Joined = found.Owner == "" && !who.unproved()
+	if slices.Contains(who.consents, loyalty.ConsentMembership) {
+		rules, err := f.rules(ctx)
+		if err != nil {
+			return draw{}, err
+		}
+		card.Agreed = rules.Legal.VersionNow()
+	}
 	if err := f.present(ctx, who, card.Award); err != nil {
 		return draw{}, err
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
+	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/table/embedded"
@@ -44,6 +45,7 @@ var (
 
 // brand is the function over an empty table, with what a test wants to move.
 type brand struct {
+	legal   *program.Legal // of the program that style makes
 	t       *testing.T
 	f       *redeemcard.Function
 	engine  *embedded.Engine

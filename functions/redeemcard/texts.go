@@ -13,13 +13,16 @@ type text struct {
 	BadPhone  string
 	Consent   string // legend
 	Member    string
-	Marketing string
-	Personal  string
-	Required  string
-	Optional  string
-	NeedsJoin string
-	Wait      string
-	Privacy   string
+	// Agreement and PrivacyNotice are the texts that joining agrees to.
+	Agreement, PrivacyNotice string
+	LegalBefore              string
+	Marketing                string
+	Personal                 string
+	Required                 string
+	Optional                 string
+	NeedsJoin                string
+	Wait                     string
+	Privacy                  string
 
 	Won, Missed, Cover, Hint, ShowNow, Open string
 	Points, RedPacket, RedPacketNote        string
@@ -114,6 +117,7 @@ var texts = map[string]text{
 		Phone: "手机号", PhoneHint: "请输入 11 位手机号", BadPhone: "请填写正确的手机号，例如 11 位的大陆手机号。",
 		Consent: "授权与同意", Required: "必选", Optional: "可选",
 		Member:    "我同意加入会员，并用此手机号识别我的会员身份",
+		Agreement: "《会员协议》", PrivacyNotice: "《隐私政策》", LegalBefore: "同意前请阅读（%s 版）：",
 		Marketing: "愿意收到优惠与活动通知，可随时退订",
 		Personal:  "允许根据我的购买记录推荐优惠，可随时关闭",
 		NeedsJoin: "继续之前需要同意加入会员。",
@@ -168,6 +172,7 @@ var texts = map[string]text{
 		Phone: "Phone number", PhoneHint: "11 digits, or + and country code", BadPhone: "Please enter a valid phone number, with + and the country code if it is not from mainland China.",
 		Consent: "Your consent", Required: "required", Optional: "optional",
 		Member:    "I join the membership and agree to be recognised by this phone number",
+		Agreement: "Member agreement", PrivacyNotice: "Privacy notice", LegalBefore: "Please read before you agree (version %s):",
 		Marketing: "Send me offers and news; I can unsubscribe at any time",
 		Personal:  "Choose offers by what I bought; I can turn this off at any time",
 		NeedsJoin: "Please agree to join before you go on.",

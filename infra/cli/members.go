@@ -82,6 +82,7 @@ type shownMember struct {
 	Home       string            `json:"home_channel"`
 	Identities []identityFlag    `json:"identities"`
 	Consents   []string          `json:"consents"`
+	Agreed     string            `json:"agreed_version"`
 	Birthday   string            `json:"birthday"`
 	Facts      map[string]string `json:"facts"`
 	Orders     int64             `json:"orders"`
@@ -116,7 +117,7 @@ func (m shownMember) String() string {
 	for _, identity := range m.Identities {
 		pairs = append(pairs, "identity", strings.Join(strings.Fields(identity.Kind+" "+identity.Channel), " ")+" "+identity.Value)
 	}
-	pairs = append(pairs, "consents", or(strings.Join(m.Consents, ", "), "none"), "birthday", m.Birthday)
+	pairs = append(pairs, "consents", or(strings.Join(m.Consents, ", "), "none"), "agreed to", m.Agreed, "birthday", m.Birthday)
 	for _, name := range slices.Sorted(maps.Keys(m.Facts)) {
 		pairs = append(pairs, "fact", name+" = "+m.Facts[name])
 	}

@@ -63,6 +63,7 @@ func (c ProgramShowCommand) Run(ctx context.Context, console Console) error {
 		}
 		text := facts(
 			"version", version, "brand", p.Brand.Name, "contact", p.Brand.Contact, "currency", p.Currency, "time zone", p.TimeZone,
+			"legal texts", or(p.Legal.VersionNow(), "none: "+p.MissingLegal()),
 			"points", fmt.Sprintf("%d for each %s", p.Points.Rate.Points, money(p.Points.Rate.PerFen)),
 			"return window", fmt.Sprintf("%d days after completion, %d days after payment", p.Points.Window.AfterCompletionDays, p.Points.Window.AfterPaymentDays),
 			"quiet hours", p.Repurchase.QuietHours.From+" to "+p.Repurchase.QuietHours.To,

@@ -19,6 +19,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/huitou/huitou/shared/cards"
+	brandrules "github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/qr"
 )
 
@@ -265,6 +266,10 @@ func greet(ctx context.Context, c config, s secrets, address string, out io.Writ
 			return err
 		}
 	}
+	var rules brandrules.Document
+	if err := (demo{address: address}).call(ctx, s.OperatorToken, http.MethodGet, "/v1/program", "", nil, &rules); err != nil {
+		return err
+	}
 	card := ""
 	if brand.CardToken != "" {
 		card = cards.URL(address, brand.CardToken)
@@ -276,6 +281,9 @@ func greet(ctx context.Context, c config, s secrets, address string, out io.Writ
 	fmt.Fprintf(out, "  console   %s/console\n", address)
 	fmt.Fprintf(out, "  API       %s/v1   (described in %s/openapi.json)\n", address, address)
 	fmt.Fprintf(out, "  local     %s/_local   (schedules, clock, outbox)\n\n", address)
+	if missing := rules.MissingLegal(); missing != "" {
+		fmt.Fprintf(out, "  note      %s\n\n", missing)
+	}
 	fmt.Fprintf(out, "  operator token   %s\n", s.OperatorToken)
 	fmt.Fprintf(out, "  webhook secret   %s\n\n", s.WebhookSecret)
 	if card != "" {

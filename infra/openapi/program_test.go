@@ -77,6 +77,9 @@ func place(t *testing.T, document map[string]any, pointer string, value any) map
 	switch inner := at.(type) {
 	case map[string]any:
 		inner[last] = value
+		if either := map[string]string{"link": "text", "text": "link"}[last]; strings.HasPrefix(pointer, "/legal/") && either != "" {
+			delete(inner, either) // a text has the one or the other
+		}
 	case []any:
 		inner[0] = value
 	default:
@@ -182,7 +185,10 @@ func text(pointer string, characters int) string {
 	case "/brand/friend_link", "/brand/claim_link", "/brand/homepage":
 		const begin = "https://work.weixin.qq.com/ca/"
 		return begin + strings.Repeat("x", characters-len(begin))
-	case "/brand/welcome", "/brand/shops/0/channel": // WeCom counts bytes, and a channel has Latin letters
+	case "/legal/agreement/zh-CN/link", "/legal/agreement/en/link", "/legal/privacy/zh-CN/link", "/legal/privacy/en/link":
+		const begin = "https://shop.example/"
+		return begin + strings.Repeat("x", characters-len(begin))
+	case "/brand/welcome", "/brand/shops/0/channel", "/legal/version": // WeCom counts bytes, and a channel has Latin letters
 		return strings.Repeat("x", characters)
 	}
 	return strings.Repeat("字", characters)
@@ -217,7 +223,9 @@ func TestTheSchemaAndValidateHaveTheSameBounds(t *testing.T) {
 			"/tiers": `{"growth": {"points": 1, "per_fen": 100}, "window": {"kind": "rolling", "months": 12}, "demotion": "at_once",
 				"levels": [{"id": "gold", "name": "金卡", "growth": 1000}]}`,
 			"/brand/card_texts": `{"zh-CN": {"headline": "谢谢"}, "en": {"headline": "Thank you"}}`,
-			"/brand/links":      `{"milk-powder": "https://shop.example.com/"}`,
+			"/legal": `{"version": "2027-01", "agreement": {"zh-CN": {"text": "会员协议"}, "en": {"text": "Agreement"}},
+				"privacy": {"zh-CN": {"text": "隐私政策"}, "en": {"text": "Privacy"}}}`,
+			"/brand/links": `{"milk-powder": "https://shop.example.com/"}`,
 			// So long a cycle leaves room for the longest lead.
 			"/repurchase/categories/milk-powder/cycle_days": `730`,
 		} {

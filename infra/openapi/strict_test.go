@@ -235,6 +235,7 @@ var matching = map[string]string{
 	"^[a-z0-9-]{1,32}$":                                      "old",
 	"^[a-z0-9][a-z0-9-]{0,31}$":                              "old",
 	"^#[0-9a-fA-F]{6}$":                                      "#c8102e",
+	"^[0-9A-Za-z][0-9A-Za-z._-]{0,31}$":                      "2027-01",
 }
 
 // sample is a value that the schema takes, with every property that it has.

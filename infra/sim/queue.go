@@ -27,6 +27,7 @@ type line struct {
 	timeout    time.Duration // of the function
 	batch      int           // messages in one event, at most
 	workers    int           // invocations at one time, at most
+	maxReceive int           // deliveries of a message, at most
 
 	sent     int
 	waiting  []*message
@@ -35,8 +36,6 @@ type line struct {
 	pollAt   int64 // when the next poll is due; 0 for none
 	received int
 }
-
-const maxReceive = 5
 
 type message struct {
 	id        string
@@ -130,7 +129,7 @@ func (l *line) poll() {
 
 // receive counts a delivery; false when the message is not handed out.
 func (l *line) receive(m *message) bool {
-	if m.receives >= maxReceive {
+	if m.receives >= l.maxReceive {
 		l.record(m.id, "is dead")
 		m.gone = true
 		l.dead = append(l.dead, m)

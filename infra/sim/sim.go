@@ -122,11 +122,11 @@ func simulate(seed uint64, p *plan, only map[uint64]bool, trace io.Writer) *simu
 	}
 	s.check = newChecker(s)
 	s.nanos = dawn.UnixNano()
-	s.orders = &line{simulation: s, name: "orders", function: convertOrders, visibility: 180 * time.Second, timeout: timeouts[convertOrders], batch: 10, workers: 4}
-	s.coupons = &line{simulation: s, name: "coupons", function: issueCoupons, visibility: 360 * time.Second, timeout: timeouts[issueCoupons], batch: 5, workers: 4}
-	s.messages = &line{simulation: s, name: "messages", function: sendMessages, visibility: 360 * time.Second, timeout: timeouts[sendMessages], batch: 10, workers: 3}
-	s.payouts = &line{simulation: s, name: "payouts", function: payPrizes, visibility: 360 * time.Second, timeout: timeouts[payPrizes], batch: 5, workers: 3}
-	s.friends = &line{simulation: s, name: "friends", function: welcomeFriends, visibility: 180 * time.Second, timeout: timeouts[welcomeFriends], batch: 1, workers: 4}
+	s.orders = &line{simulation: s, name: "orders", function: convertOrders, visibility: 180 * time.Second, timeout: timeouts[convertOrders], batch: 10, workers: 4, maxReceive: 5}
+	s.coupons = &line{simulation: s, name: "coupons", function: issueCoupons, visibility: 360 * time.Second, timeout: timeouts[issueCoupons], batch: 5, workers: 4, maxReceive: 5}
+	s.messages = &line{simulation: s, name: "messages", function: sendMessages, visibility: 360 * time.Second, timeout: timeouts[sendMessages], batch: 5, workers: 3, maxReceive: 10}
+	s.payouts = &line{simulation: s, name: "payouts", function: payPrizes, visibility: 360 * time.Second, timeout: timeouts[payPrizes], batch: 5, workers: 3, maxReceive: 5}
+	s.friends = &line{simulation: s, name: "friends", function: welcomeFriends, visibility: 180 * time.Second, timeout: timeouts[welcomeFriends], batch: 1, workers: 4, maxReceive: 5}
 	s.keys = keyring()
 	var err error
 	if s.draws, err = s.keys.Draws(s.plan.batch); err != nil {

@@ -191,8 +191,8 @@ func TestSettings(t *testing.T) {
 		if err := template.Decode(properties, &queue, false); err != nil {
 			t.Fatal(err)
 		}
-		if got := time.Duration(queue.VisibilityTimeout) * time.Second; got != line.visibility || int(queue.RedrivePolicy.MaxReceiveCount) != maxReceive {
-			t.Errorf("%s: hidden for %s and received %d times, simulated as %s and %d", name, got, queue.RedrivePolicy.MaxReceiveCount, line.visibility, maxReceive)
+		if got := time.Duration(queue.VisibilityTimeout) * time.Second; got != line.visibility || int(queue.RedrivePolicy.MaxReceiveCount) != line.maxReceive {
+			t.Errorf("%s: hidden for %s and received %d times, simulated as %s and %d", name, got, queue.RedrivePolicy.MaxReceiveCount, line.visibility, line.maxReceive)
 		}
 	}
 }

@@ -30,8 +30,13 @@ type Request struct {
 	// GivenAt is when the person gave the consents; zero where the request does
 	// not say. What they withdrew is given again only by a later act that is dated.
 	GivenAt  time.Time
+	Agreed   string            // version of the legal texts that they are given to; see store.Told
 	Birthday string            // "2024-05" or "2024-05-17"; "" says nothing
 	Facts    map[string]string // merged into what is known
+}
+
+func (r Request) told() store.Told {
+	return store.Told{Consents: r.Consents, GivenAt: r.GivenAt, Agreed: r.Agreed}
 }
 
 // Identity is one identity and, for a phone, how pages may show it.
@@ -101,7 +106,7 @@ func try(ctx context.Context, s store.Store, request Request, random io.Reader, 
 		return "", false, err
 	}
 	actions := store.CreateAccount(member, grown(store.Profile{}, request, added), nil, now)
-	given, _ := store.TellConsents(store.Account{}, store.Told{Consents: request.Consents, GivenAt: request.GivenAt}, now)
+	given, _ := store.TellConsents(store.Account{}, request.told(), now)
 	for _, change := range given { // a write names an item once
 		actions[0].Item.Attributes[change.Name] = change.Value
 	}
@@ -114,7 +119,7 @@ func try(ctx context.Context, s store.Store, request Request, random io.Reader, 
 // extend gives a known member what is new in the request, and writes nothing
 // when that is nothing.
 func extend(ctx context.Context, s store.Store, account store.Account, request Request, added []Identity, now time.Time) error {
-	changes, conditions := store.TellConsents(account, store.Told{Consents: request.Consents, GivenAt: request.GivenAt}, now)
+	changes, conditions := store.TellConsents(account, request.told(), now)
 	actions := []table.Action{}
 	for _, identity := range added {
 		actions = append(actions, store.GiveIdentity(identity.Identity, account.Member))

@@ -78,6 +78,7 @@ func (g Giver) Give(ctx context.Context, win Win, card *store.Redemption) ([]tab
 		for _, consent := range card.Consents {
 			credit = append(credit, store.GiveConsent(consent, card.At))
 		}
+		credit = append(credit, store.Agree(card.Consents, card.Agreed)...)
 		// A write names an item once, so the first credit is part of the new
 		// account: adding to a counter that is not there is setting it.
 		for _, change := range credit {

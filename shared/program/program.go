@@ -41,6 +41,7 @@ type Document struct {
 	Points     points.Rules     `json:"points" doc:"what purchases earn (积分规则)"`
 	Repurchase repurchase.Rules `json:"repurchase" doc:"when customers need the goods again, and when they may be told (复购提醒)"`
 	Cards      *cards.Rules     `json:"cards,omitempty" doc:"package cards (包裹卡); absent: the defaults"`
+	Legal      *Legal           `json:"legal,omitempty" doc:"what members agree to: shown beside the required consent, and the version kept with it; absent: pages ask without"`
 	Tiers      *tiers.Rules     `json:"tiers,omitempty" doc:"growth value and tiers (成长值, 会员等级); absent: there are none"`
 }
 
@@ -155,6 +156,9 @@ func (d Document) Validate() error {
 		return err
 	}
 	if err := d.Brand.validateGreeting("/brand"); err != nil {
+		return err
+	}
+	if err := d.Legal.validate("/legal"); err != nil {
 		return err
 	}
 	if _, err := time.LoadLocation(d.TimeZone); err != nil || d.TimeZone == "" || d.TimeZone == "Local" {

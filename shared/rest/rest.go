@@ -16,6 +16,7 @@ import (
 	"path"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -318,6 +319,25 @@ func Page[T any](items []T, next string) List[T] {
 type Paging struct {
 	Cursor string `query:"cursor" maxLength:"4096" doc:"next_cursor of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
+}
+
+// PageOf is the page of a list that is short and known as a whole. It fails with
+// KindInvalid where the cursor is none of its own.
+func PageOf[T any](all []T, asked Paging) (List[T], error) {
+	from := 0
+	if asked.Cursor != "" {
+		at, err := strconv.Atoi(asked.Cursor)
+		if err != nil || at < 1 || strconv.Itoa(at) != asked.Cursor {
+			return List[T]{}, loyalty.Invalid("cursor", "invalid", "the cursor is not from this list; leave it out to begin at its start")
+		}
+		from = min(at, len(all))
+	}
+	until, next := len(all), ""
+	if until-from > asked.Limit {
+		until = from + asked.Limit
+		next = strconv.Itoa(until)
+	}
+	return Page(all[from:until], next), nil
 }
 
 type operatorKey struct{}

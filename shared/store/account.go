@@ -29,7 +29,8 @@ type Account struct {
 	// Withdrawn is when each was withdrawn last (撤回同意), also of one that was
 	// given again since.
 	Withdrawn map[loyalty.Consent]time.Time
-	Home      loyalty.Channel // where he first bought (从一而终)
+	Agreed    string          // version of the legal texts that the membership was agreed to by; "" where the program had none
+	Home      loyalty.Channel // where the member first bought (从一而终)
 
 	Growth        map[string]loyalty.Points // growth value that counts (成长值), by month of purchase
 	GrowthPending loyalty.Points            // and that counts once return windows close
@@ -113,6 +114,7 @@ const (
 	accountCheckIn   = "checkin"
 	accountConsent   = "consent:"
 	accountWithdrawn = "no:" // when that consent was withdrawn last
+	accountAgreed    = "agreed"
 	accountCount     = "n:"
 	accountQuantity  = "q:"
 	accountFirst     = "f:"
@@ -246,6 +248,8 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 			a.RemindAsked = value.Int()
 		case WakeSettle.asked:
 			a.SettleAsked = value.Int()
+		case accountAgreed:
+			a.Agreed = value.Text()
 		case accountLots:
 			a.LotsSeen = value.Int()
 		case accountGrown:
@@ -386,6 +390,16 @@ func ChangeProfile(was, is Profile) ([]table.Change, []table.Condition) {
 	return []table.Change{table.Set(doc, encode(is))}, []table.Condition{table.Equals(doc, encode(was))}
 }
 
+// Agree records which version of the legal texts (会员协议, 隐私政策) somebody
+// agreed to who gives consents: nothing where that is no membership, or there are
+// no texts. The latest one stands.
+func Agree(consents []loyalty.Consent, version string) []table.Change {
+	if version == "" || !slices.Contains(consents, loyalty.ConsentMembership) {
+		return nil
+	}
+	return []table.Change{table.Set(accountAgreed, table.String(version))}
+}
+
 // GiveConsent records a consent that the person gives now; a consent once given
 // keeps its date.
 func GiveConsent(consent loyalty.Consent, now time.Time) table.Change {
@@ -393,10 +407,11 @@ func GiveConsent(consent loyalty.Consent, now time.Time) table.Change {
 }
 
 // Told is what somebody tells of consents: when the person gave them, zero where
-// the telling does not say.
+// the telling does not say, and to which version of the legal texts.
 type Told struct {
 	Consents []loyalty.Consent
 	GivenAt  time.Time
+	Agreed   string // "" where the program had none
 }
 
 // TellConsents records consents that somebody tells of at now. What the person
@@ -416,6 +431,7 @@ func TellConsents(account Account, told Told, now time.Time) (changes []table.Ch
 			continue
 		}
 		changes, conditions = append(changes, GiveConsent(consent, at)), append(conditions, held)
+		changes = append(changes, Agree([]loyalty.Consent{consent}, told.Agreed)...)
 	}
 	return changes, conditions
 }

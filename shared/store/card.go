@@ -23,6 +23,7 @@ type Redemption struct {
 	Award       cards.Award       `json:"award"`
 	Identity    loyalty.Identity  `json:"identity,omitzero"` // by which it was redeemed; none with a member token
 	Consents    []loyalty.Consent `json:"consents,omitempty"`
+	Agreed      string            `json:"agreed,omitempty"`  // version of the legal texts that the consents were given to
 	Request     string            `json:"request,omitempty"` // fingerprint of the Idempotency-Key
 	Joined      bool              `json:"joined,omitempty"`  // the redemption made the member
 	// Withheld tells that the owner of the phone for which the prize is reserved

@@ -20,7 +20,7 @@ func Erase(accounts []Account, erasure Erasure) []table.Action {
 	for i, account := range accounts {
 		changes, held := WakeRemind.Answer(account, time.Time{})
 		conditions := append(held, table.Equals(doc, encode(account.Profile)), Alive())
-		changes = append(changes, table.Set(doc, encode(Profile{})), table.Set(accountErased, encode(erasure)), table.Remove(accountSent))
+		changes = append(changes, table.Set(doc, encode(Profile{})), table.Set(accountErased, encode(erasure)), table.Remove(accountSent), table.Remove(accountAgreed))
 		for _, consent := range consents {
 			changes = append(changes, forgetConsent(consent)...)
 		}
