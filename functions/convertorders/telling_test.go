@@ -456,3 +456,38 @@ func TestTheEarlierOfTwoCompletionsSettles(t *testing.T) {
 		})
 	}
 }
+
+// However many parts it takes to take an order back, it is listed as nobody's when
+// that is done, and no longer once somebody has it.
+func TestALargeOrderThatIsTakenBackIsListedAsNobodys(t *testing.T) {
+	b := open(t)
+	w := b.enrol(buyer("w"))
+	b.must(event(orders.TypePaid, "1001", varied(35, nil)...))
+	listed := func() int {
+		t.Helper()
+		all, _, err := b.Store.OrdersOfNobody(t.Context(), day0.AddDate(0, 0, -1), 10, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	post := func(kind points.FactKind) {
+		t.Helper()
+		fact := points.Fact{Kind: kind, At: b.Clock(), Member: w, Operator: "wang", Reason: "by hand"}
+		key := loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: "1001"}
+		if _, err := ledger.Post(t.Context(), b.Store, nil, ledger.News{Order: key, Fact: fact}, b.Clock()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := listed(); got != 1 {
+		t.Errorf("told: listed %d times", got)
+	}
+	post(points.FactBound)
+	if got := listed(); got != 0 {
+		t.Errorf("bound: listed %d times", got)
+	}
+	post(points.FactUnbound)
+	if got := listed(); got != 1 || b.account(w).Balance != (points.Balance{}) {
+		t.Errorf("taken back: listed %d times, and W has %+v", got, b.account(w).Balance)
+	}
+}

@@ -134,3 +134,28 @@ func TestAnOrderThatIsTakenBackGoesToItsBuyer(t *testing.T) {
 		t.Errorf("the other has %s, the buyer %s", other, buyer)
 	}
 }
+
+// What was told oddly of an order stands on its page.
+func TestAnOrdersPageShowsExcessContradictionsAndCodes(t *testing.T) {
+	b := open(t)
+	b.unowned()
+	key := loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: "1001"}
+	for _, fact := range []points.Fact{
+		{Kind: points.FactPaid, At: now, Codes: []string{"VIP"}, Lines: []points.Line{{ID: "1", Quantity: 1, Paid: 12_000}}},
+		{Kind: points.FactRefunded, At: now, Refunds: []points.Refund{{ID: "r1", Line: "1", Amount: 11_000, Quantity: 1}}},
+		{Kind: points.FactRefunded, At: now, Refunds: []points.Refund{{ID: "r1", Line: "1", Amount: 500}}},
+	} {
+		if _, err := ledger.Post(t.Context(), b.function.Store, nil, ledger.News{Order: key, Fact: fact}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, answer, _ := b.call(request{method: "GET", path: "/v1/orders/tmall/flagship/1001", token: adminToken})
+	for _, want := range []string{
+		`"refunded":10000`, `"excess":1000`, `"returned":1`, `"discount_codes":["VIP"]`,
+		`{"line_id":"1","amount":12000,"quantity":1}`, `{"line_id":"1","refund_id":"r1","amount":500}`,
+	} {
+		if !strings.Contains(answer, want) {
+			t.Errorf("the page lacks %s: %s", want, answer)
+		}
+	}
+}

@@ -56,6 +56,8 @@ type orderAnswer struct {
 	Refunded    loyalty.Fen      `json:"refunded"`
 	Points      loyalty.Points   `json:"points" doc:"what the owner holds for it now"`
 	Lines       []orderLine      `json:"lines"`
+	Codes       []string         `json:"discount_codes,omitempty"`
+	Conflicts   []orderConflict  `json:"conflicts,omitempty" doc:"what events told otherwise than the first that told of it, which stands"`
 	Owners      []bindingChange  `json:"owners" doc:"every change of the owner, oldest first"`
 	Claims      []orderClaim     `json:"claims" doc:"that waited for it at some time, of each member the last, oldest first"`
 	Events      []orderEvent     `json:"events" doc:"its log, oldest first"`
@@ -67,12 +69,25 @@ type orderLine struct {
 	Category string          `json:"category,omitempty"`
 	Quantity int64           `json:"quantity"`
 	Paid     loyalty.Fen     `json:"paid"`
-	Refunded loyalty.Fen     `json:"refunded"`
+	Refunded loyalty.Fen     `json:"refunded" doc:"at most paid"`
+	Returned int64           `json:"returned,omitempty" doc:"units that refunds told of"`
+	Excess   loyalty.Fen     `json:"excess,omitempty" doc:"given back beyond paid: postage, goodwill; it takes no points"`
 	Earned   loyalty.Points  `json:"earned" doc:"when it was paid: rate on paid, rounded down"`
 	Points   loyalty.Points  `json:"points" doc:"held for it now"`
 	Rate     points.Rate     `json:"rate" doc:"frozen when it was paid"`
 	Because  []points.Reason `json:"because,omitempty" doc:"what made the rate another than the program's base rate"`
 	Program  int64           `json:"program_version,omitempty" doc:"by which it was decided"`
+}
+
+// orderConflict is a line or, with a refund_id, a refund as it was told otherwise.
+type orderConflict struct {
+	LineID   string      `json:"line_id"`
+	RefundID string      `json:"refund_id,omitempty"`
+	SKU      string      `json:"sku,omitempty"`
+	Category string      `json:"category,omitempty"`
+	Amount   loyalty.Fen `json:"amount" doc:"paid or refunded"`
+	Quantity int64       `json:"quantity,omitempty"`
+	Gift     bool        `json:"gift,omitempty"`
 }
 
 type orderClaim struct {
@@ -85,10 +100,10 @@ type orderClaim struct {
 // orderEvent is one fact of the log. What it told of the buyer is not shown.
 type orderEvent struct {
 	Seq      int              `json:"seq"`
-	Kind     points.FactKind  `json:"kind" enum:"paid,completed,refunded,cancelled,told,claimed,asked,bound,unbound,settled"`
+	Kind     points.FactKind  `json:"kind" enum:"paid,completed,refunded,cancelled,told,conflict,claimed,asked,bound,unbound,named,settled,continued"`
 	At       time.Time        `json:"at"`
 	Program  int64            `json:"program_version,omitempty"`
-	MemberID loyalty.MemberID `json:"member_id,omitempty" doc:"the owner then; of asked, who claimed"`
+	MemberID loyalty.MemberID `json:"member_id,omitempty" doc:"the owner then; of asked, who claimed; of named, whom an event named"`
 	Operator string           `json:"operator,omitempty"`
 	Reason   string           `json:"reason,omitempty"`
 	Lines    []string         `json:"lines,omitempty" doc:"ids of the lines that it tells of"`
@@ -255,8 +270,8 @@ func (f Function) order(ctx context.Context, in *OrderPath) (*rest.Body[orderAns
 	}
 	shown := orderAnswer{
 		Channel: key.Channel, Shop: key.Shop, OrderID: key.Order, MemberID: order.Member,
-		PaidAt: at(order.PaidAt), CompletedAt: at(order.CompletedAt), Cancelled: order.Cancelled, Settled: order.Settled(), SettlesAt: at(order.SettleAt()),
-		Lines: []orderLine{}, Owners: ownersOf(log), Claims: []orderClaim{}, Events: []orderEvent{},
+		PaidAt: at(order.PaidAt), CompletedAt: at(order.CompletedAt), Cancelled: order.Cancelled, Settled: order.Settled() && order.SettleAt().IsZero(), SettlesAt: at(order.SettleAt()),
+		Lines: []orderLine{}, Codes: order.Codes, Owners: ownersOf(log), Claims: []orderClaim{}, Events: []orderEvent{},
 	}
 	decided := map[string]int64{}
 	for i, fact := range log {
@@ -270,14 +285,25 @@ func (f Function) order(ctx context.Context, in *OrderPath) (*rest.Body[orderAns
 		}
 		shown.Events = append(shown.Events, shownEvent(i+1, fact))
 	}
+	for _, conflict := range order.Conflicts {
+		shown.Conflicts = append(shown.Conflicts, shownConflict(conflict))
+	}
 	for _, line := range order.Purchases() {
 		shown.Paid, shown.Refunded, shown.Points = shown.Paid+line.Paid, shown.Refunded+line.Refunded, shown.Points+line.Points
 		shown.Lines = append(shown.Lines, orderLine{
 			LineID: line.ID, SKU: line.SKU, Category: line.Category, Quantity: line.Quantity, Paid: line.Paid, Refunded: line.Refunded,
-			Earned: line.Granted(), Points: line.Points, Rate: line.Rate, Because: line.Because, Program: decided[line.ID],
+			Returned: line.Returned, Excess: line.Excess, Earned: line.Granted(), Points: line.Points, Rate: line.Rate, Because: line.Because, Program: decided[line.ID],
 		})
 	}
 	return rest.Answer(shown), nil
+}
+
+func shownConflict(conflict points.Conflict) orderConflict {
+	if refund := conflict.Refund; refund != nil {
+		return orderConflict{LineID: refund.Line, RefundID: refund.ID, Amount: refund.Amount, Quantity: refund.Quantity}
+	}
+	line := conflict.Line
+	return orderConflict{LineID: line.ID, SKU: line.SKU, Category: line.Category, Amount: line.Paid, Quantity: line.Quantity, Gift: line.Gift}
 }
 
 func shownEvent(seq int, fact points.Fact) orderEvent {

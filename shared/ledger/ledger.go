@@ -529,7 +529,7 @@ func (p *posting) record(order *points.Order, fact points.Fact) []table.Action {
 	switch {
 	case fact.Kind == points.FactUnbound:
 		return []table.Action{store.AppendFact(key, seq, fact), store.ListAgain(key, order.Heard, order.HeardAt)}
-	case order.Member != "":
+	case order.Member != "", fact.Kind == points.FactContinued:
 		return []table.Action{store.AppendFact(key, seq, fact)}
 	case fact.Member == "" && order.Heard == 0:
 		return []table.Action{store.AppendFirstOfNobody(key, seq, fact, len(p.news.Identities) == 0)}
