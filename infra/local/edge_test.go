@@ -114,7 +114,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		refusal(t, unknown, a, http.StatusNotFound)
 	}
 	for request, allowed := range map[string]string{
-		"DELETE /v1/members":                          "POST",
+		"DELETE /v1/members":                          "GET, HEAD, POST",
 		"PATCH /v1/program":                           "GET, HEAD, PUT",
 		"POST /v1/queues":                             "GET, HEAD",
 		"POST /healthz":                               "GET, HEAD",

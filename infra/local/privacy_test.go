@@ -16,15 +16,12 @@ import (
 // of the folder, a line of the log or a dead letter, in no spelling.
 func TestPhonesAreNowhere(t *testing.T) {
 	p := start(t, t.TempDir(), empty)
-	const undeliverable = `msg="message failed"`
-	p.foretold = undeliverable
 	now := time.Now()
 	const order, joined, typed, refused = "13612345671", "13612345672", "13612345673", "13612345674"
 	e := milk("CANARY-ORDER-1", "", 19_900, now)
 	e.Buyer = &buyer{ID: "canary-buyer", Phone: order}
 	p.order(t, e)
-	// One that the brand's program refuses, so that its message stays on the
-	// queue and would become a dead letter.
+	// One that the brand's program refuses, so that it is kept for a person.
 	foreign := milk("CANARY-FOREIGN-1", "", 19_900, now)
 	foreign.Currency, foreign.Buyer = "USD", &buyer{Phone: order}
 	p.order(t, foreign)
@@ -51,15 +48,19 @@ func TestPhonesAreNowhere(t *testing.T) {
 	page.read(t, http.StatusOK, nil)
 	p.do(t, http.MethodPost, codes[0]+"/redemption", asJSON, redemption(identity{Kind: "phone", Value: refused})).read(t, http.StatusConflict, nil)
 
-	// The message of the foreign order waits for its next delivery; the others
-	// are done.
-	eventually(t, "the other messages are done", func() bool {
+	eventually(t, "every message is done", func() bool {
 		waiting := 0
 		for _, q := range p.queues(t) {
 			waiting += q.Waiting + q.InFlight
 		}
-		return waiting == 1 && strings.Contains(p.logged.String(), undeliverable)
+		return waiting == 0
 	})
+	kept := p.do(t, http.MethodGet, "/v1/refused", operator(p.token), nil)
+	kept.read(t, http.StatusOK, nil)
+	if !bytes.Contains(kept.body, []byte("CANARY-FOREIGN-1")) {
+		t.Errorf("the foreign order is not kept for a person: %s", kept.body)
+	}
+	spotless(t, "what is kept for a person", kept.body, order, joined, typed, refused)
 	for _, name := range []string{"orders", "coupons", "messages", "friends"} {
 		a := p.do(t, http.MethodGet, "/v1/queues/"+name+"/dead", operator(p.token), nil)
 		a.read(t, http.StatusOK, nil)

@@ -574,7 +574,7 @@ func Strict(mux *http.ServeMux, wrap func(http.Handler) http.Handler) http.Handl
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		dropMalformedAccept(r.Header)
-		if _, pattern := mux.Handler(r); pattern == "" {
+		if _, pattern := mux.Handler(r); pattern == "" || !isClean(r.URL.EscapedPath()) {
 			problemForUnknown(mux, w, r)
 			return
 		}
@@ -584,6 +584,12 @@ func Strict(mux *http.ServeMux, wrap func(http.Handler) http.Handler) http.Handl
 		}
 		inner.ServeHTTP(w, r)
 	})
+}
+
+// isClean is false of a path with empty or dotted segments, which the mux would
+// send on to another path: nothing is at such an address.
+func isClean(address string) bool {
+	return path.Clean(address) == strings.TrimSuffix(address, "/") || address == "/"
 }
 
 // dropMalformedAccept takes away a preference that cannot be read, so that the
