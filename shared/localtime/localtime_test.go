@@ -15,7 +15,8 @@ import (
 func zone(t interface {
 	Helper()
 	Fatal(args ...any)
-}, name string) *time.Location {
+}, name string,
+) *time.Location {
 	t.Helper()
 	zone, err := time.LoadLocation(name)
 	if err != nil {
