@@ -41,7 +41,7 @@ type takenClaim struct {
 
 func (f Function) registerClaims(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodPost, Path: "/v1/me/orders", ID: "claim-order", Tag: "me", Security: "member", Status: http.StatusAccepted,
+		Method: http.MethodPost, Path: "/v1/me/orders", ID: "claim-order", Tag: "me", Security: "member", Status: http.StatusAccepted, Throttled: true,
 		Summary: "Claim an order by its number; GET /v1/me/claims tells what became of it",
 	}, f.claim)
 	registerList(f, api, "/v1/me/claims", "my-claims", "My claims of orders: credited, waiting or refused",

@@ -18,6 +18,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/huitou/huitou/functions/members"
+	"github.com/huitou/huitou/infra/contract"
 	"github.com/huitou/huitou/shared/enrolment"
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
@@ -54,6 +55,11 @@ func (s *sent) Send(_ context.Context, bodies ...[]byte) error {
 	}
 	s.bodies = append(s.bodies, bodies...)
 	return nil
+}
+
+// ServeHTTP serves as the published document says, or fails the test.
+func (b brand) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	contract.Serve(b.t, b.Handler, w, r)
 }
 
 func open(t *testing.T) brand {

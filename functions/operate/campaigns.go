@@ -21,7 +21,7 @@ type DocumentPath struct {
 	ID string `path:"id" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"chosen by the brand"`
 }
 
-type templateBody struct {
+type TemplateBody struct {
 	Name      string       `json:"name" minLength:"1" maxLength:"40" doc:"customers see it"`
 	Kind      coupons.Kind `json:"kind,omitempty" enum:"own,link" default:"own" doc:"own: codes of huitou; link: claimed behind a link"`
 	Threshold loyalty.Fen  `json:"threshold,omitempty" minimum:"0" doc:"满: fen the order must reach; 0 for none"`
@@ -39,7 +39,7 @@ type templateBody struct {
 
 type templateAnswer struct {
 	ID string `json:"id"`
-	templateBody
+	TemplateBody
 	Given struct {
 		Quantity int64       `json:"quantity"`
 		Amount   loyalty.Fen `json:"amount"`
@@ -51,7 +51,7 @@ type audienceBody struct {
 	Rule string `json:"rule" minLength:"1" maxLength:"4096" doc:"for example: orders >= 2 and categories[\"milk-powder\"].days_since > 28"`
 }
 
-type campaignBody struct {
+type CampaignBody struct {
 	Name     string         `json:"name,omitempty" maxLength:"160"`
 	Audience string         `json:"audience"`
 	Template string         `json:"template"`
@@ -68,7 +68,7 @@ type scheduleBody struct {
 
 type campaignAnswer struct {
 	ID string `json:"id"`
-	campaignBody
+	CampaignBody
 	RanAt *time.Time `json:"ran_at,omitempty" doc:"its last occurrence"`
 }
 
@@ -165,7 +165,7 @@ func found[T any](document T, revision store.Revision, err error) (T, store.Revi
 
 func (f Function) putTemplate(ctx context.Context, in *struct {
 	DocumentPath
-	Body templateBody
+	Body TemplateBody
 },
 ) (*rest.Body[templateAnswer], error) {
 	t := coupons.Template{
@@ -190,7 +190,7 @@ func (f Function) shownTemplate(ctx context.Context, t coupons.Template) (*rest.
 	if err != nil {
 		return nil, err
 	}
-	answer := templateAnswer{ID: t.ID, templateBody: templateBody{
+	answer := templateAnswer{ID: t.ID, TemplateBody: TemplateBody{
 		Name: t.Name, Kind: t.Kind, Threshold: t.Threshold, Discount: t.Discount, Link: t.Link,
 	}}
 	answer.Validity.Days, answer.Validity.Months = t.Validity.Days, t.Validity.Months
@@ -290,7 +290,7 @@ func (f Function) preview(ctx context.Context, rule *rule.Rule, rules program.Pr
 
 func (f Function) putCampaign(ctx context.Context, in *struct {
 	DocumentPath
-	Body campaignBody
+	Body CampaignBody
 },
 ) (*rest.Body[campaignAnswer], error) {
 	known, revision, err := found(f.Store.Campaign(ctx, in.ID))
@@ -353,7 +353,7 @@ func shownCampaign(c campaign.Campaign) campaignAnswer {
 		}
 		return &at
 	}
-	return campaignAnswer{ID: c.ID, RanAt: optional(c.Ran.At), campaignBody: campaignBody{
+	return campaignAnswer{ID: c.ID, RanAt: optional(c.Ran.At), CampaignBody: CampaignBody{
 		Name: c.Name, Audience: c.Audience, Template: c.Template, Holdout: c.Holdout, State: c.State,
 		Schedule: scheduleBody{At: optional(c.Schedule.At), Cron: c.Schedule.Cron, Until: optional(c.Schedule.Until)},
 	}}

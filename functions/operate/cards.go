@@ -18,8 +18,8 @@ import (
 	"github.com/huitou/huitou/shared/strictjson"
 )
 
-// batchBody is a print run as an operator asks for it.
-type batchBody struct {
+// BatchBody is a print run as an operator asks for it.
+type BatchBody struct {
 	Name      string    `json:"name" minLength:"1" maxLength:"60" doc:"customers see it with the prize rules"`
 	Count     int       `json:"count" minimum:"1" maximum:"1048576" doc:"cards"`
 	Canaries  int       `json:"canaries,omitempty" minimum:"0" maximum:"1000" doc:"codes beyond count that are printed and taken out before packing (暗桩); one that is tried means that the codes have leaked"`
@@ -35,10 +35,10 @@ type armBody struct {
 	Name   string      `json:"name"`
 	Form   cards.Form  `json:"form" enum:"scratch,reveal,plain" doc:"reveal: every card of the arm wins"`
 	Weight int         `json:"weight" minimum:"1" maximum:"10000" default:"1"`
-	Prizes []prizeBody `json:"prizes" maxItems:"32"`
+	Prizes []PrizeBody `json:"prizes" maxItems:"32"`
 }
 
-type prizeBody struct {
+type PrizeBody struct {
 	Kind     cards.PrizeKind `json:"kind" enum:"points,coupon,gift,red_packet,none"`
 	Value    any             `json:"value,omitempty" doc:"points: points; red_packet: fen; coupon: template id; gift: text"`
 	Quantity int             `json:"quantity,omitempty" minimum:"0"`
@@ -47,7 +47,7 @@ type prizeBody struct {
 
 type batchAnswer struct {
 	ID string `json:"id"`
-	batchBody
+	BatchBody
 	Notices   []notice         `json:"notices,omitempty" doc:"what the law asks of the brand: worth_undeclared, a prize whose worth nobody declared; announce_winners, one above 50000 fen, whose winners have to be announced"`
 	Friends   *friend.Funnel   `json:"friends,omitempty" doc:"WeCom friends (企业微信好友) whom its cards brought; on one batch alone"`
 	State     cards.State      `json:"state" enum:"created,printed,received,active,frozen,expired"`
@@ -152,7 +152,7 @@ func (f Function) whoCalls(ctx context.Context) string {
 // createBatch gives the batch a number that comes from the request, or the
 // first free one after it: a repeat of the request walks the same way and finds
 // the batch it made.
-func (f Function) createBatch(ctx context.Context, in *rest.Body[batchBody]) (*rest.Body[batchAnswer], error) {
+func (f Function) createBatch(ctx context.Context, in *rest.Body[BatchBody]) (*rest.Body[batchAnswer], error) {
 	batch, err := readBatch(in.Body)
 	if err != nil {
 		return nil, err
@@ -269,7 +269,7 @@ func termsOf(template coupons.Template) cards.Terms {
 }
 
 // readBatch takes the request's document through the rules' own reader.
-func readBatch(in batchBody) (cards.Batch, error) {
+func readBatch(in BatchBody) (cards.Batch, error) {
 	raw, err := json.Marshal(in)
 	if err != nil {
 		return cards.Batch{}, err
@@ -285,7 +285,7 @@ func (f Function) shownBatch(batch cards.Batch) batchAnswer {
 	answer := batchAnswer{
 		ID: batch.ID(), State: batch.StateAt(f.Clock()), PrintRun: batch.PrintRun(),
 		Created: batch.Created, Printed: batch.Printed, Received: batch.Received, Approved: batch.Approved, Activated: batch.Activated, Frozen: batch.Frozen,
-		batchBody: batchBody{
+		BatchBody: BatchBody{
 			Name: batch.Name, Count: batch.Count, Canaries: batch.Canaries, ValidFrom: batch.ValidFrom, ValidTo: batch.ValidTo, RulesText: batch.RulesText, Arms: []armBody{},
 			CardCost: batch.CardCost,
 		},
@@ -305,16 +305,16 @@ func (f Function) shownBatch(batch cards.Batch) batchAnswer {
 	return answer
 }
 
-func shownPrizes(arm cards.Arm) []prizeBody {
-	shown := []prizeBody{}
+func shownPrizes(arm cards.Arm) []PrizeBody {
+	shown := []PrizeBody{}
 	for _, prize := range arm.Prizes {
 		shown = append(shown, shownPrize(prize))
 	}
 	return shown
 }
 
-func shownPrize(prize cards.Prize) prizeBody {
-	shown := prizeBody{Kind: prize.Kind, Quantity: prize.Quantity, Worth: prize.Worth}
+func shownPrize(prize cards.Prize) PrizeBody {
+	shown := PrizeBody{Kind: prize.Kind, Quantity: prize.Quantity, Worth: prize.Worth}
 	switch {
 	case prize.Text != "":
 		shown.Value = prize.Text

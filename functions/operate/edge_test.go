@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/huitou/huitou/infra/contract"
 	"github.com/huitou/huitou/shared/ledger"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/points"
@@ -68,6 +69,7 @@ func (b *brand) gateway(method, path, body, key string) (int, string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	contract.Check(b.t, event, answer)
 	return answer.StatusCode, answer.Body
 }
 

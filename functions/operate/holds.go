@@ -19,7 +19,7 @@ type holdAnswer struct {
 	Batch    string           `json:"batch"`
 	Card     int              `json:"card"`
 	MemberID loyalty.MemberID `json:"member_id,omitempty" doc:"whose the prize is; absent while it is reserved for a phone that nobody has proved"`
-	Prize    prizeBody        `json:"prize"`
+	Prize    PrizeBody        `json:"prize"`
 	Why      cards.Suspicion  `json:"why" enum:"many_cards,one_carton" doc:"many_cards: more of one person in a window than the program lets pass; one_carton: more neighbouring numbers"`
 	HeldAt   time.Time        `json:"held_at"`
 	State    cards.HoldState  `json:"state" enum:"open,released,voided"`

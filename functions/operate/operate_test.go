@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/huitou/huitou/functions/operate"
+	"github.com/huitou/huitou/infra/contract"
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/queue"
@@ -54,6 +55,11 @@ type brand struct {
 	payouts *kept
 	http.Handler
 	function operate.Function
+}
+
+// ServeHTTP serves as the published document says, or fails the test.
+func (b *brand) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	contract.Serve(b.t, b.Handler, w, r)
 }
 
 func open(t *testing.T) *brand {

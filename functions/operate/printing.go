@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,15 +33,17 @@ var printers = []token.Role{token.RoleOperator, token.RolePrinter}
 
 func (f Function) registerPrinting(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodGet, Path: "/v1/card-batches/{id}/cards.csv", ID: "batch-codes", Tag: "cards", Roles: printers,
+		Method: http.MethodGet, Path: "/v1/card-batches/{id}/cards.csv", ID: "batch-codes", Tag: "cards", Roles: printers, Refuses: []int{http.StatusConflict},
 		Summary: "Codes and URLs for the printing house, up to 20000 cards a call; X-Total-Count tells how many there are",
+		Content: map[string]reflect.Type{"text/csv": rest.Text},
 	}, f.codesCSV)
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodGet, Path: "/v1/card-batches/{id}/sheet.html", ID: "batch-sheet", Tag: "cards", Roles: printers,
+		Method: http.MethodGet, Path: "/v1/card-batches/{id}/sheet.html", ID: "batch-sheet", Tag: "cards", Roles: printers, Refuses: []int{http.StatusConflict},
 		Summary: "Cards with bleed and crop marks that print true on A4, up to 480 a call",
+		Content: map[string]reflect.Type{"text/html": rest.Text},
 	}, f.sheet)
 	rest.Register(api, f.Log, rest.Operation{
-		Method: http.MethodGet, Path: "/v1/card-batches/{id}/canaries", ID: "batch-canaries", Tag: "cards", Roles: []token.Role{token.RoleOperator},
+		Method: http.MethodGet, Path: "/v1/card-batches/{id}/canaries", ID: "batch-canaries", Tag: "cards", Refuses: []int{http.StatusConflict}, Roles: []token.Role{token.RoleOperator},
 		Summary: "The cards to take out before packing (暗桩), by their printed numbers; the printing house must not know them",
 	}, f.canaries)
 	rest.Register(api, f.Log, rest.Operation{

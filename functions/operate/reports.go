@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"reflect"
 	"strconv"
 	"time"
 
@@ -48,6 +49,7 @@ func (f Function) registerReports(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/reports/liability.csv", ID: "report-liability-csv", Tag: "reports", Roles: reportReaders,
 		Summary: "The same figures as lines: figure, month, value, definition; one next_cursor says that they are not of all members yet",
+		Content: map[string]reflect.Type{"text/csv": rest.Text},
 	}, f.liabilityCSV)
 }
 

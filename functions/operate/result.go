@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -28,7 +29,7 @@ type batchResult struct {
 	RetainedDays int                `json:"retained_days"`
 	Complete     bool               `json:"complete" doc:"false when more cards were redeemed than one answer counts: then the numbers are a part and nothing is compared"`
 	Arms         []armResult        `json:"arms"`
-	Total        funnelAnswer       `json:"total"`
+	Total        FunnelAnswer       `json:"total"`
 	Comparison   *comparisonOfArms  `json:"comparison,omitempty" doc:"absent for a batch of one arm"`
 	by           experiment.Measure // what arms are valued by
 }
@@ -37,11 +38,11 @@ type armResult struct {
 	Name     string     `json:"name"`
 	Form     cards.Form `json:"form" enum:"scratch,reveal,plain"`
 	Unpriced bool       `json:"unpriced,omitempty" doc:"it has prizes whose worth nobody declared; they are missing in spent"`
-	funnelAnswer
+	FunnelAnswer
 	Value *valueAnswer `json:"value,omitempty" doc:"what the arm is ranked by"`
 }
 
-type funnelAnswer struct {
+type FunnelAnswer struct {
 	Printed     int         `json:"printed" doc:"cards of the arm"`
 	Redeemed    rateAnswer  `json:"redeemed"`
 	Added       *rateAnswer `json:"added,omitempty" doc:"cards whose holder became a friend (加粉); absent until the batch brought the first"`
@@ -72,12 +73,12 @@ type comparisonOfArms struct {
 	Per     experiment.Unit    `json:"per" enum:"yuan,card" doc:"card where the batch has no card_cost or an arm has prizes of unknown worth"`
 	Verdict experiment.Verdict `json:"verdict" enum:"winner,no_difference,cannot_tell_yet" doc:"may be looked at every day; no_difference: the best are surely less than a fifth apart"`
 	Best    []string           `json:"best" doc:"arms that none is known to be better than; one of a winner"`
-	needed
+	Needed
 	Pairs []pairAnswer `json:"pairs"`
 }
 
-// needed is the sample still needed, if things go on as they are.
-type needed struct {
+// Needed is the sample still needed, if things go on as they are.
+type Needed struct {
 	Cards  int `json:"cards_needed,omitempty" doc:"further cards in the shares of now until it can be told; absent when told, or before the first event"`
 	Events int `json:"events_needed,omitempty" doc:"the same as further events, for cards that are printed and still come in"`
 }
@@ -88,7 +89,7 @@ type pairAnswer struct {
 	Low        float64            `json:"low" doc:"95 % for all pairs together, at every look"`
 	High       float64            `json:"high"`
 	Verdict    experiment.Verdict `json:"verdict" enum:"winner,no_difference,cannot_tell_yet"`
-	needed
+	Needed
 }
 
 // ResultQuery asks for a batch's result.
@@ -109,6 +110,7 @@ func (f Function) registerResult(api rest.API) {
 	})
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: path + ".csv", ID: "batch-result-csv", Tag: "cards", Roles: readers, Summary: "The same, one line an arm",
+		Content: map[string]reflect.Type{"text/csv": rest.Text},
 	}, f.batchResultCSV)
 }
 
@@ -136,7 +138,7 @@ func (f Function) batchResult(ctx context.Context, in ResultQuery) (batchResult,
 	total := experiment.Total(funnels)
 	for i, arm := range batch.Arms {
 		_, priced := batch.PoolCost(i)
-		result.Arms = append(result.Arms, armResult{Name: arm.Name, Form: arm.Form, Unpriced: !priced, funnelAnswer: shownFunnel(funnels[i], total.Added > 0)})
+		result.Arms = append(result.Arms, armResult{Name: arm.Name, Form: arm.Form, Unpriced: !priced, FunnelAnswer: shownFunnel(funnels[i], total.Added > 0)})
 	}
 	result.Total = shownFunnel(total, total.Added > 0)
 	if result.Complete && len(batch.Arms) > 1 {
@@ -168,7 +170,7 @@ func (r *batchResult) compare(batch cards.Batch, funnels []experiment.Funnel) {
 		v := judged.Values[arm]
 		r.Arms[arm].Value = &valueAnswer{figure(v.Value), figure(v.Low), figure(v.High), rank + 1}
 	}
-	r.Comparison = &comparisonOfArms{By: r.by, Per: judged.Unit, Verdict: judged.Verdict, needed: more(judged.More, arms...), Pairs: []pairAnswer{}}
+	r.Comparison = &comparisonOfArms{By: r.by, Per: judged.Unit, Verdict: judged.Verdict, Needed: more(judged.More, arms...), Pairs: []pairAnswer{}}
 	for _, arm := range judged.Best {
 		r.Comparison.Best = append(r.Comparison.Best, batch.Arms[arm].Name)
 	}
@@ -176,22 +178,22 @@ func (r *batchResult) compare(batch cards.Batch, funnels []experiment.Funnel) {
 		r.Comparison.Pairs = append(r.Comparison.Pairs, pairAnswer{
 			Arms:       [2]string{batch.Arms[p.A].Name, batch.Arms[p.B].Name},
 			Difference: figure(p.Difference), Low: figure(p.Low), High: figure(p.High),
-			Verdict: p.Verdict, needed: more(p.More, arms[p.A], arms[p.B]),
+			Verdict: p.Verdict, Needed: more(p.More, arms[p.A], arms[p.B]),
 		})
 	}
 }
 
 // more says a growth of the arms in cards and in events.
-func more(times float64, arms ...experiment.Arm) needed {
+func more(times float64, arms ...experiment.Arm) Needed {
 	if times <= 1 {
-		return needed{}
+		return Needed{}
 	}
-	var n needed
+	var n Needed
 	for _, arm := range arms {
 		n.Cards += arm.Cards
 		n.Events += arm.Events
 	}
-	return needed{int(math.Ceil((times - 1) * float64(n.Cards))), int(math.Ceil((times - 1) * float64(n.Events)))}
+	return Needed{int(math.Ceil((times - 1) * float64(n.Cards))), int(math.Ceil((times - 1) * float64(n.Events)))}
 }
 
 // figure is a statistic as it is told: to six places.
@@ -203,8 +205,8 @@ func shownRate(count, of int) rateAnswer {
 	return rateAnswer{count, figure(rate.Value()), figure(i.Low), figure(i.High)}
 }
 
-func shownFunnel(funnel experiment.Funnel, friends bool) funnelAnswer {
-	answer := funnelAnswer{
+func shownFunnel(funnel experiment.Funnel, friends bool) FunnelAnswer {
+	answer := FunnelAnswer{
 		Printed: funnel.Cards, Redeemed: shownRate(funnel.Redeemed, funnel.Cards),
 		Claimed: shownRate(funnel.Claimed, funnel.Cards), Repurchased: shownRate(funnel.Repurchased, funnel.Cards),
 		Spent: funnel.Spent, Undecided: funnel.Undecided,
@@ -349,7 +351,7 @@ func (f Function) batchResultCSV(ctx context.Context, in *ResultQuery) (*file, e
 	}, w.Error()
 }
 
-func (a funnelAnswer) columns() []string {
+func (a FunnelAnswer) columns() []string {
 	columns := []string{strconv.Itoa(a.Printed)}
 	rate := func(r *rateAnswer) {
 		if r == nil {

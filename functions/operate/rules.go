@@ -45,7 +45,7 @@ type rulesOf struct {
 }
 
 type publishedPrize struct {
-	prizeBody
+	PrizeBody
 	Coupon   *cards.Terms `json:"coupon,omitempty" doc:"the coupon's terms, frozen when the rules were published"`
 	Announce bool         `json:"announce,omitempty" doc:"worth more than 50000 fen: its winners are announced"`
 }
@@ -57,7 +57,7 @@ func publishedRules(batch cards.Batch) (rulesAnswer, error) {
 	for i, arm := range batch.Arms {
 		published := rulesOf{arm.Form, batch.ArmSize(i), []publishedPrize{}}
 		for j, shown := range shownPrizes(arm) {
-			prize := publishedPrize{prizeBody: shown, Announce: batch.Announced(arm.Prizes[j])}
+			prize := publishedPrize{PrizeBody: shown, Announce: batch.Announced(arm.Prizes[j])}
 			if terms, frozen := batch.TermsOf(arm.Prizes[j].Text); frozen && shown.Kind == cards.PrizeCoupon {
 				prize.Coupon = &terms
 			}
@@ -100,7 +100,7 @@ func (f Function) registerRules(api rest.API) {
 // public registers a call that needs no token and answers a document, or a page.
 func public[I any](api rest.API, log *slog.Logger, op rest.Operation, answer reflect.Type, handle func(context.Context, *I) (*published, error)) {
 	op.Method, op.Tag, op.Security = http.MethodGet, "cards", "none"
-	op.Content = map[string]reflect.Type{"application/json": answer, "text/html": reflect.TypeFor[string]()}
+	op.Content = map[string]reflect.Type{"application/json": answer, "text/html": rest.Text}
 	rest.Register(api, log, op, handle)
 }
 

@@ -20,7 +20,7 @@ import (
 // the last digits of a phone stand there as long as their owner agrees to
 // marketing, and who was erased is not listed.
 type winnerAnswer struct {
-	Prize    prizeBody `json:"prize"`
+	Prize    PrizeBody `json:"prize"`
 	Card     int       `json:"card"`
 	WonOn    string    `json:"won_on" format:"date" doc:"by the brand's calendar"`
 	Phone    string    `json:"phone,omitempty" doc:"masked; absent unless the winner agrees to marketing now"`
@@ -167,7 +167,7 @@ type winnerShown struct {
 func (f Function) shownWinners(ctx context.Context, batch cards.Batch, rules program.Program, page rest.Paging) (winnersShown, error) {
 	shown := winnersShown{Name: batch.Name, At: f.Clock().In(rules.Zone()).Format("2006-01-02 15:04")}
 	templates := map[string]coupons.Template{}
-	names := map[prizeBody]string{}
+	names := map[PrizeBody]string{}
 	for _, a := range announced(batch) {
 		if a.Kind == cards.PrizeCoupon {
 			if err := f.readTemplate(ctx, templates, batch, a.Text); err != nil {

@@ -42,6 +42,17 @@ type Secrets struct {
 	WeCom   []wecom.App
 }
 
+// Accepted answers an event of the generic channel that is kept.
+type Accepted struct {
+	Events int `json:"accepted"`
+}
+
+// Acknowledged answers a push of Youzan, which sends a push again unless told so.
+type Acknowledged struct {
+	Code    int    `json:"code" enum:"0"`
+	Message string `json:"msg" enum:"success"`
+}
+
 // Function answers POST /hooks/orders/{channel} and GET and POST /hooks/wecom.
 // An event is accepted only once it is safely on the queue; before that nothing
 // at all has been kept.
@@ -103,11 +114,11 @@ func (f Function) receive(w http.ResponseWriter, r *http.Request) {
 	}
 	channel := strings.TrimPrefix(r.URL.Path, Path)
 	var read reader
-	status, acknowledgement := http.StatusOK, any(map[string]any{"code": 0, "msg": "success"})
+	status, acknowledgement := http.StatusOK, any(Acknowledged{Message: "success"})
 	switch channel {
 	case "generic":
 		read = f.readGeneric
-		status, acknowledgement = http.StatusAccepted, map[string]int{"accepted": 1}
+		status, acknowledgement = http.StatusAccepted, Accepted{Events: 1}
 	case string(youzan.Channel):
 		read = f.readYouzan
 	default:

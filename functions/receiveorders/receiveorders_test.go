@@ -24,6 +24,7 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"github.com/huitou/huitou/functions/receiveorders"
+	"github.com/huitou/huitou/infra/contract"
 	"github.com/huitou/huitou/shared/gateway"
 	"github.com/huitou/huitou/shared/identity"
 	"github.com/huitou/huitou/shared/loyalty"
@@ -96,6 +97,7 @@ func (h *hook) send(t testing.TB, event events.APIGatewayV2HTTPRequest) events.A
 	if err != nil {
 		t.Fatalf("the function failed: %v", err)
 	}
+	contract.Check(t, event, response)
 	if strings.Contains(h.log.String(), phone) || strings.Contains(response.Body, phone) {
 		t.Errorf("the phone got out: %s\n%s", h.log, response.Body)
 	}

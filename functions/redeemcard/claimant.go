@@ -38,14 +38,22 @@ type claimant struct {
 // its owner and nothing is said about him.
 func (c claimant) unproved() bool { return c.member == "" && c.identity.Kind == loyalty.IdentityPhone }
 
-type redemptionBody struct {
-	Identity *identityBody     `json:"identity,omitzero"`
-	Consents []loyalty.Consent `json:"consents,omitzero"`
-	Ground   cards.Ground      `json:"ground,omitzero"`
+// Redemption is the body of a redemption. A member's token in the Authorization
+// header takes the place of the identity, and of the whole body.
+type Redemption struct {
+	Identity *Identity         `json:"identity,omitzero"`
+	Consents []loyalty.Consent `json:"consents,omitzero" enum:"membership,marketing,personalisation"`
 }
 
-type identityBody struct {
-	Kind    loyalty.IdentityKind `json:"kind"`
+// Appeal is the body of an appeal: who redeemed the card, and why the prize is theirs.
+type Appeal struct {
+	Redemption
+	Ground cards.Ground `json:"ground,omitzero" required:"true" enum:"bought,given,other"`
+}
+
+// Identity names a customer to the brand.
+type Identity struct {
+	Kind    loyalty.IdentityKind `json:"kind" enum:"buyer,openid,unionid,wecom,phone"`
 	Channel loyalty.Channel      `json:"channel,omitzero"`
 	Value   string               `json:"value"`
 }
@@ -66,7 +74,7 @@ func (f *Function) claimant(r *http.Request) (claimant, error) {
 	if err != nil {
 		return claimant{}, err
 	}
-	var body redemptionBody
+	var body Appeal
 	if len(raw) > 0 {
 		if err := checkMedia(r.Header, "application/json"); err != nil {
 			return claimant{}, err
@@ -94,8 +102,8 @@ func (f *Function) claimant(r *http.Request) (claimant, error) {
 	return who, err
 }
 
-func readBody(raw []byte) (redemptionBody, error) {
-	var body redemptionBody
+func readBody(raw []byte) (Appeal, error) {
+	var body Appeal
 	if err := strictjson.Decode(raw, &body); err != nil {
 		return body, err
 	}
@@ -111,7 +119,7 @@ var allConsents = []loyalty.Consent{loyalty.ConsentMembership, loyalty.ConsentMa
 
 // identify turns what was sent into an identity as it is kept. Errors never
 // repeat the value.
-func (f *Function) identify(body identityBody) (claimant, error) {
+func (f *Function) identify(body Identity) (claimant, error) {
 	read, err := enrolment.ReadIdentity(loyalty.Identity{Kind: body.Kind, Channel: body.Channel, Value: body.Value}, f.PhoneKey)
 	if refusal, ok := errors.AsType[*loyalty.Error](err); ok && len(refusal.Fields) > 0 {
 		return claimant{}, loyalty.Invalid("/identity"+refusal.Fields[0].Pointer, refusal.Fields[0].Code, refusal.Detail)
@@ -143,7 +151,7 @@ func (f *Function) claimantFromForm(r *http.Request) (who claimant, fields []str
 		return who, nil, "", err
 	}
 	typed = form.Get("phone")
-	who, err = f.identify(identityBody{Kind: loyalty.IdentityPhone, Value: typed})
+	who, err = f.identify(Identity{Kind: loyalty.IdentityPhone, Value: typed})
 	if loyalty.KindOf(err) == loyalty.KindInvalid {
 		fields, err = append(fields, "phone"), nil
 	}

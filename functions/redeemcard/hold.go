@@ -92,17 +92,17 @@ func (f *Function) appeal(r *http.Request, raw string, p *page) error {
 	return nil
 }
 
-// appealed is the answer to a program's appeal.
-type appealed struct {
-	Ground cards.Ground `json:"ground"`
+// Appealed answers an appeal: the same whether the card is the caller's or not.
+type Appealed struct {
+	Ground cards.Ground `json:"ground" enum:"bought,given,other"`
 }
 
-func (f *Function) appealFromJSON(r *http.Request, code string) (appealed, error) {
+func (f *Function) appealFromJSON(r *http.Request, code string) (Appealed, error) {
 	who, err := f.claimant(r)
 	if err != nil {
-		return appealed{}, err
+		return Appealed{}, err
 	}
-	return appealed{who.ground}, f.object(r, code, who)
+	return Appealed{who.ground}, f.object(r, code, who)
 }
 
 // object notes the claimant's appeal with the hold of his card, once: a card has

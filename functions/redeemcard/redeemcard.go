@@ -95,32 +95,32 @@ func (f *Function) serve(w http.ResponseWriter, r *http.Request, status int, wor
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-// answer is the body of a redemption.
-type answer struct {
-	Prize      *cards.Award     `json:"prize,omitempty"` // not while the card is held, and never of a voided one
+// Redeemed answers a redemption.
+type Redeemed struct {
+	Prize      *cards.Award     `json:"prize,omitempty" doc:"absent while the card is held, and of a voided one"`
 	RedeemedAt time.Time        `json:"redeemed_at"`
-	State      state            `json:"state"`
-	VoidReason cards.VoidReason `json:"void_reason,omitempty"`
+	State      state            `json:"state" enum:"credited,reserved,held,voided" doc:"reserved: kept for whoever proves the typed phone; held: kept while an operator looks at it"`
+	VoidReason cards.VoidReason `json:"void_reason,omitempty" doc:"why an operator does not give the prize"`
 	// FriendState goes with the prize. It is what a WeCom contact way (联系我) or acquisition link (获客链接)
 	// carries to tell which card brought the friend.
-	FriendState string `json:"friend_state,omitempty"`
+	FriendState string `json:"friend_state,omitempty" doc:"goes with the prize: the state that a WeCom contact way (联系我) or acquisition link (获客链接) carries to tell which card brought the friend"`
 }
 
-func answerOf(d draw) answer {
-	a := answer{RedeemedAt: d.at, State: d.state, VoidReason: d.void, FriendState: d.friend}
+func answerOf(d draw) Redeemed {
+	a := Redeemed{RedeemedAt: d.at, State: d.state, VoidReason: d.void, FriendState: d.friend}
 	if !d.suspended() {
 		a.Prize = &d.award
 	}
 	return a
 }
 
-func (f *Function) redeemFromJSON(r *http.Request, code string) (answer, error) {
+func (f *Function) redeemFromJSON(r *http.Request, code string) (Redeemed, error) {
 	who, err := f.claimant(r)
 	if err == nil && who.ground != "" {
 		err = loyalty.Invalid("/ground", "unknown", "a ground is of an appeal")
 	}
 	if err != nil {
-		return answer{}, err
+		return Redeemed{}, err
 	}
 	result, err := f.redeem(r, code, who)
 	return answerOf(result), err

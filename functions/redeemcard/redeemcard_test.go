@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/huitou/huitou/functions/redeemcard"
+	"github.com/huitou/huitou/infra/contract"
 	"github.com/huitou/huitou/shared/cards"
 	"github.com/huitou/huitou/shared/coupons"
 	"github.com/huitou/huitou/shared/enrolment"
@@ -204,6 +205,7 @@ func (b *brand) send(ctx context.Context, method, path string, header map[string
 	if err != nil {
 		b.t.Error(err)
 	}
+	contract.Check(b.t, event, response)
 	return response
 }
 

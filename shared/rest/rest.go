@@ -123,7 +123,7 @@ func (a API) add(method, path string, register func(huma.API)) {
 // schemaName puts the package before the type's name: points and repurchase
 // both have Rules.
 func schemaName(t reflect.Type, hint string) string {
-	name := huma.DefaultSchemaNamer(t, hint)
+	name := strings.NewReplacer(" ", "", "{", "", "}", "").Replace(huma.DefaultSchemaNamer(t, hint)) // of struct{}, which is no name to OpenAPI
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		t = t.Elem()
 	}
@@ -304,6 +304,9 @@ type List[T any] struct {
 	NextCursor string `json:"next_cursor,omitempty" doc:"send it as cursor for the page that follows; absent at the end"`
 }
 
+// Text is what an operation's Content says of a body that is no JSON.
+var Text = reflect.TypeFor[string]()
+
 // Answer makes a Body.
 func Answer[T any](body T) *Body[T] { return &Body[T]{Body: body} }
 
@@ -360,10 +363,11 @@ type Operation struct {
 	Tag              string
 	Status           int                     // of success; 0 for 200
 	Also             map[int]string          // further statuses of success, with what they mean
-	Content          map[string]reflect.Type // of success, by media type, where the output's Body does not say
+	Content          map[string]reflect.Type // of success, by media type, where it is not the JSON of the output's Body
 	Roles            []token.Role            // of operators who may call; an admin always may. None means that the caller proves who he is in another way
 	Security         string                  // "operator" unless set; "none", "member"
 	NoIdempotencyKey bool                    // of a POST that only reads
+	Refuses          []int                   // further statuses of refusal, beside those that every call of its kind has
 	Throttled        bool                    // it may be refused with 429 and Retry-After
 	Act              string                  // an operator's act, as the audit log names it for ever: "noun.verb"; "" for what changes nothing
 }
@@ -490,9 +494,6 @@ func (o Operation) described() huma.Operation {
 	if o.Method == http.MethodPost && !o.NoIdempotencyKey {
 		operation.Errors = append(operation.Errors, 422)
 	}
-	if o.Throttled {
-		operation.Errors = append(operation.Errors, 429)
-	}
 	switch o.Security {
 	case "none":
 		operation.Errors = []int{400, 404, 405, 503}
@@ -506,6 +507,10 @@ func (o Operation) described() huma.Operation {
 		operation.Extensions = map[string]any{"x-roles": append(slices.Clone(o.Roles), token.RoleAdmin)}
 		operation.Middlewares = huma.Middlewares{authorize(o.Roles)}
 	}
+	if o.Throttled {
+		operation.Errors = append(operation.Errors, 429)
+	}
+	operation.Errors = append(operation.Errors, o.Refuses...)
 	if o.Act != "" {
 		operation.Extensions["x-audit-action"] = o.Act
 		operation.Middlewares = append(operation.Middlewares, keepParameters(o))
@@ -533,8 +538,24 @@ func (o Operation) answers(document *huma.OpenAPI) {
 	item := document.Paths[o.Path]
 	responses := map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodDelete: item.Delete}[o.Method].Responses
 	success := responses[statusText(cmp.Or(o.Status, http.StatusOK))]
+	if o.Content != nil {
+		success.Content = map[string]*huma.MediaType{}
+	}
+	// huma says 422 of every call that has parameters; what it finds is 400 here.
+	if o.Security != "none" && (o.Method != http.MethodPost || o.NoIdempotencyKey) {
+		delete(responses, statusText(http.StatusUnprocessableEntity))
+	}
 	for media, body := range o.Content {
 		success.Content[media] = &huma.MediaType{Schema: document.Components.Schemas.Schema(body, true, "")}
+	}
+	// What is read by people refuses them with a page, and with a problem document
+	// what never came as far as that.
+	if _, isPage := o.Content["text/html"]; isPage && o.Security == "none" {
+		for status, response := range responses {
+			if status >= "400" {
+				response.Content["text/html"] = &huma.MediaType{Schema: document.Components.Schemas.Schema(Text, true, "")}
+			}
+		}
 	}
 	for status, meaning := range o.Also {
 		other := *success
