@@ -252,7 +252,7 @@ func (o *broughtOpening) check(cells map[string]string, now time.Time) error {
 	for _, part := range o.Points {
 		brought := points.OpeningPoints{Points: loyalty.Points(part.Points)}
 		if part.Until != "" {
-			until, err := written(part.Until)
+			until, err := written(pick(strings.Contains(cells[columnPoints], "@"), columnPoints, columnPointsUntil), part.Until)
 			if err != nil {
 				return err
 			}
@@ -263,11 +263,11 @@ func (o *broughtOpening) check(cells map[string]string, now time.Time) error {
 	for _, part := range o.Growth {
 		opening.Growth = append(opening.Growth, points.OpeningGrowth{Month: part.Month, Growth: loyalty.Points(part.Growth)})
 	}
-	joined, err := written(o.JoinedAt)
+	joined, err := written(columnJoined, o.JoinedAt)
 	if err != nil {
 		return err
 	}
-	given, err := written(o.GivenAt)
+	given, err := written(columnGivenAt, o.GivenAt)
 	if err != nil {
 		return err
 	}
@@ -292,13 +292,17 @@ func (o *broughtOpening) check(cells map[string]string, now time.Time) error {
 	return &wrongCell{column, refusal.Detail}
 }
 
-// written reads back a time that was written a moment ago; nil for none.
-func written(text string) (*time.Time, error) {
+// written reads back a time that was written a moment ago; nil for none. A date may
+// have a year that no instant of huitou has.
+func written(column, text string) (*time.Time, error) {
 	if text == "" {
 		return nil, nil
 	}
 	at, err := loyalty.ParseTime(text)
-	return &at, err
+	if err != nil {
+		return nil, &wrongCell{column, "is in no year from 1970 to 8999"}
+	}
+	return &at, nil
 }
 
 // fill reads the cells beside the identities.
