@@ -197,6 +197,7 @@ var acts = []soundAct{
 	{id: "cancel-points", path: "/v1/members/{member}/points/reservations/{reservation}/cancel"},
 	{id: "reserve-points", path: "/v1/members/{member}/points/reservations", body: `{"points":61,"reason":"a draw"}`, learn: [2]string{"reservation", "id"}},
 	{id: "commit-points", path: "/v1/members/{member}/points/reservations/{reservation}/commit"},
+	{id: "return-points", path: "/v1/members/{member}/points/reservations/{reservation}/return", body: `{"reason":"a draw that was void"}`},
 	{id: "bind-order", path: bindingPath, body: `{"member_id":"{member}","reason":"screenshot"}`},
 	{id: "unbind-order", path: bindingPath + "?reason=wrong+member"},
 	{id: "ask-payout", path: "/v1/payouts/HTK000010000001/ask"},

@@ -171,7 +171,7 @@ func ownersOf(log []points.Fact) []bindingChange {
 		switch {
 		case fact.Kind == points.FactUnbound:
 			change.Kind, owner = string(fact.Kind), ""
-		case owner != "" || fact.Member == "":
+		case owner != "" || fact.Member == "" || fact.Kind == points.FactReturned: // it names who spent points
 			continue
 		case fact.Kind == points.FactBound:
 			change.Kind, owner = string(fact.Kind), fact.Member

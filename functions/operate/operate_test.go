@@ -470,6 +470,44 @@ func TestPointsAreReservedCommittedAndCancelled(t *testing.T) {
 	}
 }
 
+func TestSpentPointsComeBackByTheOrderOrByHand(t *testing.T) {
+	b := open(t)
+	_, joined := b.post("/v1/members", "m", joining)
+	id := field(t, joined, "member_id")
+	if err := b.engine.Write(t.Context(), store.UpdateAccount(loyalty.MemberID(id), []table.Change{table.Add("available", 100)})); err != nil {
+		t.Fatal(err)
+	}
+	reservations := "/v1/members/" + id + "/points/reservations"
+	_, first := b.post(reservations, "r1", `{"points":60,"reason":"order 1001"}`)
+	_, second := b.post(reservations, "r2", `{"points":40,"reason":"a draw"}`)
+	ordered, drawn := reservations+"/"+field(t, first, "id"), reservations+"/"+field(t, second, "id")
+	const order = `"order":{"channel":"tmall","shop":"flagship","order_id":"1001"}`
+	if status, answer := b.post(ordered+"/commit", "c0", `{"order":{"channel":"tmall","shop":"flagship"}}`); status != http.StatusBadRequest {
+		t.Errorf("an order without its number: %d %s", status, answer)
+	}
+	if status, answer := b.post(ordered+"/commit", "c1", "{"+order+"}"); status != http.StatusOK || !strings.Contains(answer, order) {
+		t.Errorf("%d %s", status, answer)
+	}
+	if status, answer := b.post(ordered+"/return", "b1", `{"reason":"returned"}`); status != http.StatusConflict || !strings.Contains(answer, "committed_by_order") {
+		t.Errorf("an order's: %d %s", status, answer)
+	}
+	if status, answer := b.post(drawn+"/commit", "c2", ""); status != http.StatusOK || strings.Contains(answer, `"order"`) {
+		t.Errorf("%d %s", status, answer)
+	}
+	for range 2 {
+		if status, answer := b.post(drawn+"/return", "b2", `{"points":15,"reason":"void"}`); status != http.StatusOK || field(t, answer, "returned") != "15" {
+			t.Errorf("%d %s", status, answer)
+		}
+	}
+	if status, answer := b.post(drawn+"/return", "b3", `{"points":26,"reason":"void"}`); status != http.StatusConflict || !strings.Contains(answer, "points_returned") {
+		t.Errorf("more than is left: %d %s", status, answer)
+	}
+	_, ledger, _ := b.call(request{method: "GET", path: "/v1/members/" + id + "/points/ledger", token: adminToken})
+	if strings.Count(ledger, `"kind":"return"`) != 1 || !strings.Contains(ledger, `"available":15`) {
+		t.Errorf("ledger %s", ledger)
+	}
+}
+
 func TestACorrectionAboveTheLimitTakesTwoOperators(t *testing.T) {
 	b := open(t)
 	_, joined := b.post("/v1/members", "m", joining)

@@ -100,15 +100,15 @@ type orderClaim struct {
 // orderEvent is one fact of the log. What it told of the buyer is not shown.
 type orderEvent struct {
 	Seq      int              `json:"seq"`
-	Kind     points.FactKind  `json:"kind" enum:"paid,completed,refunded,cancelled,told,conflict,claimed,asked,bound,unbound,named,settled,continued"`
+	Kind     points.FactKind  `json:"kind" enum:"paid,completed,refunded,cancelled,told,conflict,claimed,asked,bound,unbound,named,settled,continued,spent,returned"`
 	At       time.Time        `json:"at"`
 	Program  int64            `json:"program_version,omitempty"`
-	MemberID loyalty.MemberID `json:"member_id,omitempty" doc:"the owner then; of asked, who claimed; of named, whom an event named"`
+	MemberID loyalty.MemberID `json:"member_id,omitempty" doc:"the owner then; of asked, who claimed; of named, whom an event named; of spent and returned, who spent points on it"`
 	Operator string           `json:"operator,omitempty"`
 	Reason   string           `json:"reason,omitempty"`
 	Lines    []string         `json:"lines,omitempty" doc:"ids of the lines that it tells of"`
 	Refunds  []orderRefund    `json:"refunds,omitempty"`
-	Entries  []orderEntry     `json:"entries,omitempty" doc:"what it changed in the owner's ledger"`
+	Entries  []orderEntry     `json:"entries,omitempty" doc:"what it changed in the owner's ledger; of returned, in that of who spent the points"`
 }
 
 type orderRefund struct {
@@ -312,6 +312,9 @@ func shownEvent(seq int, fact points.Fact) orderEvent {
 	}
 	if fact.Claimant != "" {
 		shown.MemberID = fact.Claimant
+	}
+	if fact.Spent != nil {
+		shown.MemberID = fact.Spent.Member
 	}
 	for _, line := range fact.Lines {
 		shown.Lines = append(shown.Lines, line.ID)

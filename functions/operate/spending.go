@@ -27,6 +27,28 @@ type reservationAnswer struct {
 	State     store.ReservationState `json:"state" enum:"reserved,committed,cancelled"`
 	At        time.Time              `json:"at"`
 	ExpiresAt time.Time              `json:"expires_at"`
+	Order     *spentOrder            `json:"order,omitempty" doc:"that committed it: its refunds give the points back"`
+	Returned  loyalty.Points         `json:"returned" doc:"of a committed one: what came back of its points"`
+}
+
+// spentOrder names an order that points were spent on.
+type spentOrder struct {
+	Channel loyalty.Channel `json:"channel" minLength:"1" maxLength:"64"`
+	Shop    string          `json:"shop" minLength:"1" maxLength:"64"`
+	OrderID string          `json:"order_id" minLength:"1" maxLength:"128"`
+}
+
+func (o spentOrder) key() loyalty.OrderKey {
+	return loyalty.OrderKey{Channel: o.Channel, Shop: o.Shop, Order: o.OrderID}
+}
+
+type commitBody struct {
+	Order *spentOrder `json:"order,omitempty" doc:"that the points pay for; it may be told of later. Each of its refunds gives back the share of the points that it is of the money paid, to the lots they came from"`
+}
+
+type returnBody struct {
+	Points loyalty.Points `json:"points,omitempty" minimum:"1" maximum:"1000000000" doc:"absent for all that did not come back yet"`
+	Reason string         `json:"reason" minLength:"1" maxLength:"200" doc:"stands in the member's ledger"`
 }
 
 // ReservationPath names a reservation of a member.
@@ -50,8 +72,19 @@ func (f Function) registerSpending(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/members/{id}/points/reservations/{rid}/commit", ID: "commit-points", Act: "reservation.commit", Tag: "spending",
 		Roles: spenders, Summary: "Spend what a reservation set aside",
-	}, func(ctx context.Context, in *ReservationPath) (*rest.Body[reservationAnswer], error) {
-		return shownReservation(ledger.Commit(ctx, f.Store, in.member(), in.RID, f.Clock()))
+	}, func(ctx context.Context, in *commitInput) (*rest.Body[reservationAnswer], error) {
+		if in.Body == nil || in.Body.Order == nil {
+			return shownReservation(ledger.Commit(ctx, f.Store, in.member(), in.RID, f.Clock()))
+		}
+		return shownReservation(ledger.CommitToOrder(ctx, f.Store, in.member(), in.RID, in.Body.Order.key(), f.Clock()))
+	})
+	rest.Register(api, f.Log, rest.Operation{
+		Method: http.MethodPost, Path: "/v1/members/{id}/points/reservations/{rid}/return", ID: "return-points", Act: "reservation.return", Tag: "spending",
+		Roles: append([]token.Role{token.RoleIntegration}, shopkeepers...), Summary: "Give back points that a reservation spent (积分退回); 409 committed_by_order for one that an order committed",
+	}, func(ctx context.Context, in *returnInput) (*rest.Body[reservationAnswer], error) {
+		return shownReservation(ledger.GiveBack(ctx, f.Store, ledger.Back{
+			Member: in.member(), Reservation: in.RID, Act: derivedID(ctx, "return"), Points: in.Body.Points, Reason: in.Body.Reason, By: f.hand(ctx),
+		}))
 	})
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/members/{id}/points/reservations/{rid}/cancel", ID: "cancel-points", Act: "reservation.cancel", Tag: "spending",
@@ -60,6 +93,18 @@ func (f Function) registerSpending(api rest.API) {
 		return shownReservation(ledger.Cancel(ctx, f.Store, in.member(), in.RID, f.Clock()))
 	})
 }
+
+type commitInput struct {
+	ReservationPath
+	Body *commitBody
+}
+
+type returnInput struct {
+	ReservationPath
+	Body returnBody
+}
+
+func (in returnInput) ActReason() string { return in.Body.Reason }
 
 type reservationInput struct {
 	MemberPath
@@ -80,7 +125,11 @@ func shownReservation(r store.Reservation, err error) (*rest.Body[reservationAns
 	if err != nil {
 		return nil, err
 	}
-	return rest.Answer(reservationAnswer{
-		ID: r.ID, MemberID: r.Member, Points: r.Points, Reason: r.Reason, State: r.State, At: r.At, ExpiresAt: r.ExpiresAt,
-	}), nil
+	shown := reservationAnswer{
+		ID: r.ID, MemberID: r.Member, Points: r.Points, Reason: r.Reason, State: r.State, At: r.At, ExpiresAt: r.ExpiresAt, Returned: r.Returned,
+	}
+	if r.Order != nil {
+		shown.Order = &spentOrder{r.Order.Channel, r.Order.Shop, r.Order.Order}
+	}
+	return rest.Answer(shown), nil
 }

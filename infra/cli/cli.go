@@ -16,25 +16,26 @@ import (
 
 // CLI is all commands.
 type CLI struct {
-	Members     membersCommands     `cmd:"" help:"Members (会员): enrol, look at, consents."`
-	Cards       cardsCommands       `cmd:"" help:"Package cards (包裹卡): create, activate, export for the printing house."`
-	Payouts     payoutsCommands     `cmd:"" help:"Red packets on their way (红包兑付)."`
-	Gifts       giftsCommands       `cmd:"" help:"Gifts with the next order (随单赠品)."`
-	Templates   templatesCommands   `cmd:"" help:"Coupon templates (券模板)."`
-	Audiences   audiencesCommands   `cmd:"" help:"Audiences (人群包)."`
-	Campaigns   campaignsCommands   `cmd:"" help:"Campaigns (营销活动)."`
-	Program     programCommands     `cmd:"" help:"The brand's rules (会员计划)."`
-	Reminders   remindersCommands   `cmd:"" help:"Repurchase reminders (回购提醒)."`
-	Reports     reportsCommands     `cmd:"" help:"Figures of the whole brand."`
-	Orders      ordersCommands      `cmd:"" help:"Orders (订单)."`
-	Claims      claimsCommands      `cmd:"" help:"Claims of orders (订单认领)."`
-	Adjustments adjustmentsCommands `cmd:"" help:"Corrections of points (人工调整)."`
-	Refused     refusedCommands     `cmd:"" help:"What was accepted and cannot be applied (待人工处理)."`
-	Operators   operatorsCommands   `cmd:"" help:"Who may call the API."`
-	Audit       AuditCommand        `cmd:"" help:"What operators did (操作日志)."`
-	Queues      queuesCommands      `cmd:"" help:"Queues and what they gave up on (死信)."`
-	Local       localCommands       `cmd:"" help:"The clock, schedules and outbox of a local process."`
-	OpenAPI     OpenAPICommand      `cmd:"" name:"openapi" help:"Print the document that describes the API."`
+	Members      membersCommands      `cmd:"" help:"Members (会员): enrol, look at, consents."`
+	Cards        cardsCommands        `cmd:"" help:"Package cards (包裹卡): create, activate, export for the printing house."`
+	Payouts      payoutsCommands      `cmd:"" help:"Red packets on their way (红包兑付)."`
+	Gifts        giftsCommands        `cmd:"" help:"Gifts with the next order (随单赠品)."`
+	Templates    templatesCommands    `cmd:"" help:"Coupon templates (券模板)."`
+	Audiences    audiencesCommands    `cmd:"" help:"Audiences (人群包)."`
+	Campaigns    campaignsCommands    `cmd:"" help:"Campaigns (营销活动)."`
+	Program      programCommands      `cmd:"" help:"The brand's rules (会员计划)."`
+	Reminders    remindersCommands    `cmd:"" help:"Repurchase reminders (回购提醒)."`
+	Reports      reportsCommands      `cmd:"" help:"Figures of the whole brand."`
+	Orders       ordersCommands       `cmd:"" help:"Orders (订单)."`
+	Claims       claimsCommands       `cmd:"" help:"Claims of orders (订单认领)."`
+	Adjustments  adjustmentsCommands  `cmd:"" help:"Corrections of points (人工调整)."`
+	Reservations reservationsCommands `cmd:"" help:"Points set aside to be spent (积分预扣)."`
+	Refused      refusedCommands      `cmd:"" help:"What was accepted and cannot be applied (待人工处理)."`
+	Operators    operatorsCommands    `cmd:"" help:"Who may call the API."`
+	Audit        AuditCommand         `cmd:"" help:"What operators did (操作日志)."`
+	Queues       queuesCommands       `cmd:"" help:"Queues and what they gave up on (死信)."`
+	Local        localCommands        `cmd:"" help:"The clock, schedules and outbox of a local process."`
+	OpenAPI      OpenAPICommand       `cmd:"" name:"openapi" help:"Print the document that describes the API."`
 }
 
 type ordersCommands struct {

@@ -63,7 +63,8 @@ type Rest struct {
 //
 // What is too much for one write is committed in parts (see points.Part), each
 // whole. Whoever posts next to the order, or the same news again, finishes what
-// stopped between them.
+// stopped between them. So is what a refund gives back of points that were spent on
+// the order, in a write for each member who spent them.
 //
 // Where the order's owner is a part of another member (see Merge), their own
 // account goes on as if they were not, and the same write mirrors what happens in
@@ -137,6 +138,9 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 	if order.Behind() != "" {
 		return false, p.resume(ctx, order)
 	}
+	if owed := order.Owed(); len(owed) > 0 {
+		return false, p.giveBack(ctx, order, owed[0])
+	}
 	p.byHand = order.Binding != nil
 	news := p.news.Fact
 	p.freeze(order, &news)
@@ -173,7 +177,7 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	if !fact.More() { // who dies before all is done must find the order by its mark again
+	if !fact.More() { // whoever dies before all is done must find the order by its mark again
 		for _, identity := range p.news.Release {
 			actions = append(actions, store.StopWaiting(identity, p.news.Order))
 		}
@@ -183,6 +187,9 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 	}
 	err = p.store.Table.Write(ctx, actions...)
 	if err == nil && fact.More() {
+		err = errMore
+	}
+	if err == nil && fresh && order.OwesAfter(fact) {
 		err = errMore
 	}
 	return fresh, err

@@ -67,15 +67,14 @@ func Commit(ctx context.Context, s store.Store, member loyalty.MemberID, id stri
 	if err != nil || reservation.State == store.ReservationCommitted {
 		return reservation, err
 	}
-	closed := loyalty.Refuse(loyalty.KindConflict, "reservation_closed", "the reservation was cancelled or ran out; its points are available again")
 	if reservation.State != store.ReservationReserved || !now.Before(reservation.ExpiresAt) {
-		return store.Reservation{}, closed
+		return store.Reservation{}, reservationClosed()
 	}
 	err = s.Table.Write(ctx, store.CloseReservation(reservation, store.ReservationCommitted))
 	if store.Refused(err) { // somebody closed it meanwhile
 		reservation, err = s.Reservation(ctx, member, id)
 		if err == nil && reservation.State != store.ReservationCommitted {
-			return store.Reservation{}, closed
+			return store.Reservation{}, reservationClosed()
 		}
 		return reservation, err
 	}
@@ -147,9 +146,11 @@ func graceOf(ctx context.Context, s store.Store, reservation store.Reservation, 
 		return time.Time{}, nil
 	}
 	versions, err := s.Programs(ctx)
-	if err != nil {
-		return time.Time{}, err
-	}
+	return graceAt(versions, now), err
+}
+
+// graceAt is until when points are good that come back at a time after their end.
+func graceAt(versions []program.Program, now time.Time) time.Time {
 	grace := now.Add(time.Duration(program.At(versions, now).Points.ReturnGraceDays) * 24 * time.Hour)
-	return grace.Add(time.Minute - 1).Truncate(time.Minute), nil
+	return grace.Add(time.Minute - 1).Truncate(time.Minute)
 }

@@ -223,7 +223,7 @@ func (o *Order) own(fact Fact) {
 		o.unbound++
 	case fact.Kind == FactNamed:
 		o.named = append(slices.Clip(o.named), fact.Claimant)
-	case o.Member == "" && fact.Member != "" && fact.Kind != FactContinued:
+	case o.Member == "" && fact.Member != "" && fact.Kind != FactContinued && fact.Kind != FactReturned:
 		o.Member, o.Since = fact.Member, o.Facts
 		if fact.Kind == FactBound {
 			o.Binding = &Binding{fact.Operator, fact.Reason, fact.At}

@@ -25,10 +25,14 @@ const (
 	FactNamed     FactKind = "named"     // an event names the buyer of an order that an operator gave to another
 	FactSettled   FactKind = "settled"   // the return window closed
 	FactContinued FactKind = "continued" // the rest of a fact that was too large for one write, see Part
+	FactSpent     FactKind = "spent"     // a member spent points on the order
+	// FactReturned is that points came back: those set aside by a reservation that
+	// was not committed, or spent by one that was. In an order's log its Member is
+	// who spent them, who owns nothing by it.
+	FactReturned FactKind = "returned"
 	// Not of an order:
 	FactPrize    FactKind = "prize"    // a package card gave it
 	FactReserved FactKind = "reserved" // points were set aside to be spent
-	FactReturned FactKind = "returned" // and given back
 	FactAdjusted FactKind = "adjusted" // an operator corrected the balance
 	FactExpired  FactKind = "expired"  // lots ended
 	FactTier     FactKind = "tier"     // the member's tier changed
@@ -70,6 +74,9 @@ type Fact struct {
 	Conflicts []Conflict `json:"conflicts,omitempty"`
 	// Codes are the discount codes of the order that were not known before.
 	Codes []string `json:"discount_codes,omitempty"`
+	// Spent is of FactSpent, and Back of FactReturned in the log of an order.
+	Spent *Spending `json:"spent,omitempty"`
+	Back  []Back    `json:"back,omitempty"`
 	// Open tells that some of the order's points are settled and others pending.
 	Open bool `json:"open,omitempty"`
 	// Part is set where the fact deals with a part of the order's lines alone.
@@ -138,14 +145,14 @@ const (
 	EntryEarn    EntryKind = "earn"
 	EntryClaw    EntryKind = "claw" // taken back for a refund (退款扣回)
 	EntrySettle  EntryKind = "settle"
-	EntryUnbind  EntryKind = "unbind" // left the member with his order
+	EntryUnbind  EntryKind = "unbind" // left the member with their order
 	EntryPrize   EntryKind = "prize"
 	EntrySpend   EntryKind = "spend"   // set aside by a reservation (预扣)
-	EntryReturn  EntryKind = "return"  // given back by one that was cancelled or ran out
+	EntryReturn  EntryKind = "return"  // given back by one that was cancelled or ran out, or of what was spent
 	EntryAdjust  EntryKind = "adjust"  // by an operator, with a reason (人工调整)
 	EntryExpire  EntryKind = "expire"  // what was left when its lot ended (积分过期)
-	EntryCheckIn EntryKind = "checkin" // for a day on which he checked in (签到)
-	// What a member who was merged into this one holds, and what he took along
+	EntryCheckIn EntryKind = "checkin" // for a day on which they checked in (签到)
+	// What a member who was merged into this one holds, and what they took along
 	// when that was undone.
 	EntryMerge   EntryKind = "merge"
 	EntryUnmerge EntryKind = "unmerge"

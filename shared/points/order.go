@@ -32,8 +32,8 @@ type Order struct {
 	totals      map[string]Refund    // by line
 	completions []time.Time          // earliest first
 	Facts       int                  // how many facts the log holds
-	// Heard is which fact made the order known, from 1: the first that is no
-	// claim; 0 while there are claims alone.
+	// Heard is which fact made the order known, from 1: the first that is no claim
+	// and tells of no points that were spent; 0 while there is none.
 	Heard   int
 	HeardAt time.Time // when that happened
 
@@ -41,6 +41,7 @@ type Order struct {
 	asked   []asked            // claims, oldest first
 	named   []loyalty.MemberID // see FactNamed
 	unbound int                // how often it was taken back from an owner
+	spent   []spent            // points, by members, oldest first
 	rest    *rest              // nil unless the last fact left lines to do
 }
 
@@ -314,10 +315,11 @@ func (o *Order) fresh(news Fact) (Fact, bool) {
 
 func (o *Order) apply(fact Fact) {
 	o.Facts++
-	if o.Heard == 0 && fact.Kind != FactAsked {
+	if o.Heard == 0 && fact.Kind != FactAsked && fact.Kind != FactSpent && fact.Kind != FactReturned {
 		o.Heard, o.HeardAt = o.Facts, fact.At
 	}
 	o.own(fact)
+	o.spend(fact)
 	if o.Currency == "" {
 		o.Currency = fact.Currency
 	}
@@ -369,6 +371,9 @@ func (o *Order) apply(fact Fact) {
 
 // post takes the fact's own entries into the lines.
 func (o *Order) post(fact Fact) {
+	if fact.Kind == FactSpent || fact.Kind == FactReturned {
+		return // of points that its lines did not earn; what was left to do still is
+	}
 	leaving := fact.Kind == FactUnbound || fact.Kind == FactContinued && o.rest.leaving
 	for _, line := range fact.Part.of(o.lines) {
 		line.counted = counted{}

@@ -13,7 +13,7 @@ const MaxCategories = 10
 
 // Part is which lines of its order a fact deals with, by their positions from 0,
 // where all of them would be too many for one write. The others follow with facts
-// of FactContinued, before anything else happens to the order.
+// of FactContinued, before anything else happens to the order's lines.
 type Part struct {
 	From int  `json:"from,omitempty"`
 	To   int  `json:"to"` // the first that it leaves

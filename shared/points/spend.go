@@ -60,8 +60,8 @@ func CheckAdjustment(amount loyalty.Points) error {
 	return nil
 }
 
-// Return is the entry of points that were set aside and not spent: they go back
-// to the lots they came from, with the ends they had. Where such a lot ended
+// Return is the entry of points that were set aside, or spent, and come back: they go
+// to the lots that they came from, with the ends they had. Where such a lot ended
 // meanwhile they are good until grace. Like every credit they pay debt first,
 // those that would end first before the others.
 func Return(id string, spent Entry, grace time.Time, account Account) Entry {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/huitou/huitou/shared/loyalty"
@@ -10,7 +11,7 @@ import (
 )
 
 // Reservation is points that a member set aside to spend. What it took stands
-// in its fact and never changes; only its State moves.
+// in its fact and never changes; only its State moves, and Returned after that.
 type Reservation struct {
 	points.Fact                  // FactReserved; At, Member, Entries
 	ID          string           `json:"id"`
@@ -18,6 +19,10 @@ type Reservation struct {
 	Reason      string           `json:"reason"`
 	ExpiresAt   time.Time        `json:"expires_at"`
 	State       ReservationState `json:"-"`
+	// Order is the order that committed it; nil for none, and while it is open.
+	Order *loyalty.OrderKey `json:"-"`
+	// Returned is what of Points came back after it was committed, from 0 to Points.
+	Returned loyalty.Points `json:"-"`
 }
 
 // ReservationState is where a reservation stands. It leaves
@@ -31,7 +36,11 @@ const (
 	ReservationCancelled ReservationState = "cancelled" // given back, on request or by time-out
 )
 
-const reservationState = "state"
+const (
+	reservationState    = "state"
+	reservationOrder    = "order"
+	reservationReturned = "returned"
+)
 
 // Reservation reads one reservation; KindNotFound code "reservation_unknown".
 func (s Store) Reservation(ctx context.Context, member loyalty.MemberID, id string) (Reservation, error) {
@@ -47,8 +56,18 @@ func (s Store) Reservation(ctx context.Context, member loyalty.MemberID, id stri
 
 func readReservation(item table.Item) (Reservation, error) {
 	reservation, err := decode[Reservation](item)
+	if err != nil {
+		return Reservation{}, err
+	}
 	reservation.State = ReservationState(item.Text(reservationState))
-	return reservation, err
+	reservation.Returned = loyalty.Points(item.Int(reservationReturned))
+	if text := item.Text(reservationOrder); text != "" {
+		reservation.Order = &loyalty.OrderKey{}
+		if err := json.Unmarshal([]byte(text), reservation.Order); err != nil {
+			return Reservation{}, &loyalty.Error{Kind: loyalty.KindInternal, Code: "item_malformed", Cause: err}
+		}
+	}
+	return reservation, nil
 }
 
 // Reserve puts a reservation under the condition that its id is free. While it
@@ -70,6 +89,44 @@ func CloseReservation(reservation Reservation, to ReservationState) table.Action
 		table.Set(reservationState, table.String(string(to))),
 		table.Remove(WakeSettle.pk), table.Remove(WakeSettle.sk),
 	}, table.Equals(reservationState, table.String(string(ReservationReserved))))
+}
+
+// CommitToOrder moves an open reservation on to ReservationCommitted, by an order
+// whose refunds give back so many of its points at once.
+func CommitToOrder(reservation Reservation, order loyalty.OrderKey, returned loyalty.Points) table.Action {
+	action := CloseReservation(reservation, ReservationCommitted)
+	action.Changes = append(action.Changes, table.Set(reservationOrder, encode(order)))
+	if returned > 0 {
+		action.Changes = append(action.Changes, table.Add(reservationReturned, int64(returned)))
+	}
+	return action
+}
+
+// CountBack counts points that refunds of its order give back of a reservation.
+func CountBack(member loyalty.MemberID, id string, amount loyalty.Points) table.Action {
+	return table.Update(table.ReservationKey(member, id), []table.Change{table.Add(reservationReturned, int64(amount))}, table.Exists())
+}
+
+// GiveBack counts points that an operator's act gives back of a reservation that
+// no order committed, as it was read.
+func GiveBack(reservation Reservation, amount loyalty.Points) table.Action {
+	return table.Update(table.ReservationKey(reservation.Member, reservation.ID),
+		[]table.Change{table.Add(reservationReturned, int64(amount))},
+		table.Equals(reservationState, table.String(string(ReservationCommitted))), table.Missing(reservationOrder),
+		counterStands(reservationReturned, int64(reservation.Returned)))
+}
+
+// PutBack puts the fact that an act gave points of a reservation back, under the
+// condition that it did not before. fact is that of the member, or of the member
+// whose part they are.
+func PutBack(reservation, act string, fact points.Fact) table.Action {
+	return table.Put(ownItem(table.BackKey(fact.Member, reservation, act), Record{Fact: fact}), table.Absent())
+}
+
+// GaveBack tells whether an act gave points of a reservation back.
+func (s Store) GaveBack(ctx context.Context, member loyalty.MemberID, reservation, act string) (bool, error) {
+	items, err := s.Table.Get(ctx, table.Strong, table.BackKey(member, reservation, act))
+	return err == nil && items[0] != nil, err
 }
 
 // ReturnPoints puts the fact that a reservation's points were given back.

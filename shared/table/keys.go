@@ -99,6 +99,12 @@ func ReturnKey(member loyalty.MemberID, id string) Key {
 	return Key{join("M", string(member)), join("V", id, "R")}
 }
 
+// BackKey is the fact that points which a reservation spent came back by an
+// operator's act, by the id of the act.
+func BackKey(member loyalty.MemberID, reservation, act string) Key {
+	return Key{join("M", string(member)), join("V", reservation, "R", act)}
+}
+
 // EndedKey is the fact that lots of a member's points ended, by how often his
 // lots had changed before.
 func EndedKey(member loyalty.MemberID, seen int64) Key {
