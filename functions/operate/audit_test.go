@@ -310,7 +310,7 @@ func TestEveryActLeavesOneRow(t *testing.T) {
 			want.Resource += "/li.na"
 		case "open-points", "import-member":
 			want.Resource += "/oldcrm"
-		case "adjust-points", "bind-order", "reserve-points", "merge-members", "unmerge-members", "resolve-payout", "void-held-card", "void-card", "dismiss-refused":
+		case "adjust-points", "bind-order", "reserve-points", "merge-members", "unmerge-members", "resolve-payout", "void-held-card", "void-card", "dismiss-refused", "return-points":
 			want.Reason = field(t, r.body, "reason")
 		case "unbind-order":
 			want.Reason = "wrong member"
