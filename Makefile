@@ -6,7 +6,7 @@ LDFLAGS := -s -w -buildid=
 CC_FOUND := $(shell command -v $${CC:-cc} 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race,)
 
-.PHONY: run test check bench bench-check model sim nightly e2e build conformance generate cli smoke help
+.PHONY: run test check bench bench-check model sim nightly e2e build conformance generate cli smoke mutants help
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
@@ -42,9 +42,15 @@ bench-check: ## compares counts and ratios with the committed bounds
 model: ## 10,000 histories: the ledger against its reference model
 	$(GO) test -count=1 -v -run Model ./infra/reference -histories 10000
 
-sim: ## 10,000 races for a card, 4,000 seeds of the simulator, half of them new with each commit, then its mutants
+# How many seeds that no other commit has run; .ci/run says how many it affords.
+FRESH ?= 2000
+
+sim: ## 10,000 races for a card, 2,000 seeds of the simulator and FRESH more that are new with each commit
 	$(GO) test -count=1 -v -run '^TestRaces$$' ./infra/sim -races 10000
-	$(GO) run ./infra/sim/run -seeds 2000 -fresh 2000 -known -mutants
+	$(GO) run ./infra/sim/run -seeds 2000 -fresh $(FRESH) -known
+
+mutants: ## plants each of the simulator's mutants and sees it caught
+	$(GO) run ./infra/sim/run -seeds 0 -mutants
 
 nightly: ## what takes hours: 100,000 fresh seeds, 100,000 races and histories, long fuzzing; its log is build/nightly.txt
 	.ci/nightly
