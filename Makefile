@@ -43,11 +43,12 @@ model: ## 10,000 histories: the ledger against its reference model
 	$(GO) test -count=1 -v -run Model ./infra/reference -histories 10000
 
 # How many seeds that no other commit has run; .ci/run says how many it affords.
+SEEDS ?= 2000
 FRESH ?= 2000
 
 sim: ## 10,000 races for a card, 2,000 seeds of the simulator and FRESH more that are new with each commit
 	$(GO) test -count=1 -v -run '^TestRaces$$' ./infra/sim -races 10000
-	$(GO) run ./infra/sim/run -seeds 2000 -fresh $(FRESH) -known
+	$(GO) run ./infra/sim/run -seeds $(SEEDS) -fresh $(FRESH) -known
 
 mutants: ## plants each of the simulator's mutants and sees it caught
 	$(GO) run ./infra/sim/run -seeds 0 -mutants
