@@ -72,13 +72,8 @@ type held struct {
 // take effect last stand first; the last of them has always been in force.
 func After(program []Version, inputs []Input) State {
 	s := State{
-		map[string]*Member{},
-		map[string]int64{},
-		map[string]int64{},
-		map[string]int{},
-		program,
-		map[string]*Member{},
-		map[string]*order{},
+		map[string]*Member{}, map[string]int64{}, map[string]int64{}, map[string]int{},
+		program, map[string]*Member{}, map[string]*order{},
 	}
 	for _, in := range inputs {
 		switch m := s.Members[in.Person]; in.Kind {
@@ -104,12 +99,10 @@ func After(program []Version, inputs []Input) State {
 		case Parted:
 			m.unmerge(s.Members[in.Part], s.inForce(in.Now).lot(in.Now), in.Now)
 		default:
-			if s.orders[in.Order] == nil {
-				s.orders[in.Order] = &order{
-					id: in.Order, channel: in.Channel, first: map[string]time.Time{},
-					lines: map[string]*held{}, refunds: map[[2]string]int64{}, otherwise: map[string]bool{},
-				}
-			}
+			s.orders[in.Order] = cmp.Or(s.orders[in.Order], &order{
+				id: in.Order, channel: in.Channel, first: map[string]time.Time{},
+				lines: map[string]*held{}, refunds: map[[2]string]int64{}, otherwise: map[string]bool{},
+			})
 			s.learn(s.orders[in.Order], in)
 		}
 	}

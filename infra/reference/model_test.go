@@ -42,7 +42,7 @@ func TestTheLedgerIsTheModel(t *testing.T) {
 	}
 	for _, what := range []string{
 		"excess", "conflict", "late line", "late line settled apart", "second completion", "early refund", "repeat", "split", "late joiner", "second identity", "program", "claim", "claim that waits", "claim that was waited for",
-		"claw of ended points", "claw making debt", "claw from lots", "earn into lots", "settle paying debt", "settle into lots",
+		"claw of ended points", "claw making debt", "claw from lots", "settle paying debt", "settle into lots",
 		"spend from lots", "expire",
 		"merge making debt", "merge paying debt", "merge into lots", "merge from lots", "merge of ended points",
 		"unmerge making debt", "unmerge paying debt", "unmerge into lots", "unmerge from lots", "unmerge of ended points",

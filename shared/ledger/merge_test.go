@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"crypto/rand"
 	"sync"
 	"testing"
 	"time"
@@ -70,7 +71,7 @@ func openChecks(t *testing.T) checks {
 // in checks in on the nth day after the first.
 func (c checks) in(member loyalty.MemberID, n int) (points.CheckIn, bool) {
 	c.Helper()
-	is, fresh, err := ledger.CheckIn(c.Context(), c.store, daily(), member, "", noon.AddDate(0, 0, n))
+	is, fresh, err := ledger.CheckIn(c.Context(), c.store, daily(), member, rand.Text(), noon.AddDate(0, 0, n))
 	if err != nil {
 		c.Fatalf("%s on day %d: %v", member, n, err)
 	}

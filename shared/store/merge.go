@@ -275,7 +275,11 @@ func Apart(whole, part Account, id string, fact points.Fact, look time.Time, cha
 		changes = append(changes, restored)
 	}
 	if merge.Joined != nil {
-		changes = append(changes, checkInChange(LastCheckIn{whole.CheckIn.Without(merge.Joined.CheckIn, merge.CheckIn.CheckIn), whole.CheckIn.Request}))
+		left := LastCheckIn{whole.CheckIn.Without(merge.Joined.CheckIn, merge.CheckIn.CheckIn), whole.CheckIn.Request}
+		if left.Day != whole.CheckIn.Day { // the part's day goes, and with it the request that made it
+			left.Request = merge.CheckIn.Request
+		}
+		changes = append(changes, checkInChange(left))
 	}
 	for _, consent := range consents {
 		_, given := whole.Consents[consent]
