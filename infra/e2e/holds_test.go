@@ -23,12 +23,15 @@ func TestAHeldCardFromTheScanToTheDecision(t *testing.T) {
 		_, code, _ := strings.Cut(address, "/C/")
 		shop.call(t, "", "/C/"+code+"/redemption", map[string]any{"identity": map[string]string{"kind": "phone", "value": typedPhone}})
 	}
-	fill := func(b *tab, view string) {
+	// A way back asks for no consent a second time.
+	fill := func(b *tab, view string, agrees bool) {
 		t.Helper()
 		b.tabTo(t, "phone")
 		b.do(t, "typing", chromedp.KeyEvent(typedPhone))
-		b.tabTo(t, "consent-membership")
-		b.do(t, "agreeing", chromedp.KeyEvent(" "))
+		if agrees {
+			b.tabTo(t, "consent-membership")
+			b.do(t, "agreeing", chromedp.KeyEvent(" "))
+		}
 		b.tabTo(t, "submit")
 		b.do(t, "sending", chromedp.KeyEvent("\r"), chromedp.WaitVisible("body.view-"+view))
 	}
@@ -39,7 +42,7 @@ func TestAHeldCardFromTheScanToTheDecision(t *testing.T) {
 			b.do(t, "switching scripts off", command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
 		}
 		b.scan(t, addresses[12+i])
-		fill(b, "held")
+		fill(b, "held", true)
 		b.fits(t, "a held card")
 		b.shootWhole(t, "view-held")
 		t.Logf("weight: held %d bytes, form included", b.weigh(t, "a held card and its form"))
@@ -100,7 +103,7 @@ func TestAHeldCardFromTheScanToTheDecision(t *testing.T) {
 				view = shown
 			}
 		}
-		fill(b, view)
+		fill(b, view, false)
 		b.fits(t, view)
 		b.shootWhole(t, "view-"+view+"-after")
 	}
