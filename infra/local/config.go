@@ -17,11 +17,15 @@ type config struct {
 	demo          bool
 }
 
-// readConfig refuses what it cannot use, by the variable's name.
-func readConfig(getenv func(string) string) (config, error) {
+// readConfig refuses what it cannot use, by the variable's name; there are no
+// arguments.
+func readConfig(arguments []string, getenv func(string) string) (config, error) {
 	c := config{
 		addr: getenv("HUITOU_ADDR"), folder: getenv("HUITOU_DATA"),
 		operatorToken: getenv("HUITOU_OPERATOR_TOKEN"), webhookSecret: getenv("HUITOU_WEBHOOK_SECRET"),
+	}
+	if len(arguments) > 0 {
+		return c, errors.New("takes no arguments; it reads HUITOU_ADDR, HUITOU_DATA, HUITOU_OPERATOR_TOKEN, HUITOU_WEBHOOK_SECRET and HUITOU_DEMO from the environment")
 	}
 	if c.addr == "" {
 		c.addr = "127.0.0.1:8080"

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -212,6 +214,20 @@ func TestProgramRefusesBadVariables(t *testing.T) {
 				t.Errorf("%s: the secret is printed: %s", variable, errs.String())
 			}
 		}
+	}
+}
+
+// Somebody who asks for help must not have started a shop instead.
+func TestProgramTakesNoArguments(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	command := program(t, "HUITOU_DATA="+folder, "HUITOU_ADDR=127.0.0.1:0")
+	command.Args = append(command.Args, "--help")
+	out, err := command.CombinedOutput()
+	if failure, ok := err.(*exec.ExitError); !ok || failure.ExitCode() != 1 || !bytes.Contains(out, []byte("takes no arguments")) || !bytes.Contains(out, []byte("HUITOU_ADDR")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the data folder was made: %v", err)
 	}
 }
 

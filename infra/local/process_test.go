@@ -82,7 +82,7 @@ func launch(folder string, variables map[string]string) (*process, error) {
 	if variables["HUITOU_ADDR"] == "" {
 		variables["HUITOU_ADDR"] = "127.0.0.1:0"
 	}
-	c, err := readConfig(func(name string) string { return variables[name] })
+	c, err := readConfig(nil, func(name string) string { return variables[name] })
 	if err != nil {
 		return nil, err
 	}

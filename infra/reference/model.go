@@ -72,8 +72,13 @@ type held struct {
 // take effect last stand first; the last of them has always been in force.
 func After(program []Version, inputs []Input) State {
 	s := State{
-		map[string]*Member{}, map[string]int64{}, map[string]int64{}, map[string]int{},
-		program, map[string]*Member{}, map[string]*order{},
+		map[string]*Member{},
+		map[string]int64{},
+		map[string]int64{},
+		map[string]int{},
+		program,
+		map[string]*Member{},
+		map[string]*order{},
 	}
 	for _, in := range inputs {
 		switch m := s.Members[in.Person]; in.Kind {

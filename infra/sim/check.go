@@ -38,7 +38,8 @@ type checker struct {
 	coupons  map[table.Key]bool
 	optedOut map[loyalty.MemberID]int // commit of the withdrawal
 	bought   map[[2]string]bought
-	sent     map[string]int // messages by id
+	givenUp  map[[2]string]int // commit at which a reminder that was being handed over was given up
+	sent     map[string]int    // messages by id
 	sentAt   map[loyalty.MemberID][]time.Time
 	account  map[loyalty.MemberID]store.Account
 	days     map[loyalty.MemberID][]string       // on which he checked in
@@ -95,7 +96,7 @@ func newChecker(s *simulation) *checker {
 		s: s, purses: map[loyalty.MemberID]*purse{}, entries: map[string]bool{}, facts: map[table.Key]string{},
 		logs: map[loyalty.OrderKey]*logged{}, owners: map[table.Key]loyalty.MemberID{}, closed: map[table.Key]bool{}, given: map[cards.Award]int{},
 		codes: map[string]bool{}, coupons: map[table.Key]bool{}, optedOut: map[loyalty.MemberID]int{},
-		bought: map[[2]string]bought{}, sent: map[string]int{}, sentAt: map[loyalty.MemberID][]time.Time{},
+		bought: map[[2]string]bought{}, givenUp: map[[2]string]int{}, sent: map[string]int{}, sentAt: map[loyalty.MemberID][]time.Time{},
 		account: map[loyalty.MemberID]store.Account{}, days: map[loyalty.MemberID][]string{}, gifts: map[loyalty.MemberID]loyalty.Points{},
 		reservations: map[table.Key]*reservation{}, returned: map[table.Key]bool{}, adjustments: map[table.Key]store.Adjustment{},
 		claims: map[table.Key]claimState{}, replaced: map[string]bool{}, refusals: map[string]int64{}, failures: map[table.Key]int64{}, tiers: map[loyalty.MemberID]string{}, held: map[[2]string]bool{},
@@ -494,6 +495,9 @@ func (c *checker) member(member loyalty.MemberID, item *table.Item) {
 		if is.Outcome == store.OutcomeSent && c.sent[notify.ReminderID(member, category, is.Bought)] == 0 {
 			c.s.violate("I25", "the reminder of %s is recorded as sent before anybody took it", member)
 		}
+		if before.Outcome == store.OutcomeHandingOver && before.Bought.Equal(is.Bought) && is.Outcome != store.OutcomeSent {
+			c.givenUp[[2]string{string(member), category}] = c.s.commits
+		}
 		if is.Outcome != store.OutcomeHandingOver {
 			continue
 		}
@@ -537,6 +541,7 @@ func (c *checker) handedOver(by *invocation, message notify.Message) {
 		c.s.violate("I24", "a message to %s leaves without a look at him", message.Member)
 	case notify.ReminderID(message.Member, category, recorded.Bought) != message.ID && !recorded.Bought.After(account.Bought[category].Last):
 		c.s.violate("I24", "a message to %s leaves without a record: %s", message.Member, message.ID)
+	case c.givenUp[[2]string{string(message.Member), category}] > look: // by another delivery, while this one had it in hand
 	case recorded.Outcome != store.OutcomeSent && recorded.Outcome != store.OutcomeHandingOver && recorded.Outcome != store.OutcomeRejected:
 		c.s.violate("I24", "a message to %s leaves, recorded as %q", message.Member, recorded.Outcome)
 	}
