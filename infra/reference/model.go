@@ -71,15 +71,8 @@ type held struct {
 // After takes a history, input by input. Of the versions of the program those that
 // take effect last stand first; the last of them has always been in force.
 func After(program []Version, inputs []Input) State {
-	s := State{
-		map[string]*Member{},
-		map[string]int64{},
-		map[string]int64{},
-		map[string]int{},
-		program,
-		map[string]*Member{},
-		map[string]*order{},
-	}
+	s := State{map[string]*Member{}, map[string]int64{}, map[string]int64{}, map[string]int{}, program, nil, nil}
+	s.owners, s.orders = map[string]*Member{}, map[string]*order{}
 	for _, in := range inputs {
 		switch m := s.Members[in.Person]; in.Kind {
 		case Joined:
