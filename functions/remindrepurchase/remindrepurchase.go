@@ -28,7 +28,9 @@ type Function struct {
 // For what is due it puts one message on the queue and writes nothing: the call
 // stands until sendmessages has recorded an outcome, so whatever is lost on the
 // way is asked for again at the next tick, under the same id. Where nothing is
-// due any more it moves the call to the next due date.
+// due any more it moves the call to the next due date. What is due and over the
+// cap waits for the first moment at which there is room, or is recorded as capped
+// where that is too late (see repurchase.Rules.RemindAt).
 //
 // It fails when it could not deal with some of the members; the others are
 // served, and the same tick may be fired again. A tick without a time is
@@ -69,7 +71,7 @@ func (r *run) accounts(ctx context.Context, accounts []store.Account) error {
 	var wanted [][]byte
 	for _, account := range accounts {
 		r.looked++
-		plan := r.rules.Plan(account.Purchases(), r.now, r.zone)
+		plan := r.rules.Plan(account.Purchases(), account.Sent, r.now, r.zone)
 		if account.Open() != nil { // nobody is there to be reminded
 			plan = repurchase.Plan{}
 		}
@@ -92,18 +94,27 @@ func (r *run) accounts(ctx context.Context, accounts []store.Account) error {
 	return errors.Join(failed...)
 }
 
-// rest records what was missed and moves the call to when something falls due.
+// rest records what is not sent any more and moves the call to when something
+// may leave.
 func (r *run) rest(ctx context.Context, account store.Account, plan repurchase.Plan) error {
 	changes, conditions := store.WakeRemind.Answer(account, plan.Next)
-	for _, purchase := range plan.Missed {
-		change, held := store.RecordReminder(account, purchase.Category, store.Reminded{
-			Bought: purchase.At, Outcome: store.OutcomeTooLate, At: r.now, Program: r.version,
-		})
-		changes, conditions = append(changes, change), append(conditions, held)
+	for _, ended := range []struct {
+		outcome   string
+		purchases []repurchase.Purchase
+	}{{store.OutcomeTooLate, plan.Missed}, {store.OutcomeCapped, plan.Capped}} {
+		for _, purchase := range ended.purchases {
+			change, held := store.RecordReminder(account, purchase.Category, store.Reminded{
+				Bought: purchase.At, Outcome: ended.outcome, At: r.now, Program: r.version,
+			})
+			changes, conditions = append(changes, change), append(conditions, held)
+		}
+	}
+	if len(plan.Capped) > 0 {
+		conditions = append(conditions, store.SentStands(account))
 	}
 	err := r.Store.Table.Write(ctx, store.UpdateAsRead(account, changes, conditions...))
 	if _, lost := errors.AsType[*table.ConditionError](err); lost {
-		return nil // he bought, or another run was here: the call that stands is looked at again
+		return nil // they bought, or another run was here: the call that stands is looked at again
 	}
 	return err
 }

@@ -98,6 +98,11 @@ func (l look) verdict() (verdict, error) {
 		// again.
 		return verdict{dropped: "quiet_hours"}, nil
 	case l.rules.OverCap(l.account.Sent, l.now):
+		purchase := repurchase.Purchase{Category: l.reminder.Category, At: l.reminder.Bought}
+		if _, useful, _ := l.rules.RemindAt(purchase, l.account.Sent, l.zone); useful {
+			// The next tick moves the wake-up call to when there is room.
+			return verdict{dropped: "postponed"}, nil
+		}
 		return verdict{record: store.OutcomeCapped}, nil
 	}
 	return verdict{record: store.OutcomeHandingOver, send: true}, nil
@@ -107,10 +112,13 @@ func (l look) verdict() (verdict, error) {
 // answered it counts from when it was decided on, because it may have left then;
 // and from then on, as of the answer.
 func (l look) others() []time.Time {
+	others := slices.Clone(l.account.Sent)
 	last := l.account.Reminded[l.reminder.Category]
-	return slices.DeleteFunc(slices.Clone(l.account.Sent), func(at time.Time) bool {
-		return l.recorded() != "" && at.Equal(last.At)
-	})
+	// Another message may bear the same second.
+	if i := slices.IndexFunc(others, last.At.Equal); l.recorded() != "" && i >= 0 {
+		others = slices.Delete(others, i, i+1)
+	}
+	return others
 }
 
 // record writes an outcome: with the message where one is about to leave, and
@@ -124,24 +132,28 @@ func (l look) record(outcome string, version int64) table.Action {
 	}
 	change, held := store.RecordReminder(l.account, category, noted)
 	if outcome == store.OutcomeHandingOver {
-		counted, room := l.count()
+		counted, room := store.RecordSent(l.account, l.sent())
 		return store.UpdateAccount(l.account.Member, []table.Change{change, counted}, held, room,
 			store.ConsentStands(l.account, loyalty.ConsentMarketing), store.RefundsStand(l.account), store.WakeRemind.Unasked(l.account))
 	}
 	changes, conditions := []table.Change{change}, []table.Condition{held}
+	sent := l.account.Sent
 	if outcome == store.OutcomeSent {
-		counted, room := l.count()
+		sent = l.sent()
+		counted, room := store.RecordSent(l.account, sent)
 		changes, conditions = append(changes, counted), append(conditions, room)
 	}
-	move, stands := l.wake(noted)
+	if outcome == store.OutcomeCapped {
+		conditions = append(conditions, store.SentStands(l.account))
+	}
+	move, stands := l.wake(noted, sent)
 	return store.UpdateAccount(l.account.Member, append(changes, move...), append(conditions, stands...)...)
 }
 
 // begun is the account with the message recorded as being handed over.
 func (l look) begun(version int64) store.Account {
 	account := l.account
-	account.Sent = append(l.others(), l.now)
-	account.Sent = account.Sent[max(0, len(account.Sent)-l.rules.Cap.Messages):]
+	account.Sent = l.sent()
 	account.Reminded = maps.Clone(account.Reminded)
 	if account.Reminded == nil {
 		account.Reminded = map[string]store.Reminded{}
@@ -150,23 +162,24 @@ func (l look) begun(version int64) store.Account {
 	return account
 }
 
-// count puts the message of now among the last that the cap counts.
-func (l look) count() (table.Change, table.Condition) {
+// sent are the times of the last messages that the cap counts, with that of now.
+func (l look) sent() []time.Time {
 	sent := append(l.others(), l.now)
-	return store.RecordSent(l.account, sent[max(0, len(sent)-l.rules.Cap.Messages):])
+	return sent[max(0, len(sent)-l.rules.Cap.Messages):]
 }
 
-// wake is the wake-up call after the outcome. While anything else is due, or
-// was missed, the call stands: it is what brings that to its end.
-func (l look) wake(noted store.Reminded) ([]table.Change, []table.Condition) {
+// wake is the wake-up call after the outcome, given the times of the last
+// messages as of it. While anything else is due, or let go and not yet recorded,
+// the call stands: it is what brings that to its end.
+func (l look) wake(noted store.Reminded, sent []time.Time) ([]table.Change, []table.Condition) {
 	purchases := l.account.Purchases()
 	for i, purchase := range purchases {
 		if purchase.Category == l.reminder.Category && purchase.At.Equal(noted.Bought) {
 			purchases[i].Told = true
 		}
 	}
-	plan := l.rules.Plan(purchases, l.now, l.zone)
-	if len(plan.Due) > 0 || len(plan.Missed) > 0 {
+	plan := l.rules.Plan(purchases, sent, l.now, l.zone)
+	if len(plan.Due) > 0 || len(plan.Missed) > 0 || len(plan.Capped) > 0 {
 		return nil, []table.Condition{store.WakeRemind.Unasked(l.account)}
 	}
 	return store.WakeRemind.Answer(l.account, plan.Next)

@@ -19,6 +19,7 @@ import (
 	"github.com/huitou/huitou/shared/points"
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/repurchase"
+	"github.com/huitou/huitou/shared/statement"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
 	"github.com/huitou/huitou/shared/table/crash"
@@ -161,6 +162,157 @@ func TestCap(t *testing.T) {
 	if got := len(w.account("m").Sent); got != 2 {
 		t.Errorf("the account keeps %d times, want as many as the cap counts: 2", got)
 	}
+}
+
+// Over the cap a reminder waits for the first moment at which there is room, and
+// nobody looks at the member until then.
+func TestOverTheCapIsPostponed(t *testing.T) {
+	p := rules()
+	p.Repurchase.Cap = repurchase.Cap{Messages: 1, Days: 4}
+	w := newWorld(t, p)
+	w.enrol("m", marketing...)
+	w.buy("m", day(0, 10, 0), milk)   // due on day 21
+	w.buy("m", day(8, 10, 0), diaper) // due on day 19
+	w.hourly(day(8, 10, 5), day(21, 8, 5))
+	shown := func() statement.Reminder {
+		t.Helper()
+		all := statement.Reminders(w.account("m"), p, w.now)
+		i := slices.IndexFunc(all, func(r statement.Reminder) bool { return r.Category == milk })
+		return all[i]
+	}
+	if r := shown(); r.State != "scheduled" || !r.DueAt.Equal(day(23, 9, 5)) || r.PostponedFrom == nil || !r.PostponedFrom.Equal(day(21, 9, 0)) {
+		t.Errorf("before its day the reminder is %+v", r)
+	}
+	w.hourly(day(21, 9, 5), day(21, 9, 5))
+	if at := w.account("m").RemindAt; !at.Equal(day(23, 9, 5)) {
+		t.Errorf("the wake-up call stands at %v, want day 23, 09:05", at)
+	}
+	for at := day(21, 10, 5); at.Before(day(23, 9, 5)); at = at.Add(time.Hour) {
+		usage := table.Usage{}
+		w.must(w.schedule().Handle(table.WithUsage(t.Context(), &usage), tickAt(at)))
+		if usage.WriteUnits != 0 || len(w.queue) > 0 {
+			t.Errorf("at %v: %v write units, %d queued", at, usage.WriteUnits, len(w.queue))
+		}
+	}
+	w.hourly(day(23, 8, 5), day(40, 10, 5))
+	w.expect("m diapers 19 09:05", "m milk-powder 23 09:05")
+	if r := shown(); r.State != "sent" || r.PostponedFrom != nil {
+		t.Errorf("after it the reminder is %+v", r)
+	}
+}
+
+// wrote notes a message that left to the member meanwhile.
+func (w *world) wrote(member loyalty.MemberID, at ...time.Time) {
+	w.Helper()
+	account := w.account(member)
+	counted, held := store.RecordSent(account, append(slices.Clone(account.Sent), at...))
+	w.must(w.engine.Write(context.Background(), store.UpdateAccount(member, []table.Change{counted}, held)))
+}
+
+// Messages that leave while a reminder is queued postpone it as well, and end it
+// only where there is no room before the goods are used up.
+func TestMessagesSentWhileAReminderIsQueued(t *testing.T) {
+	for name, test := range map[string]struct {
+		days    int // of the cap
+		want    []string
+		outcome string
+	}{
+		"room while it is useful": {6, []string{"m milk-powder 27 09:06"}, "sent"},
+		"room on the last day":    {7, []string{"m milk-powder 28 09:06"}, "sent"},
+		"room too late":           {8, nil, "capped"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := rules()
+			p.Repurchase.Cap = repurchase.Cap{Messages: 1, Days: test.days}
+			w := newWorld(t, p)
+			w.enrol("m", marketing...)
+			w.buy("m", day(0, 10, 0), milk)
+			w.tick(day(21, 9, 5))
+			w.wrote("m", day(21, 9, 6))
+			w.now = day(21, 9, 6)
+			w.deliver()
+			w.expect()
+			for at := day(21, 10, 6); at.Before(day(40, 0, 0)); at = at.Add(time.Hour) {
+				w.tick(at)
+				w.deliver()
+			}
+			w.expect(test.want...)
+			w.expectOutcome("m", milk, test.outcome)
+			if at := w.account("m").RemindAt; !at.IsZero() {
+				t.Errorf("the wake-up call stands at %v, want none", at)
+			}
+		})
+	}
+}
+
+// A message that waited on the queue until the goods were used up does not leave.
+func TestQueuedUntilTheGoodsAreUsedUp(t *testing.T) {
+	w := newWorld(t, rules())
+	w.enrol("m", marketing...)
+	w.buy("m", day(0, 10, 0), milk)
+	w.tick(day(28, 20, 59))
+	w.now = day(29, 9, 5)
+	w.deliver()
+	w.expect()
+	w.expectOutcome("m", milk, "too_late")
+	if at := w.account("m").RemindAt; !at.IsZero() {
+		t.Errorf("the wake-up call stands at %v, want none", at)
+	}
+}
+
+// What a member's page says is what the schedule does: whenever it is fired it
+// asks for those reminders that the page shows as scheduled by then.
+func TestThePageAndTheScheduleAgree(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := rules()
+		p.Repurchase.Cap = repurchase.Cap{Messages: rapid.IntRange(1, 3).Draw(t, "messages"), Days: rapid.IntRange(1, 12).Draw(t, "days")}
+		w := newWorld(t, p)
+		w.enrol("m", marketing...)
+		for range rapid.IntRange(1, 4).Draw(t, "orders") {
+			w.buy("m", day(rapid.IntRange(0, 12).Draw(t, "day"), 10, 0), rapid.SampledFrom([]string{milk, diaper}).Draw(t, "category"))
+		}
+		for hour := day(12, 11, 5); hour.Before(day(43, 0, 0)); hour = hour.Add(5 * time.Hour) {
+			if rapid.IntRange(0, 19).Draw(t, "written to by another") == 0 {
+				w.wrote("m", hour)
+			}
+			if p.Repurchase.Quiet(hour, shanghai) {
+				continue
+			}
+			var want []string
+			for _, r := range statement.Reminders(w.account("m"), p, hour) {
+				if r.State == "scheduled" && !r.DueAt.After(hour) {
+					want = append(want, r.Category)
+				}
+			}
+			w.queue = nil
+			w.tick(hour)
+			got := w.asked()
+			slices.Sort(want)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("at %v the page and the schedule differ (-page +schedule):\n%s", hour, diff)
+			}
+			if rapid.Bool().Draw(t, "delivered") {
+				w.deliver()
+			}
+		}
+		for category, said := range w.account("m").Reminded {
+			if said.Outcome == "handing_over" {
+				t.Fatalf("%s is not answered", category)
+			}
+		}
+	})
+}
+
+// asked are the categories whose reminders are queued, by name.
+func (w *world) asked() (categories []string) {
+	w.Helper()
+	for _, body := range w.queue {
+		reminder, err := notify.DecodeReminder(body)
+		w.must(err)
+		categories = append(categories, reminder.Category)
+	}
+	slices.Sort(categories)
+	return categories
 }
 
 // Two at once are two messages, and the cap still counts both.

@@ -177,7 +177,7 @@ func planReminder(_ context.Context, b *testing.B) error {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range b.N {
-		if len(rules.Plan(purchases, dueAt, zone).Due) != 1 {
+		if len(rules.Plan(purchases, nil, dueAt, zone).Due) != 1 {
 			return errors.New("it is not due")
 		}
 	}

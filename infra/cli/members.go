@@ -380,11 +380,16 @@ type shownReminder struct {
 	State    string `json:"state"`
 	Reason   string `json:"reason"`
 	Why      string `json:"why"`
+	// PostponedFrom is "" for one that the cap does not hold up.
+	PostponedFrom string `json:"postponed_from"`
 }
 
 func (r shownReminder) state() string {
-	if r.Reason != "" {
+	switch {
+	case r.Reason != "":
 		return r.State + ": " + r.Reason
+	case r.PostponedFrom != "":
+		return r.State + ": postponed from " + r.PostponedFrom
 	}
 	return r.State
 }
@@ -398,7 +403,9 @@ type MembersRemindersCommand struct {
 
 // Help is the long help.
 func (MembersRemindersCommand) Help() string {
-	return `Due, sent or skipped, and the reason.
+	return `Due, sent or skipped, and the reason. A reminder that the cap on messages
+holds up is postponed to the first allowed hour at which the cap has room, as
+long as the goods are not used up by then.
 
 Examples:
 

@@ -498,6 +498,9 @@ func (c *checker) member(member loyalty.MemberID, item *table.Item) {
 		if before.Outcome == store.OutcomeHandingOver && before.Bought.Equal(is.Bought) && is.Outcome != store.OutcomeSent {
 			c.givenUp[[2]string{string(member), category}] = c.s.commits
 		}
+		if is.Outcome == store.OutcomeCapped {
+			c.useful(account, category, is)
+		}
 		if is.Outcome != store.OutcomeHandingOver {
 			continue
 		}
@@ -516,6 +519,25 @@ func (c *checker) member(member loyalty.MemberID, item *table.Item) {
 		}
 	}
 	c.account[member] = account
+}
+
+// useful holds I25 to a reminder that is let go for the cap: whatever the hour,
+// until the goods are used up there is no room for it.
+func (c *checker) useful(account store.Account, category string, let store.Reminded) {
+	rules := c.s.plan.rules.Repurchase
+	span := time.Duration(rules.Cap.Days) * 24 * time.Hour
+	for at := let.At; !rules.TooLate(category, let.Bought, at, zone); at = at.Add(15 * time.Minute) {
+		recent := 0
+		for _, other := range account.Sent {
+			if other.After(at.Add(-span)) {
+				recent++
+			}
+		}
+		if recent < rules.Cap.Messages && !rules.Quiet(at, zone) {
+			c.s.violate("I25", "the reminder of %s to %s is let go, and the cap has room at %s", category, account.Member, at.In(zone))
+			return
+		}
+	}
 }
 
 // heard holds what I25 and I37 rest on: a call without an entry of its own rides

@@ -214,6 +214,9 @@ func draw(seed uint64) *plan {
 		p.drawErasures(migration)
 	}
 	p.drawTellings(rand.New(rand.NewPCG(seed, 21)))
+	if r := rand.New(rand.NewPCG(seed, 22)); r.IntN(2) == 0 {
+		p.drawNeeds(r)
+	}
 	for range r.IntN(3) {
 		p.poison = append(p.poison, poison{burst(r, r.IntN(3)), r.IntN(3), []string{
 			`{"type":"order.paid"}`, `not JSON`, ``, `{"kind":"repurchase.reminder","member":"nobody"}`, `{"campaign":"none","template":"none","occurrence":"once","shard":3}`,
@@ -344,6 +347,28 @@ func (p *plan) drawForgotten(buyer *person) {
 	}
 	last := p.orders[len(p.orders)-1].news[0]
 	last.held, last.sending, last.arrives = true, true, day(20, 12*time.Hour)
+}
+
+// drawNeeds adds purchases of one person that are used up at about the same time,
+// under a cap that has room again before they are.
+func (p *plan) drawNeeds(r *rand.Rand) {
+	p.rules.Repurchase.Cap = repurchase.Cap{Messages: 1 + r.IntN(2), Days: 1 + r.IntN(7)}
+	if p.later != nil {
+		p.later.Repurchase.Cap = p.rules.Repurchase.Cap
+	}
+	buyer := p.people[r.IntN(len(p.people)-1)]
+	for i, need := range []struct {
+		category string
+		onDay    int // with the cycles of drawRules: due on day 21, or two or four days before
+	}{{milk, 0}, {wipes, []int{10, 8, 6}[r.IntN(3)]}} {
+		at := day(need.onDay, 8*time.Hour)
+		o := &order{key: loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: fmt.Sprint("need-", i)}, buyer: buyer}
+		o.lines = []orders.Line{{LineID: "1", SKU: "SKU", Category: need.category, Quantity: 1, Paid: 4_999}}
+		paid := o.tell(orders.TypePaid, at)
+		paid.Lines = o.lines
+		o.news = []*news{{of: o, event: paid, arrives: at.Add(time.Minute)}}
+		p.orders = append(p.orders, o)
+	}
 }
 
 // drawReturns adds orders whose points are settled and spent before all goods

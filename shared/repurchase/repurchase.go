@@ -69,7 +69,7 @@ func (r Rules) Validate(pointer string) error {
 }
 
 // MaxCapMessages bounds the cap, so that the times of a member's last messages
-// fit his account.
+// fit their account.
 const MaxCapMessages = 16
 
 // CategoryOf finds the category of an order line: its own, or the one that
@@ -108,12 +108,14 @@ func (r Rules) DueAt(category string, boughtAt time.Time, zone *time.Location) (
 // without a cycle. It is what keeps the import of an old history from writing
 // to everybody.
 func (r Rules) TooLate(category string, boughtAt, now time.Time, zone *time.Location) bool {
-	c, ok := r.Categories[category]
-	if !ok {
-		return true
-	}
+	_, cycles := r.Categories[category]
+	return !cycles || !now.Before(r.usedUp(category, boughtAt, zone))
+}
+
+// usedUp is the end of the last day on which a reminder is useful.
+func (r Rules) usedUp(category string, boughtAt time.Time, zone *time.Location) time.Time {
 	local := boughtAt.In(zone)
-	return !now.Before(localtime.Date(local.Year(), local.Month(), local.Day()+c.CycleDays+1, 0, 0, 0, zone))
+	return localtime.Date(local.Year(), local.Month(), local.Day()+r.Categories[category].CycleDays+1, 0, 0, 0, zone)
 }
 
 // Allowed is the first minute from at on that is not quiet.
@@ -144,29 +146,36 @@ type Purchase struct {
 	Category string
 	At       time.Time
 	Told     bool // what became of its reminder stands on record
+	// Begun is when a message about it was decided on that nobody has answered
+	// yet; zero for none. It is one of the times that the cap counts, and does
+	// not count against itself.
+	Begun time.Time
 }
 
 // Plan is what a look at a member's purchases comes to.
 type Plan struct {
 	Due    []Purchase // to be reminded of now
 	Missed []Purchase // used up before anybody was reminded: too late
-	Next   time.Time  // when the first of the others falls due; zero for never
+	Capped []Purchase // due, and used up before the cap allows a message
+	Next   time.Time  // when the first of the others may leave; zero for never
 }
 
-// Plan looks at the last purchase of each category. It does not ask whether
-// the hour is quiet.
-func (r Rules) Plan(purchases []Purchase, now time.Time, zone *time.Location) Plan {
+// Plan looks at the last purchase of each category, given the times of the
+// member's last messages. It does not ask whether the hour is quiet.
+func (r Rules) Plan(purchases []Purchase, sent []time.Time, now time.Time, zone *time.Location) Plan {
 	var plan Plan
 	for _, purchase := range purchases {
-		due, cycles := r.DueAt(purchase.Category, purchase.At, zone)
+		at, useful, cycles := r.RemindAt(purchase, sent, zone)
 		switch {
 		case purchase.Told || !cycles:
-		case due.After(now):
-			if plan.Next.IsZero() || due.Before(plan.Next) {
-				plan.Next = due
+		case at.After(now):
+			if plan.Next.IsZero() || at.Before(plan.Next) {
+				plan.Next = at
 			}
 		case r.TooLate(purchase.Category, purchase.At, now, zone):
 			plan.Missed = append(plan.Missed, purchase)
+		case !useful:
+			plan.Capped = append(plan.Capped, purchase)
 		default:
 			plan.Due = append(plan.Due, purchase)
 		}
@@ -174,17 +183,55 @@ func (r Rules) Plan(purchases []Purchase, now time.Time, zone *time.Location) Pl
 	return plan
 }
 
+// RemindAt is when the reminder for a purchase may leave, given the times of the
+// member's last messages: when it is due, and where the cap has no room then
+// (防打扰), at the first minute that is not quiet once it has. It is useful until
+// the day is over at whose end the goods are used up (see TooLate). Where the cap
+// has no room until then it is not useful, and let go when it is due. cycles is
+// false for a category without a cycle.
+//
+// A message that may have left already is not let go for the cap: where there is
+// no room, it waits until it is too late.
+func (r Rules) RemindAt(purchase Purchase, sent []time.Time, zone *time.Location) (at time.Time, useful, cycles bool) {
+	due, cycles := r.DueAt(purchase.Category, purchase.At, zone)
+	if !cycles {
+		return time.Time{}, false, false
+	}
+	if i := slices.IndexFunc(sent, purchase.Begun.Equal); i >= 0 {
+		sent = slices.Delete(slices.Clone(sent), i, i+1)
+	}
+	at = due
+	if room := r.roomAt(sent, due); room.After(due) {
+		at = r.Allowed(room, zone)
+	}
+	over := r.usedUp(purchase.Category, purchase.At, zone)
+	switch {
+	case at.Before(over):
+		return at, true, true
+	case !purchase.Begun.IsZero():
+		return over, false, true
+	}
+	return due, false, true
+}
+
+// roomAt is the first moment from at on at which one more message keeps the cap,
+// given the times of the last ones.
+func (r Rules) roomAt(sent []time.Time, at time.Time) time.Time {
+	if len(sent) < r.Cap.Messages {
+		return at
+	}
+	// Of the last messages the earliest that keeps the others from being one more.
+	last := slices.SortedFunc(slices.Values(sent), time.Time.Compare)[len(sent)-r.Cap.Messages]
+	if room := last.Add(time.Duration(r.Cap.Days) * 24 * time.Hour); room.After(at) {
+		return room
+	}
+	return at
+}
+
 // OverCap tells whether one more message at now would break the cap, given the
 // times of the last ones.
 func (r Rules) OverCap(sent []time.Time, now time.Time) bool {
-	since := now.Add(-time.Duration(r.Cap.Days) * 24 * time.Hour)
-	recent := 0
-	for _, at := range sent {
-		if at.After(since) {
-			recent++
-		}
-	}
-	return recent >= r.Cap.Messages
+	return r.roomAt(sent, now).After(now)
 }
 
 func minuteOfDay(clock string) (int, error) {

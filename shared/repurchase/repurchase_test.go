@@ -157,27 +157,58 @@ func TestPlan(t *testing.T) {
 	day := func(n, hour int) time.Time { return time.Date(2026, 11, 1+n, hour, 0, 0, 0, shanghai) }
 	m := repurchase.Purchase{Category: milk, At: day(0, 10)}
 	d := repurchase.Purchase{Category: "diapers", At: day(10, 10)}
-	told := m
-	told.Told = true
+	told, begun := m, m
+	told.Told, begun.Begun = true, day(21, 9)
 	gift := repurchase.Purchase{Category: "gifts", At: day(0, 10)}
 	for name, test := range map[string]struct {
 		purchases []repurchase.Purchase
 		now       time.Time
 		want      repurchase.Plan
+		sent      []time.Time
 	}{
-		"nothing bought":              {nil, day(21, 9), repurchase.Plan{}},
-		"the minute before":           {[]repurchase.Purchase{m}, day(21, 9).Add(-time.Minute), repurchase.Plan{Next: day(21, 9)}},
-		"due":                         {[]repurchase.Purchase{m}, day(21, 9), repurchase.Plan{Due: []repurchase.Purchase{m}}},
-		"told":                        {[]repurchase.Purchase{told}, day(21, 9), repurchase.Plan{}},
-		"used up":                     {[]repurchase.Purchase{m}, day(29, 0), repurchase.Plan{Missed: []repurchase.Purchase{m}}},
-		"without a cycle":             {[]repurchase.Purchase{gift}, day(21, 9), repurchase.Plan{}},
-		"one due, one to come":        {[]repurchase.Purchase{m, d}, day(21, 9), repurchase.Plan{Due: []repurchase.Purchase{m}, Next: day(24, 9)}},
-		"the first to come of two":    {[]repurchase.Purchase{m, d}, day(12, 9), repurchase.Plan{Next: day(21, 9)}},
-		"one missed, one to come":     {[]repurchase.Purchase{told, d}, day(22, 9), repurchase.Plan{Next: day(24, 9)}},
-		"due and still in quiet time": {[]repurchase.Purchase{m}, day(21, 22), repurchase.Plan{Due: []repurchase.Purchase{m}}},
+		"nothing bought":              {nil, day(21, 9), repurchase.Plan{}, nil},
+		"the minute before":           {[]repurchase.Purchase{m}, day(21, 9).Add(-time.Minute), repurchase.Plan{Next: day(21, 9)}, nil},
+		"due":                         {[]repurchase.Purchase{m}, day(21, 9), repurchase.Plan{Due: []repurchase.Purchase{m}}, nil},
+		"told":                        {[]repurchase.Purchase{told}, day(21, 9), repurchase.Plan{}, nil},
+		"used up":                     {[]repurchase.Purchase{m}, day(29, 0), repurchase.Plan{Missed: []repurchase.Purchase{m}}, nil},
+		"without a cycle":             {[]repurchase.Purchase{gift}, day(21, 9), repurchase.Plan{}, nil},
+		"one due, one to come":        {[]repurchase.Purchase{m, d}, day(21, 9), repurchase.Plan{Due: []repurchase.Purchase{m}, Next: day(24, 9)}, nil},
+		"the first to come of two":    {[]repurchase.Purchase{m, d}, day(12, 9), repurchase.Plan{Next: day(21, 9)}, nil},
+		"one missed, one to come":     {[]repurchase.Purchase{told, d}, day(22, 9), repurchase.Plan{Next: day(24, 9)}, nil},
+		"due and still in quiet time": {[]repurchase.Purchase{m}, day(21, 22), repurchase.Plan{Due: []repurchase.Purchase{m}}, nil},
+		"room two days later": {
+			[]repurchase.Purchase{m}, day(21, 9), repurchase.Plan{Next: day(23, 10)}, []time.Time{day(-7, 10), day(0, 10)},
+		},
+		"room once it is there": {
+			[]repurchase.Purchase{m}, day(23, 10), repurchase.Plan{Due: []repurchase.Purchase{m}}, []time.Time{day(-7, 10), day(0, 10)},
+		},
+		"room in quiet hours": {
+			[]repurchase.Purchase{m}, day(21, 9), repurchase.Plan{Next: day(24, 9)}, []time.Time{day(-7, 22), day(0, 10)},
+		},
+		"room on the last day": {
+			[]repurchase.Purchase{m}, day(21, 9), repurchase.Plan{Next: day(28, 20)}, []time.Time{day(-2, 20), day(0, 10)},
+		},
+		"room when the last day is over": {
+			[]repurchase.Purchase{m}, day(21, 9), repurchase.Plan{Capped: []repurchase.Purchase{m}}, []time.Time{day(-2, 21), day(0, 10)},
+		},
+		"no room, and not due yet": {
+			[]repurchase.Purchase{m}, day(20, 9), repurchase.Plan{Next: day(21, 9)}, []time.Time{day(5, 10), day(6, 10)},
+		},
+		"no room, and used up": {
+			[]repurchase.Purchase{m}, day(29, 0), repurchase.Plan{Missed: []repurchase.Purchase{m}}, []time.Time{day(5, 10), day(6, 10)},
+		},
+		"its own message does not count": {
+			[]repurchase.Purchase{begun}, day(21, 10), repurchase.Plan{Due: []repurchase.Purchase{begun}}, []time.Time{day(0, 10), day(21, 9)},
+		},
+		"another of the same second counts": {
+			[]repurchase.Purchase{begun}, day(21, 10), repurchase.Plan{Next: day(29, 0)}, []time.Time{day(10, 10), day(21, 9), day(21, 9)},
+		},
+		"a cap made smaller": {
+			[]repurchase.Purchase{m}, day(21, 9), repurchase.Plan{Next: day(24, 10)}, []time.Time{day(-6, 10), day(-6, 9), day(5, 10)},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, rules().Plan(test.purchases, test.now, shanghai)); diff != "" {
+			if diff := cmp.Diff(test.want, rules().Plan(test.purchases, test.sent, test.now, shanghai)); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
 			}
 		})
@@ -209,13 +240,90 @@ func TestAnyPlan(t *testing.T) {
 			t.Fatalf("due at %v: quiet %v, too late %v", due.In(place), r.Quiet(due, place), r.TooLate(milk, bought, due, place))
 		}
 		now := bought.Add(time.Duration(rapid.Int64Range(-1, 800*24*3600).Draw(t, "later")) * time.Second)
-		plan := r.Plan([]repurchase.Purchase{{Category: milk, At: bought}}, now, place)
+		plan := r.Plan([]repurchase.Purchase{{Category: milk, At: bought}}, nil, now, place)
 		states := len(plan.Due) + len(plan.Missed)
 		if !plan.Next.IsZero() {
 			states++
 		}
 		if states != 1 {
 			t.Fatalf("at %v the plan is %+v", now, plan)
+		}
+	})
+}
+
+// A reminder over the cap leaves at the first allowed minute at which there is
+// room, and is let go only where there is none before the goods are used up.
+func TestAnyReminderOverTheCapIsPostponedToTheFirstRoom(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		place := zone(t, rapid.SampledFrom([]string{"Asia/Shanghai", "America/New_York", "Asia/Kathmandu"}).Draw(t, "zone"))
+		clock := func(label string) string {
+			m := rapid.IntRange(0, 24*60-1).Draw(t, label)
+			return fmt.Sprintf("%02d:%02d", m/60, m%60)
+		}
+		cycle := rapid.IntRange(1, 60).Draw(t, "cycle")
+		r := repurchase.Rules{
+			Categories: map[string]repurchase.Category{milk: {CycleDays: cycle, LeadDays: rapid.IntRange(0, cycle-1).Draw(t, "lead")}},
+			QuietHours: repurchase.Hours{From: clock("from"), To: clock("to")},
+			Cap:        repurchase.Cap{Messages: rapid.IntRange(1, 4).Draw(t, "messages"), Days: rapid.IntRange(1, 40).Draw(t, "days")},
+		}
+		bought := time.Unix(rapid.Int64Range(1_700_000_000, 1_900_000_000).Draw(t, "bought"), 0)
+		purchase := repurchase.Purchase{Category: milk, At: bought}
+		due, _ := r.DueAt(milk, bought, place)
+		var sent []time.Time
+		for range rapid.IntRange(0, 6).Draw(t, "sent") {
+			sent = append(sent, due.Add(time.Duration(rapid.IntRange(-41*24*60, 24*60).Draw(t, "minutes"))*time.Minute))
+		}
+		counted := sent
+		if len(sent) > 0 && rapid.Bool().Draw(t, "begun") {
+			purchase.Begun, counted = sent[0], sent[1:]
+		}
+		span := time.Duration(r.Cap.Days) * 24 * time.Hour
+		// free tells by counting what the rule computes.
+		free := func(at time.Time) bool {
+			recent := 0
+			for _, other := range counted {
+				if other.After(at.Add(-span)) {
+					recent++
+				}
+			}
+			return recent < r.Cap.Messages && !r.Quiet(at, place)
+		}
+		moments := []time.Time{due} // at which a message may be the first that is allowed
+		for _, other := range counted {
+			moments = append(moments, other.Add(span), r.Allowed(other.Add(span), place))
+		}
+		var first time.Time
+		for _, at := range moments {
+			if useful := !at.Before(due) && !r.TooLate(milk, bought, at, place); useful && free(at) && (first.IsZero() || at.Before(first)) {
+				first = at
+			}
+		}
+		at, useful, cycles := r.RemindAt(purchase, sent, place)
+		switch {
+		case !cycles || useful != !first.IsZero():
+			t.Fatalf("useful %v at %v, and the first room is at %v", useful, at, first)
+		case useful && !at.Equal(first):
+			t.Fatalf("leaves at %v, and the first room is at %v", at, first)
+		case !useful && purchase.Begun.IsZero() && !at.Equal(due):
+			t.Fatalf("let go at %v, not when it is due at %v", at, due)
+		case !useful && !purchase.Begun.IsZero() && !r.TooLate(milk, bought, at, place):
+			t.Fatalf("what may have left is let go at %v, before it is too late", at)
+		}
+		now := due.Add(time.Duration(rapid.IntRange(-24, 45*24).Draw(t, "hours")) * time.Hour)
+		plan := r.Plan([]repurchase.Purchase{purchase}, sent, now, place)
+		var want repurchase.Plan
+		switch {
+		case now.Before(at):
+			want.Next = at
+		case r.TooLate(milk, bought, now, place):
+			want.Missed = []repurchase.Purchase{purchase}
+		case useful:
+			want.Due = []repurchase.Purchase{purchase}
+		default:
+			want.Capped = []repurchase.Purchase{purchase}
+		}
+		if diff := cmp.Diff(want, plan); diff != "" {
+			t.Fatalf("at %v the plan is (-want +got):\n%s", now, diff)
 		}
 	})
 }
@@ -251,7 +359,7 @@ func BenchmarkPlan(b *testing.B) {
 	now := time.Date(2026, 11, 22, 9, 5, 0, 0, shanghai)
 	b.ReportAllocs()
 	for b.Loop() {
-		if len(r.Plan(purchases, now, shanghai).Due) != 1 {
+		if len(r.Plan(purchases, nil, now, shanghai).Due) != 1 {
 			b.Fatal("not due")
 		}
 	}

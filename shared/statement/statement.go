@@ -270,12 +270,14 @@ type Reminder struct {
 	MemberID loyalty.MemberID `json:"member_id"`
 	Category string           `json:"category"`
 	BoughtAt time.Time        `json:"bought_at" doc:"the purchase it is about"`
-	DueAt    time.Time        `json:"due_at" doc:"day and first hour at which it may go out"`
-	LeadDays int              `json:"lead_days" doc:"days before the goods are used up"`
-	Why      string           `json:"why"`
-	State    string           `json:"state" enum:"scheduled,sent,skipped"`
-	Reason   string           `json:"reason,omitempty" doc:"why it was skipped: opted_out, capped, bought_again, too_late, refunded, history, rejected (by the sender), unanswered (by the sender, for a week)"`
-	At       *time.Time       `json:"at,omitempty" doc:"when it was sent or skipped"`
+	DueAt    time.Time        `json:"due_at" doc:"day and first hour at which it may go out; of one that is postponed, when the cap has room again"`
+	// PostponedFrom is nil where the cap has room when the reminder is due.
+	PostponedFrom *time.Time `json:"postponed_from,omitempty" doc:"when it was due, where so many messages went to the member that it goes out at due_at instead (防打扰)"`
+	LeadDays      int        `json:"lead_days" doc:"days before the goods are used up"`
+	Why           string     `json:"why"`
+	State         string     `json:"state" enum:"scheduled,sent,skipped"`
+	Reason        string     `json:"reason,omitempty" doc:"why it was skipped: opted_out, capped (so many messages that none may leave before the goods are used up), bought_again, too_late, refunded, history, rejected (by the sender), unanswered (by the sender, for a week)"`
+	At            *time.Time `json:"at,omitempty" doc:"when it was sent or skipped"`
 }
 
 // Reminders shows an account's reminders, by due date; none where nobody is
@@ -286,28 +288,34 @@ func Reminders(account store.Account, rules program.Program, now time.Time) []Re
 	if account.Open() != nil {
 		return shown
 	}
-	for category, bought := range account.Bought {
-		due, ok := rules.Repurchase.DueAt(category, bought.Last, zone)
+	for _, purchase := range account.Purchases() {
+		due, ok := rules.Repurchase.DueAt(purchase.Category, purchase.At, zone)
 		if !ok {
 			continue
 		}
-		c := rules.Repurchase.Categories[category]
+		c := rules.Repurchase.Categories[purchase.Category]
 		r := Reminder{
-			MemberID: account.Member, Category: category, BoughtAt: bought.Last, DueAt: due, LeadDays: c.LeadDays,
+			MemberID: account.Member, Category: purchase.Category, BoughtAt: purchase.At, DueAt: due, LeadDays: c.LeadDays,
 			Why: "cycle of the category, counted from the last purchase", State: "scheduled",
 		}
-		said, spoken := account.Reminded[category]
+		said := account.Reminded[purchase.Category]
+		at, useful, _ := rules.Repurchase.RemindAt(purchase, account.Sent, zone)
 		switch {
-		case spoken && said.Bought.Equal(bought.Last):
-			switch said.Outcome {
-			case store.OutcomeSent:
-				r.State, r.At = "sent", &said.At
-			case store.OutcomeHandingOver: // the sender has not answered yet
-			default:
-				r.State, r.At, r.Reason = "skipped", &said.At, said.Outcome
+		case purchase.Told && said.Outcome == store.OutcomeSent:
+			r.State, r.At = "sent", &said.At
+		case purchase.Told:
+			r.State, r.At, r.Reason = "skipped", &said.At, said.Outcome
+		case rules.Repurchase.TooLate(purchase.Category, purchase.At, now, zone):
+			r.State, r.Reason = "skipped", store.OutcomeTooLate
+		case !useful && purchase.Begun.IsZero():
+			r.State, r.Reason = "skipped", store.OutcomeCapped
+		default:
+			// No reminder leaves before the call: after a change of the rules it
+			// may stand later than they say.
+			r.DueAt = rules.Repurchase.Allowed(latest(at, account.RemindAt), zone)
+			if at.After(due) {
+				r.PostponedFrom = &due
 			}
-		case rules.Repurchase.TooLate(category, bought.Last, now, zone):
-			r.State, r.Reason = "skipped", "too_late"
 		}
 		shown = append(shown, r)
 	}
@@ -315,4 +323,11 @@ func Reminders(account store.Account, rules program.Program, now time.Time) []Re
 		return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.Category, b.Category))
 	})
 	return shown
+}
+
+func latest(one, other time.Time) time.Time {
+	if other.After(one) {
+		return other
+	}
+	return one
 }

@@ -226,7 +226,7 @@ func Apart(whole, part Account, id string, fact points.Fact, look time.Time, cha
 		changes = append(changes, table.Remove(accountHome))
 	}
 	var back, minor []table.Change
-	restored := false // a purchase of the whole's own is its last again
+	restored := false // a reminder of the whole's own is right again, or may leave earlier
 	for _, category := range slices.Sorted(maps.Keys(part.Bought)) {
 		theirs, all := part.Bought[category], whole.Bought[category]
 		own, known := merge.Bought[category]
@@ -268,11 +268,13 @@ func Apart(whole, part Account, id string, fact points.Fact, look time.Time, cha
 		changes = append(changes, table.Set(accountLastOther, table.String(table.Instant(merge.LastOther))))
 	}
 	if len(part.Sent) > 0 && slices.EqualFunc(whole.Sent, allSent(merge.Sent, part.Sent), time.Time.Equal) {
-		restored := table.Remove(accountSent)
+		own := table.Remove(accountSent)
 		if len(merge.Sent) > 0 {
-			restored = table.Set(accountSent, table.String(instants(merge.Sent)))
+			own = table.Set(accountSent, table.String(instants(merge.Sent)))
 		}
-		changes = append(changes, restored)
+		changes = append(changes, own)
+		// What the part's messages held up may leave earlier now.
+		restored = restored || !whole.RemindAt.IsZero()
 	}
 	if merge.Joined != nil {
 		left := LastCheckIn{whole.CheckIn.Without(merge.Joined.CheckIn, merge.CheckIn.CheckIn), whole.CheckIn.Request}
@@ -396,8 +398,7 @@ func distinct(conditions []table.Condition) []table.Condition {
 // growth, the purchases (each of which asks for the settlement or moves a
 // counter), the profile, the consents, what was sent and the last check-in.
 func (a Account) stands() []table.Condition {
-	_, sent := RecordSent(a, a.Sent)
-	conditions := []table.Condition{table.Equals(doc, encode(a.Profile)), WakeSettle.Unasked(a), sent}
+	conditions := []table.Condition{table.Equals(doc, encode(a.Profile)), WakeSettle.Unasked(a), SentStands(a)}
 	conditions = append(conditions,
 		counterStands(accountAvailable, int64(a.Balance.Available)), counterStands(accountPending, int64(a.Balance.Pending)),
 		counterStands(accountDebt, int64(a.Balance.Debt)), counterStands(accountLots, a.LotsSeen), counterStands(accountGrown, a.GrowthSeen),

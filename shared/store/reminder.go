@@ -30,7 +30,7 @@ const (
 	OutcomeBoughtAgain = "bought_again" // bought the category again meanwhile
 	OutcomeTooLate     = "too_late"     // the goods are used up
 	OutcomeRefunded    = "refunded"     // the goods were given back
-	OutcomeCapped      = "capped"       // he was written to often enough
+	OutcomeCapped      = "capped"       // written to so often that the cap has no room before the goods are used up
 	OutcomeHistory     = "history"      // bought before the brand came to huitou, imported when the date was past or near
 	OutcomeRejected    = "rejected"     // the sender does not take the message
 	OutcomeUnanswered  = "unanswered"   // the sender did not answer for as long as it has to remember ids
@@ -48,7 +48,12 @@ func (a Account) Purchases() []repurchase.Purchase {
 	purchases := make([]repurchase.Purchase, 0, len(a.Bought))
 	for _, category := range slices.Sorted(maps.Keys(a.Bought)) {
 		if last := a.Bought[category].Last; !last.IsZero() {
-			purchases = append(purchases, repurchase.Purchase{Category: category, At: last, Told: a.Reminded[category].settles(last)})
+			said := a.Reminded[category]
+			purchase := repurchase.Purchase{Category: category, At: last, Told: said.settles(last)}
+			if said.Bought.Equal(last) && !purchase.Told {
+				purchase.Begun = said.At
+			}
+			purchases = append(purchases, purchase)
 		}
 	}
 	return purchases
@@ -74,11 +79,16 @@ func RecordReminder(account Account, category string, reminded Reminded) (table.
 // fails when another message was noted since the account was read, so that two
 // at once cannot both be the last that a cap allows.
 func RecordSent(account Account, sent []time.Time) (table.Change, table.Condition) {
-	held := table.Missing(accountSent)
-	if len(account.Sent) > 0 {
-		held = table.Equals(accountSent, table.String(instants(account.Sent)))
+	return table.Set(accountSent, table.String(instants(sent))), SentStands(account)
+}
+
+// SentStands holds the times of the account's last messages to those that were
+// read.
+func SentStands(account Account) table.Condition {
+	if len(account.Sent) == 0 {
+		return table.Missing(accountSent)
 	}
-	return table.Set(accountSent, table.String(instants(sent))), held
+	return table.Equals(accountSent, table.String(instants(account.Sent)))
 }
 
 func instants(times []time.Time) string {

@@ -51,7 +51,11 @@ func TestReminderRecords(t *testing.T) {
 		if diff := cmp.Diff([]time.Time{bought, at}, after.Sent); diff != "" {
 			t.Errorf("sent (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff([]repurchase.Purchase{{Category: "milk", At: bought, Told: told}}, after.Purchases()); diff != "" {
+		purchase := repurchase.Purchase{Category: "milk", At: bought, Told: told}
+		if !told {
+			purchase.Begun = at
+		}
+		if diff := cmp.Diff([]repurchase.Purchase{purchase}, after.Purchases()); diff != "" {
 			t.Errorf("%s: purchases (-want +got):\n%s", outcome, diff)
 		}
 	}

@@ -456,7 +456,8 @@ const words = {
   reminder_sent: ["已发送", "sent"],
   reminder_skipped: ["已跳过", "skipped"],
   reason_opted_out: ["未同意营销或已拒收", "no consent or opted out"],
-  reason_capped: ["达到提醒上限", "cap reached"],
+  reminder_postponed: ["因频次上限推迟，原定 {0}", "postponed by the cap, from {0}"],
+  reason_capped: ["频次上限在用完前一直占满", "cap reached until used up"],
   reason_bought_again: ["已再次购买", "bought again"],
   reason_too_late: ["已过时机", "too late"],
   reason_refunded: ["订单已退款", "refunded"],
@@ -1442,7 +1443,7 @@ function reminderColumns(withMember) {
     { name: say("bought"), cell: (r) => moment(r.bought_at) },
     { name: say("lead"), number: true, cell: (r) => say("unit_days", number(r.lead_days)) },
     { name: say("why"), cell: (r) => (r.why.startsWith("cycle of the category") ? say("whyCycle") : r.why) },
-    { name: say("state"), cell: (r) => [badge(term("reminder", r.state), r.state === "sent" ? "good" : ""), r.reason || r.at ? el("small", {}, [r.reason && term("reason", r.reason), r.at && when(r.at)].filter(Boolean).join(" · ")) : ""] },
+    { name: say("state"), cell: (r) => [badge(term("reminder", r.state), r.state === "sent" ? "good" : ""), r.reason || r.at || r.postponed_from ? el("small", {}, [r.postponed_from && say("reminder_postponed", when(r.postponed_from)), r.reason && term("reason", r.reason), r.at && when(r.at)].filter(Boolean).join(" · ")) : ""] },
   ].filter(Boolean);
 }
 
