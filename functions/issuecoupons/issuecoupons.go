@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -27,8 +28,9 @@ import (
 const (
 	// pageSize is how many members a page has: what three transactions hold.
 	pageSize = 3 * store.MaxIssue
-	// attempts bounds how often a page starts over when another one, or
-	// another delivery of its own message, was faster.
+	// attempts bounds how often a page starts over, and how often it looks again
+	// at whom it may give a coupon, when another one, or another delivery of its
+	// own message, was faster.
 	attempts = 16
 )
 
@@ -49,8 +51,17 @@ type Function struct {
 // reserved and not used goes back. The next page is asked for before the
 // message counts as done, and again whenever it comes again.
 //
+// The template's limits hold for what a member has of it, from whichever
+// campaign or card, at the moment of the write: campaigns of one template that
+// run at the same time issue to a shard's members one after the other, see
+// store.Issues. A coupon of the occurrence itself counts as given, not against
+// the limits. The coupons of members who were merged into another count with
+// that one. What goes by the accounts, as who belongs to whom does, is as they
+// were read: members who are merged, and a card that is redeemed, while a page
+// is worked on count as if it had happened after it.
+//
 // What applies when somebody edits mid-flight: the run uses the rule, the
-// template's terms and the holdout that it was frozen with. A budget that was
+// template's terms and limits and the holdout that it was frozen with. A budget that was
 // lowered binds every page from that moment on but those that have reserved
 // their part. A campaign that was paused or removed stops: its pages give back
 // what they hold, and ask for no more.
@@ -100,8 +111,9 @@ func (f Function) issue(ctx context.Context, page campaign.Page) (last loyalty.M
 	case state.Lease != nil && state.Lease.Closed:
 		return state.Lease.Last, nil
 	}
+	seen := sight{issues: state.Issues, onCards: state.OnCards}
 	if state.Lease != nil {
-		return state.Lease.Last, f.resume(ctx, state, now)
+		return state.Lease.Last, f.resume(ctx, state, seen, now)
 	}
 	members, more, err := f.Store.RosterAfter(ctx, page.Shard, page.After, "", pageSize)
 	if err != nil {
@@ -115,6 +127,9 @@ func (f Function) issue(ctx context.Context, page campaign.Page) (last loyalty.M
 	if err != nil {
 		return "", err
 	}
+	if crowd.candidates, err = f.within(ctx, *state.Run, &crowd, seen, crowd.candidates, now); err != nil {
+		return "", err
+	}
 	lease.Granted = state.Budget.Grant(state.Given, state.Run.Template.Discount, int64(len(crowd.candidates)))
 	if lease.Granted == 0 {
 		crowd.tally.Unfunded = int64(len(crowd.candidates))
@@ -123,12 +138,12 @@ func (f Function) issue(ctx context.Context, page campaign.Page) (last loyalty.M
 	if err := f.Store.Table.Write(ctx, store.OpenLease(lease, state.Run.Template, state.Budget, state.Revision)...); err != nil {
 		return "", err
 	}
-	return lease.Last, f.spend(ctx, *state.Run, lease, crowd, now)
+	return lease.Last, f.spend(ctx, *state.Run, lease, crowd, seen, now)
 }
 
 // resume goes on with a page that another delivery left open: with its members
 // of then, by its bounds, as they are now.
-func (f Function) resume(ctx context.Context, state store.Issuing, now time.Time) error {
+func (f Function) resume(ctx context.Context, state store.Issuing, seen sight, now time.Time) error {
 	lease := *state.Lease
 	var members []loyalty.MemberID
 	for after, more := lease.After, true; more; {
@@ -156,8 +171,10 @@ func (f Function) resume(ctx context.Context, state store.Issuing, now time.Time
 			rest = append(rest, member)
 		}
 	}
-	crowd.candidates = rest
-	return f.spend(ctx, *state.Run, lease, crowd, now)
+	if crowd.candidates, err = f.within(ctx, *state.Run, &crowd, seen, rest, now); err != nil {
+		return err
+	}
+	return f.spend(ctx, *state.Run, lease, crowd, seen, now)
 }
 
 // stop closes what a page of a campaign that was paused or removed holds. A
@@ -177,7 +194,14 @@ func (f Function) stop(ctx context.Context, page campaign.Page, state store.Issu
 // crowd is whom a page gives a coupon, in the order of their ids.
 type crowd struct {
 	candidates []loyalty.MemberID
+	parts      map[loyalty.MemberID][]loyalty.MemberID // who was merged into whom of them
 	tally      store.Tally
+}
+
+// sight is what was known of a template before its coupons were looked at.
+type sight struct {
+	issues  store.Issues
+	onCards bool // cards give coupons of it
 }
 
 // choose matches the members with the run's rule as of the occurrence's time.
@@ -185,7 +209,7 @@ type crowd struct {
 // of what a run costs: to have read one a second later or earlier is neither
 // wrong nor visible, and no coupon rests on it, only on its own absence.
 func (f Function) choose(ctx context.Context, run store.Run, members []loyalty.MemberID) (crowd, error) {
-	var chosen crowd
+	chosen := crowd{parts: map[loyalty.MemberID][]loyalty.MemberID{}}
 	rule, err := rule.Compile(run.Rule)
 	if err != nil {
 		return chosen, err
@@ -211,6 +235,9 @@ func (f Function) choose(ctx context.Context, run store.Run, members []loyalty.M
 				chosen.tally.HeldOut++
 			default:
 				chosen.candidates = append(chosen.candidates, account.Member)
+				if len(account.Parts) > 0 {
+					chosen.parts[account.Member] = account.Parts
+				}
 			}
 		}
 		members = members[n:]
@@ -221,30 +248,84 @@ func (f Function) choose(ctx context.Context, run store.Run, members []loyalty.M
 	return chosen, nil
 }
 
-// spend issues the candidates' coupons as far as the lease goes, and closes it.
-func (f Function) spend(ctx context.Context, run store.Run, lease store.Lease, crowd crowd, now time.Time) error {
+// within leaves out the candidates who have the occurrence's coupon, and those
+// for whom the template's limits leave none, whom it counts. As long as nobody
+// but this run has issued coupons of the template to the shard, and no cards
+// give them, there is nothing to look at but the coupons of those who have
+// merged members.
+func (f Function) within(ctx context.Context, run store.Run, crowd *crowd, seen sight, candidates []loyalty.MemberID, now time.Time) ([]loyalty.MemberID, error) {
 	zone := program.Document{TimeZone: run.TimeZone}.Zone()
 	trigger := campaign.Trigger(run.Campaign, run.Occurrence)
+	everybody := seen.onCards || seen.issues.ByOthers(trigger)
+	rest := make([]loyalty.MemberID, 0, len(candidates))
+	for _, member := range candidates {
+		parts := crowd.parts[member]
+		if !everybody && len(parts) == 0 {
+			rest = append(rest, member)
+			continue
+		}
+		held, err := f.Store.CouponsOf(ctx, run.Template.ID, append([]loyalty.MemberID{member}, parts...)...)
+		switch {
+		case err != nil:
+			return nil, err
+		case slices.ContainsFunc(held, func(c coupons.Coupon) bool { return c.Trigger == trigger }):
+		case !run.Template.Limits.Allow(held, run.At, now, zone):
+			crowd.tally.Limited++
+		default:
+			rest = append(rest, member)
+		}
+	}
+	return rest, nil
+}
+
+// spend issues the candidates' coupons as far as the lease goes, and closes it.
+// From the moment that another write has issued in the shard, it looks at the
+// coupons of the members of each of its own writes again.
+func (f Function) spend(ctx context.Context, run store.Run, lease store.Lease, crowd crowd, seen sight, now time.Time) error {
+	zone := program.Document{TimeZone: run.TimeZone}.Zone()
+	trigger := campaign.Trigger(run.Campaign, run.Occurrence)
+	lost := 0
 	for len(crowd.candidates) > 0 && lease.Issued < lease.Granted {
 		n := min(len(crowd.candidates), store.MaxIssue, int(lease.Granted-lease.Issued))
-		issued := make([]coupons.Coupon, n)
-		for i, member := range crowd.candidates[:n] {
+		next, rest := crowd.candidates[:n], crowd.candidates[n:]
+		if lost > 0 {
+			var err error
+			if seen.issues, err = f.Store.Issues(ctx, lease.Page); err != nil {
+				return err
+			}
+			if next, err = f.within(ctx, run, &crowd, seen, next, now); err != nil {
+				return err
+			}
+			crowd.candidates = append(next, rest...)
+			if len(next) == 0 {
+				continue
+			}
+		}
+		issued := make([]coupons.Coupon, len(next))
+		for i, member := range next {
 			code, err := coupons.NewCode(member, f.Rand)
 			if err != nil {
 				return err
 			}
-			issued[i] = run.Template.Issue(member, trigger, code, now, zone)
+			issued[i] = run.Template.Issue(member, trigger, code, now, zone).Of(run.At, zone)
 		}
-		err := f.Store.Table.Write(ctx, store.IssueCoupons(lease, issued)...)
+		err := f.Store.Table.Write(ctx, store.IssueCoupons(lease, seen.issues, issued)...)
 		if refusal, refused := errors.AsType[*table.ConditionError](err); refused && refusal.FailedAt(0) == nil {
-			crowd.candidates = without(crowd.candidates, refusal)
+			if refusal.FailedAt(1) != nil {
+				lost++
+			}
+			if lost == attempts {
+				return loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others issued coupons of the same template at the same time")
+			}
+			crowd.candidates = append(without(next, refusal), rest...)
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		lease.Issued += int64(n)
-		crowd.candidates = crowd.candidates[n:]
+		lease.Issued += int64(len(issued))
+		seen.issues = seen.issues.After(trigger)
+		crowd.candidates = rest
 	}
 	crowd.tally.Unfunded = int64(len(crowd.candidates))
 	return f.Store.Table.Write(ctx, store.CloseLease(lease, run.Template, crowd.tally, now)...)
@@ -254,7 +335,7 @@ func (f Function) spend(ctx context.Context, run store.Run, lease store.Lease, c
 func without(candidates []loyalty.MemberID, refusal *table.ConditionError) []loyalty.MemberID {
 	rest := make([]loyalty.MemberID, 0, len(candidates))
 	for i, member := range candidates {
-		if refusal.FailedAt(i+1) == nil {
+		if refusal.FailedAt(store.FirstCoupon+i) == nil {
 			rest = append(rest, member)
 		}
 	}

@@ -34,7 +34,34 @@ type TemplateBody struct {
 		Quantity int64       `json:"quantity,omitempty" minimum:"0" doc:"coupons; 0 is no limit"`
 		Amount   loyalty.Fen `json:"amount,omitempty" minimum:"0" doc:"sum of the discounts in fen; 0 is no limit"`
 	} `json:"budget,omitempty"`
-	Link string `json:"link,omitempty" maxLength:"200"`
+	Limits limitsBody `json:"limits,omitzero" doc:"每人限领: how many coupons of the template campaigns give one member; without limits one live coupon at a time, the next when that one was used or has expired"`
+	Link   string     `json:"link,omitempty" maxLength:"200"`
+}
+
+type limitsBody struct {
+	PerMember        int          `json:"per_member,omitempty" minimum:"0" maximum:"1000" example:"10" doc:"in all, used and expired ones included; 0 for no such limit"`
+	PerMemberPerDays *perDaysBody `json:"per_member_per_days,omitempty" doc:"in a sliding window of days"`
+}
+
+type perDaysBody struct {
+	Count int `json:"count" minimum:"1" maximum:"1000" example:"1" doc:"at most so many coupons, used and expired ones included"`
+	Days  int `json:"days" minimum:"1" maximum:"1100" example:"7" doc:"in any so many consecutive days of the brand's calendar"`
+}
+
+func (l limitsBody) limits() coupons.Limits {
+	limits := coupons.Limits{PerMember: l.PerMember}
+	if l.PerMemberPerDays != nil {
+		limits.PerMemberPerDays = coupons.PerDays(*l.PerMemberPerDays)
+	}
+	return limits
+}
+
+func shownLimits(limits coupons.Limits) limitsBody {
+	shown := limitsBody{PerMember: limits.PerMember}
+	if per := perDaysBody(limits.PerMemberPerDays); per != (perDaysBody{}) {
+		shown.PerMemberPerDays = &per
+	}
+	return shown
 }
 
 type templateAnswer struct {
@@ -78,6 +105,7 @@ type resultAnswer struct {
 	Issued   int64 `json:"issued" doc:"coupons"`
 	HeldOut  int64 `json:"held_out" doc:"members of the audience left out for comparison"`
 	Unfunded int64 `json:"unfunded" doc:"members of the audience for whom the budget did not suffice"`
+	Limited  int64 `json:"limited" doc:"members of the audience who had as many coupons as the template's limits allow"`
 }
 
 func (f Function) registerCampaigns(api rest.API) {
@@ -170,7 +198,7 @@ func (f Function) putTemplate(ctx context.Context, in *struct {
 ) (*rest.Body[templateAnswer], error) {
 	t := coupons.Template{
 		ID: in.ID, Name: in.Body.Name, Kind: in.Body.Kind, Threshold: in.Body.Threshold, Discount: in.Body.Discount,
-		Validity: coupons.Validity(in.Body.Validity), Budget: coupons.Budget(in.Body.Budget), Link: in.Body.Link,
+		Validity: coupons.Validity(in.Body.Validity), Budget: coupons.Budget(in.Body.Budget), Limits: in.Body.Limits.limits(), Link: in.Body.Link,
 	}
 	if err := t.Validate(); err != nil {
 		return nil, err
@@ -191,7 +219,7 @@ func (f Function) shownTemplate(ctx context.Context, t coupons.Template) (*rest.
 		return nil, err
 	}
 	answer := templateAnswer{ID: t.ID, TemplateBody: TemplateBody{
-		Name: t.Name, Kind: t.Kind, Threshold: t.Threshold, Discount: t.Discount, Link: t.Link,
+		Name: t.Name, Kind: t.Kind, Threshold: t.Threshold, Discount: t.Discount, Limits: shownLimits(t.Limits), Link: t.Link,
 	}}
 	answer.Validity.Days, answer.Validity.Months = t.Validity.Days, t.Validity.Months
 	answer.Budget.Quantity, answer.Budget.Amount = t.Budget.Quantity, t.Budget.Amount

@@ -161,7 +161,15 @@ var earnings = []operation{
 		_, err := s.checkedIn("a", http.StatusCreated)
 		return after(err, func() (Units, error) { return s.checkedIn("b", http.StatusOK) })
 	}},
-	{"coupon of a campaign, 500 members in a shard", 2, func(s *shop) (Units, error) { return s.campaigned(500) }},
+	{"coupon of a campaign, 500 members in a shard", 2, func(s *shop) (Units, error) { return s.campaigned(500, tenOff, "bench") }},
+	{"coupon of a second campaign with the template, 500 members in a shard", 2, func(s *shop) (Units, error) {
+		twice := tenOff
+		twice.Limits = coupons.Limits{PerMember: 2}
+		return s.campaigned(500, twice, "before", "bench")
+	}},
+	{"member at the limit of a template, 500 members in a shard", noTarget, func(s *shop) (Units, error) {
+		return s.campaigned(500, tenOff, "before", "bench")
+	}},
 	{"reminder planned", noTarget, func(s *shop) (Units, error) {
 		const due = 40
 		return after(s.bought(due, regular), func() (Units, error) { return s.planned(due) })
@@ -677,9 +685,10 @@ var tenOff = coupons.Template{
 	Validity: coupons.Validity{Days: 14}, Budget: coupons.Budget{Quantity: 1_000_000},
 }
 
-// campaigned is what a campaign needs for each coupon, from the firing to the
-// last page, when all of its members fall into one shard.
-func (s *shop) campaigned(members int) (Units, error) {
+// campaigned is what the last of some campaigns with one template needs for each
+// member, from the firing to the last page, when all of its members fall into
+// one shard.
+func (s *shop) campaigned(members int, template coupons.Template, campaigns ...string) (Units, error) {
 	var actions [][]table.Action
 	for i := 0; len(actions) < members; i++ {
 		member := loyalty.MemberID(fmt.Sprintf("mbench%012d", i))
@@ -689,15 +698,30 @@ func (s *shop) campaigned(members int) (Units, error) {
 	}
 	actions = append(actions, []table.Action{
 		store.PutAudience(audience.Definition{ID: "bench", Rule: "joined_days >= 1 and home == ''"}, 0),
-		store.PutTemplate(tenOff, 0),
-		store.PutCampaign(campaign.Campaign{
-			ID: "bench", Audience: "bench", Template: "ten-off", Schedule: campaign.Schedule{At: paidAt}, State: campaign.StateActive, CreatedAt: paidAt,
-		}, 0),
+		store.PutTemplate(template, 0),
 	})
 	for _, one := range actions {
 		if err := s.engine.Write(s.ctx, one...); err != nil {
 			return Units{}, err
 		}
+	}
+	var units Units
+	for _, id := range campaigns {
+		var err error
+		if units, err = s.launched(members, template, id); err != nil {
+			return Units{}, err
+		}
+	}
+	return units, nil
+}
+
+// launched is what one of them needs.
+func (s *shop) launched(members int, template coupons.Template, id string) (Units, error) {
+	err := s.engine.Write(s.ctx, store.PutCampaign(campaign.Campaign{
+		ID: id, Audience: "bench", Template: template.ID, Schedule: campaign.Schedule{At: paidAt}, State: campaign.StateActive, CreatedAt: paidAt,
+	}, 0))
+	if err != nil {
+		return Units{}, err
 	}
 	run := runcampaigns.Function{Store: s.store, Coupons: s.queued, Log: quiet}
 	if err := run.Handle(s.ctx, schedule.Tick{Time: paidAt}); err != nil {
@@ -718,10 +742,10 @@ func (s *shop) campaigned(members int) (Units, error) {
 	if err != nil {
 		return Units{}, err
 	}
-	result, err := s.store.CampaignResult(s.ctx, "bench")
-	if err == nil && result.Issued < int64(members) {
+	result, err := s.store.CampaignResult(s.ctx, id)
+	if err == nil && result.Issued+result.Limited < int64(members) {
 		err = fmt.Errorf("%d coupons were issued", result.Issued)
 	}
-	n := float64(result.Issued) // a few of the shop's other members are in the shard
+	n := float64(result.Issued + result.Limited) // a few of the shop's other members are in the shard
 	return Units{units.Write / n, units.Read / n, units.Trips / n}, err
 }

@@ -59,8 +59,15 @@ type shownTemplate struct {
 		Days   int `json:"days"`
 		Months int `json:"months"`
 	} `json:"validity"`
-	Budget budgetDocument  `json:"budget"`
-	Given  *budgetDocument `json:"given"`
+	Budget budgetDocument `json:"budget"`
+	Limits struct {
+		PerMember        int `json:"per_member"`
+		PerMemberPerDays struct {
+			Count int `json:"count"`
+			Days  int `json:"days"`
+		} `json:"per_member_per_days"`
+	} `json:"limits"`
+	Given *budgetDocument `json:"given"`
 }
 
 type budgetDocument struct {
@@ -86,10 +93,22 @@ func (t shownTemplate) budget() string {
 	return or(strings.Join(limits, ", "), "no limit")
 }
 
+// limits is how many coupons campaigns give a member.
+func (t shownTemplate) limits() string {
+	var limits []string
+	if n := t.Limits.PerMember; n > 0 {
+		limits = append(limits, fmt.Sprintf("%d a member", n))
+	}
+	if per := t.Limits.PerMemberPerDays; per.Count > 0 {
+		limits = append(limits, fmt.Sprintf("%d a member in %d days", per.Count, per.Days))
+	}
+	return or(strings.Join(limits, ", "), "1 live a member")
+}
+
 func (t shownTemplate) String() string {
 	pairs := []string{
 		"template", t.ID, "name", t.Name, "kind", t.Kind, "from", money(t.Threshold), "off", money(t.Discount),
-		"valid for", t.validity(), "link", t.Link, "budget", t.budget(),
+		"valid for", t.validity(), "link", t.Link, "budget", t.budget(), "limits", t.limits(),
 	}
 	if t.Given != nil {
 		pairs = append(pairs, "given", fmt.Sprintf("%d coupons, %s", t.Given.Quantity, money(t.Given.Amount)))
@@ -106,7 +125,9 @@ type TemplatesPutCommand struct {
 
 // Help is the long help.
 func (TemplatesPutCommand) Help() string {
-	return `The file holds {"name","threshold","discount","validity":{"days"|"months"},"budget":{"quantity","amount"}}; amounts are in fen.
+	return `The file holds {"name","threshold","discount","validity":{"days"|"months"},"budget":{"quantity","amount"},
+"limits":{"per_member","per_member_per_days":{"count","days"}}}; amounts are in fen. Without limits campaigns give a member one live coupon at
+a time: a campaign that runs every week and gives coupons for 30 days skips whoever has not used theirs.
 
 Examples:
 
@@ -139,9 +160,9 @@ func (TemplatesListCommand) Help() string {
 // Run lists templates.
 func (c TemplatesListCommand) Run(ctx context.Context, console Console) error {
 	return list(ctx, console, c.Connection, c.Paging, get("v1", "coupon-templates"),
-		[]string{"TEMPLATE", "NAME", "KIND", "FROM", "OFF", "VALID FOR", "BUDGET"},
+		[]string{"TEMPLATE", "NAME", "KIND", "FROM", "OFF", "VALID FOR", "BUDGET", "LIMITS"},
 		func(t shownTemplate) []string {
-			return []string{t.ID, t.Name, t.Kind, money(t.Threshold), money(t.Discount), t.validity(), t.budget()}
+			return []string{t.ID, t.Name, t.Kind, money(t.Threshold), money(t.Discount), t.validity(), t.budget(), t.limits()}
 		})
 }
 
@@ -385,9 +406,10 @@ func (c CampaignsResultCommand) Run(ctx context.Context, console Console) error 
 		Issued   int64 `json:"issued"`
 		HeldOut  int64 `json:"held_out"`
 		Unfunded int64 `json:"unfunded"`
+		Limited  int64 `json:"limited"`
 	}
 	return show(ctx, console, c.Connection, get("v1", "campaigns", c.ID, "result"), func(r result) string {
 		return facts("runs", fmt.Sprint(r.Runs), "finished", fmt.Sprint(r.Finished), "coupons issued", fmt.Sprint(r.Issued),
-			"held out", fmt.Sprint(r.HeldOut), "without budget", fmt.Sprint(r.Unfunded))
+			"held out", fmt.Sprint(r.HeldOut), "without budget", fmt.Sprint(r.Unfunded), "at their limit", fmt.Sprint(r.Limited))
 	})
 }

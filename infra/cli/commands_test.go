@@ -37,6 +37,7 @@ from       ¥100.00
 off        ¥20.00
 valid for  3 months
 budget     500 coupons
+limits     1 live a member
 given      0 coupons, ¥0.00
 `
 	if diff := cmp.Diff(written, b.done("templates", "put", "welcome-20", b.file("t.json", template))); diff != "" {
@@ -50,7 +51,23 @@ given      0 coupons, ¥0.00
 	if got := b.done("templates", "put", "welcome-20", b.file("t.json", edited)); got != strings.Replace(written, "¥20.00", "¥30.00", 1) {
 		t.Error(got)
 	}
-	if got := b.done("templates", "list"); got != "TEMPLATE    NAME       KIND     FROM     OFF  VALID FOR  BUDGET\nwelcome-20  满100减20  own   ¥100.00  ¥30.00  3 months   500 coupons\n" {
+	limited := strings.Replace(edited, `"budget"`, `"limits":{"per_member":9,"per_member_per_days":{"count":1,"days":7}},"budget"`, 1)
+	wanted := strings.NewReplacer("1 live a member", "9 a member, 1 a member in 7 days", "¥20.00", "¥30.00").Replace(written)
+	if got := b.done("templates", "put", "welcome-20", b.file("t.json", limited)); got != wanted {
+		t.Error(got)
+	}
+	if got := b.done("templates", "put", "welcome-20", b.file("t.json", b.done("templates", "show", "welcome-20", "--json"))); got != wanted {
+		t.Error(got)
+	}
+	wrong := strings.Replace(limited, `"days":7`, `"days":0`, 1)
+	if got := b.refused(1, "templates", "put", "welcome-20", b.file("t.json", wrong)); !strings.Contains(got, "/limits/per_member_per_days/days") {
+		t.Error(got)
+	}
+	if got := b.done("templates", "list"); !strings.Contains(got, "9 a member, 1 a member in 7 days") {
+		t.Error(got)
+	}
+	b.done("templates", "put", "welcome-20", b.file("t.json", edited))
+	if got := b.done("templates", "list"); got != "TEMPLATE    NAME       KIND     FROM     OFF  VALID FOR  BUDGET       LIMITS\nwelcome-20  满100减20  own   ¥100.00  ¥30.00  3 months   500 coupons  1 live a member\n" {
 		t.Error(got)
 	}
 	if got := b.done("audiences", "put", "buyers", "--name", "老客", "--rule", "orders >= 1"); got != "audience  buyers\nname      老客\nrule      orders >= 1\n" {
@@ -87,7 +104,7 @@ holdout   10 %
 	if got := b.done("campaigns", "list"); got != "CAMPAIGN   NAME  STATE   AUDIENCE  TEMPLATE    SCHEDULE    HOLDOUT  LAST RAN\nwednesday     -  paused  buyers    welcome-20  0 10 * * 3  10 %            -\n" {
 		t.Error(got)
 	}
-	if got := b.done("campaigns", "result", "wednesday"); got != "runs            0\nfinished        0\ncoupons issued  0\nheld out        0\nwithout budget  0\n" {
+	if got := b.done("campaigns", "result", "wednesday"); got != "runs            0\nfinished        0\ncoupons issued  0\nheld out        0\nwithout budget  0\nat their limit  0\n" {
 		t.Error(got)
 	}
 	for _, test := range []struct {

@@ -36,7 +36,8 @@ type checker struct {
 	issued   int64               // coupons of the campaign
 	budget   coupons.Given
 	coupons  map[table.Key]bool
-	optedOut map[loyalty.MemberID]int // commit of the withdrawal
+	coupled  map[loyalty.MemberID][]coupons.Coupon // of the campaigns' template
+	optedOut map[loyalty.MemberID]int              // commit of the withdrawal
 	bought   map[[2]string]bought
 	givenUp  map[[2]string]int // commit at which a reminder that was being handed over was given up
 	sent     map[string]int    // messages by id
@@ -95,7 +96,7 @@ func newChecker(s *simulation) *checker {
 	return &checker{
 		s: s, purses: map[loyalty.MemberID]*purse{}, entries: map[string]bool{}, facts: map[table.Key]string{},
 		logs: map[loyalty.OrderKey]*logged{}, owners: map[table.Key]loyalty.MemberID{}, closed: map[table.Key]bool{}, given: map[cards.Award]int{},
-		codes: map[string]bool{}, coupons: map[table.Key]bool{}, optedOut: map[loyalty.MemberID]int{},
+		codes: map[string]bool{}, coupons: map[table.Key]bool{}, coupled: map[loyalty.MemberID][]coupons.Coupon{}, optedOut: map[loyalty.MemberID]int{},
 		bought: map[[2]string]bought{}, givenUp: map[[2]string]int{}, sent: map[string]int{}, sentAt: map[loyalty.MemberID][]time.Time{},
 		account: map[loyalty.MemberID]store.Account{}, days: map[loyalty.MemberID][]string{}, gifts: map[loyalty.MemberID]loyalty.Points{},
 		reservations: map[table.Key]*reservation{}, returned: map[table.Key]bool{}, adjustments: map[table.Key]store.Adjustment{},
@@ -398,7 +399,8 @@ func nameless(was, is string) bool {
 	return reflect.DeepEqual(before, after)
 }
 
-// coupon holds I18 (one for a member and trigger, never taken back) and I20.
+// coupon holds I17 (see limited), I18 (one for a member and trigger, never taken
+// back) and I20.
 func (c *checker) coupon(key table.Key, item *table.Item) {
 	if item == nil {
 		c.s.violate("I18", "a coupon is gone")
@@ -416,7 +418,10 @@ func (c *checker) coupon(key table.Key, item *table.Item) {
 	c.codes[coupon.Code] = true
 	if coupon.Template == c.s.plan.template.ID {
 		c.issued++
-		if campaign.HeldOut(c.s.plan.campaign.ID, coupon.Member, c.s.plan.campaign.Holdout) {
+		c.coupled[coupon.Member] = append(c.coupled[coupon.Member], coupon)
+		c.limited(coupon)
+		ours := strings.HasPrefix(coupon.Trigger, campaign.Trigger(c.s.plan.campaign.ID, ""))
+		if ours && campaign.HeldOut(c.s.plan.campaign.ID, coupon.Member, c.s.plan.campaign.Holdout) {
 			c.s.violate("I18", "%s is held out and gets a coupon", coupon.Member)
 		}
 	}

@@ -53,7 +53,8 @@ type plan struct {
 	template coupons.Template
 	audience string
 	campaign campaign.Campaign
-	runs     []time.Time // the campaign's occurrences
+	rival    campaign.Campaign // another one with the template; zero: none
+	runs     []time.Time       // the campaign's occurrences
 	poison   []poison
 	frozenAt time.Time // of a race's batch; zero: never
 }
@@ -217,6 +218,7 @@ func draw(seed uint64) *plan {
 	if r := rand.New(rand.NewPCG(seed, 22)); r.IntN(2) == 0 {
 		p.drawNeeds(r)
 	}
+	p.drawLimits(rand.New(rand.NewPCG(seed, 23)))
 	for range r.IntN(3) {
 		p.poison = append(p.poison, poison{burst(r, r.IntN(3)), r.IntN(3), []string{
 			`{"type":"order.paid"}`, `not JSON`, ``, `{"kind":"repurchase.reminder","member":"nobody"}`, `{"campaign":"none","template":"none","occurrence":"once","shard":3}`,

@@ -178,7 +178,10 @@ func (s *simulation) setUp() {
 	welcome := coupons.Template{ID: "welcome", Name: "welcome", Kind: coupons.KindOwn, Discount: 500, Validity: coupons.Validity{Months: 1}}
 	actions := []table.Action{
 		store.PutTemplate(p.template, 0), store.PutTemplate(welcome, 0),
-		store.PutAudience(audience.Definition{ID: "audience", Rule: p.audience}, 0), store.PutCampaign(p.campaign, 0),
+		store.PutAudience(audience.Definition{ID: "audience", Rule: p.audience}, 0),
+	}
+	for _, c := range p.campaigns() {
+		actions = append(actions, store.PutCampaign(c, 0))
 	}
 	for _, version := range p.programs() {
 		s.must(version.Validate())

@@ -386,7 +386,7 @@ func kindOf(key table.Key) itemKind {
 		return cardItem
 	case tag == "Q#" && key.SK == "A":
 		return budgetItem
-	case tag == "Q#":
+	case tag == "Q#" && sort == "L#":
 		return leaseItem
 	case key.PK == table.DocumentPK(table.DocumentTemplate):
 		return templateItem

@@ -222,6 +222,19 @@ const (
 	maxCanaries  = 1_000
 )
 
+// CouponTemplates are the coupon templates among the prizes, each once.
+func (b Batch) CouponTemplates() []string {
+	var templates []string
+	for _, arm := range b.Arms {
+		for _, prize := range arm.Prizes {
+			if prize.Kind == PrizeCoupon && !slices.Contains(templates, prize.Text) {
+				templates = append(templates, prize.Text)
+			}
+		}
+	}
+	return templates
+}
+
 // Validate refuses (KindInvalid, one Field for each fault) a batch that an
 // operator may not create: Name, Count, Canaries, Arms, the window and RulesText
 // are judged, not the life cycle.

@@ -1,6 +1,6 @@
 // Package coupons holds the rules of coupons (优惠券): what a template promises,
-// when a coupon expires, how its code is made, and how much of a budget it
-// takes.
+// when a coupon expires, how its code is made, how much of a budget it takes, and
+// how many a member gets.
 package coupons
 
 import (
@@ -35,6 +35,7 @@ type Template struct {
 	Discount  loyalty.Fen `json:"discount"`  // 减: what the coupon takes off
 	Validity  Validity    `json:"validity"`
 	Budget    Budget      `json:"budget"`
+	Limits    Limits      `json:"limits,omitzero"`
 	Link      string      `json:"link,omitempty"` // KindLink: where the coupon is claimed
 }
 
@@ -80,6 +81,7 @@ type Coupon struct {
 	Link      string           `json:"link,omitempty"`
 	State     State            `json:"state"`
 	IssuedAt  time.Time        `json:"issued_at"`
+	DueAt     time.Time        `json:"due_at,omitzero" doc:"when the campaign was due that issued the coupon on a later day"`
 	ExpiresAt time.Time        `json:"expires_at"` // the last second in which it is good
 }
 
@@ -123,6 +125,9 @@ func (t Template) Validate() error {
 		return err
 	}
 	if err := t.Budget.validate("/budget", t.Discount); err != nil {
+		return err
+	}
+	if err := t.Limits.validate("/limits"); err != nil {
 		return err
 	}
 	if t.Kind != KindLink {
@@ -172,7 +177,7 @@ func (t Template) Issuable() error {
 }
 
 // Issue is the coupon that the template gives a member at a time. The code is
-// his, from NewCode; a template of kind link takes none.
+// the member's, from NewCode; a template of kind link takes none.
 func (t Template) Issue(member loyalty.MemberID, trigger, code string, now time.Time, zone *time.Location) Coupon {
 	if t.Kind == KindLink {
 		code = ""

@@ -11,12 +11,19 @@ import (
 // batchRequest is the attribute that tells which request made a batch.
 const batchRequest = "request"
 
-// CreateBatch adds a batch under its number. When the number is taken it
+// CreateBatch adds a batch under its number. Before, it notes of the coupon
+// templates among the prizes that cards give them: campaigns count these coupons
+// among those that a member holds. When the number is taken it
 // returns the batch that has it, and whether that was made by the same
 // request: a repeat finds its own.
 func (s Store) CreateBatch(ctx context.Context, batch cards.Batch, request string) (existing *cards.Batch, own bool, err error) {
 	item := documentItem(table.DocumentKey(table.DocumentBatch, batch.ID()), batch)
 	item.Attributes[batchRequest] = table.String(request)
+	for _, template := range batch.CouponTemplates() {
+		if err := s.Table.Write(ctx, putOnCards(template)); err != nil {
+			return nil, false, err
+		}
+	}
 	err = s.Table.Write(ctx, table.Put(item, table.Absent()))
 	if refused, old := refusedBy(err); refused && old != nil {
 		taken, err := decode[cards.Batch](*old)

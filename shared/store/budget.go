@@ -15,6 +15,7 @@ import (
 const (
 	budgetQuantity = "issued"
 	budgetAmount   = "spent"
+	budgetOnCards  = "cards" // that there is a batch of cards which gives the template's coupons
 
 	leaseState   = "state"
 	leaseGranted = "granted"
@@ -23,6 +24,9 @@ const (
 
 	leaseOpen   = "open"
 	leaseClosed = "closed"
+
+	issuesWrites = "writes"
+	issuesRun    = "run"
 )
 
 // LeaseLife is how long a closed lease is kept, counted from its closing: as
@@ -59,7 +63,58 @@ func (l Lease) item() table.Item {
 }
 
 // Tally is what a page of a run came to, beside its coupons.
-type Tally struct{ HeldOut, Unfunded int64 }
+type Tally struct{ HeldOut, Unfunded, Limited int64 }
+
+// Issues is what campaigns have issued so far of a template to the members of
+// one shard of the list of all members. It is the order in which two campaigns
+// with one template issue: whoever looked at the members' coupons writes under
+// the condition that nobody has issued since.
+type Issues struct {
+	Writes int64  // that issued; 0 for none
+	Run    string // trigger of the only run that has issued, "" where there are several
+}
+
+// ByOthers tells whether a member of the shard may have a coupon of another run
+// than that of the trigger.
+func (i Issues) ByOthers(trigger string) bool { return i.Writes > 0 && i.Run != trigger }
+
+// After is what stands there once the run of the trigger has issued.
+func (i Issues) After(trigger string) Issues {
+	if i.ByOthers(trigger) {
+		trigger = ""
+	}
+	return Issues{Writes: i.Writes + 1, Run: trigger}
+}
+
+// issue moves the count on; the condition fails when others have since it was
+// read.
+func (i Issues) issue(page campaign.Page) table.Action {
+	stands := table.Equals(issuesWrites, table.Number(i.Writes))
+	if i.Writes == 0 {
+		stands = table.Absent()
+	}
+	after := i.After(campaign.Trigger(page.Campaign, page.Occurrence))
+	return table.Update(table.IssuesKey(page.Template, page.Shard), []table.Change{
+		table.Set(issuesWrites, table.Number(after.Writes)), table.Set(issuesRun, table.String(after.Run)),
+	}, stands)
+}
+
+func readIssues(item *table.Item) Issues {
+	if item == nil {
+		return Issues{}
+	}
+	return Issues{Writes: item.Int(issuesWrites), Run: item.Text(issuesRun)}
+}
+
+// Issues reads, strongly, what campaigns have issued of the page's template in
+// its shard.
+func (s Store) Issues(ctx context.Context, page campaign.Page) (Issues, error) {
+	items, err := s.Table.Get(ctx, table.Strong, table.IssuesKey(page.Template, page.Shard))
+	if err != nil {
+		return Issues{}, err
+	}
+	return readIssues(items[0]), nil
+}
 
 // Issuing is what a page of a run decides on.
 type Issuing struct {
@@ -67,7 +122,9 @@ type Issuing struct {
 	Run      *Run               // nil when it was never frozen
 	Budget   coupons.Budget     // of the template as it is now
 	Revision Revision           // of that template; 0 when it is gone
+	OnCards  bool               // cards give coupons of that template too
 	Given    coupons.Given
+	Issues   Issues
 	Lease    *Lease // nil when the page was not begun
 }
 
@@ -79,6 +136,7 @@ func (s Store) Issuing(ctx context.Context, page campaign.Page) (Issuing, error)
 		table.RunKey(page.Campaign, page.Occurrence),
 		table.DocumentKey(table.DocumentTemplate, page.Template),
 		table.BudgetKey(page.Template),
+		table.IssuesKey(page.Template, page.Shard),
 		lease.key())
 	if err != nil {
 		return Issuing{}, err
@@ -105,8 +163,9 @@ func (s Store) Issuing(ctx context.Context, page campaign.Page) (Issuing, error)
 		}
 		issuing.Budget, issuing.Revision = template.Budget, Revision(item.Int(revision))
 	}
-	issuing.Given = readGiven(items[3])
-	if item := items[4]; item != nil {
+	issuing.Given, issuing.Issues = readGiven(items[3]), readIssues(items[4])
+	issuing.OnCards = items[3] != nil && items[3].Has(budgetOnCards)
+	if item := items[5]; item != nil {
 		lease.Last = loyalty.MemberID(item.Text(leaseLast))
 		lease.Granted, lease.Issued = item.Int(leaseGranted), item.Int(leaseIssued)
 		lease.Closed = item.Text(leaseState) == leaseClosed
@@ -129,6 +188,12 @@ func readGiven(item *table.Item) coupons.Given {
 		return coupons.Given{}
 	}
 	return coupons.Given{Quantity: item.Int(budgetQuantity), Amount: loyalty.Fen(item.Int(budgetAmount))}
+}
+
+// putOnCards notes that cards give coupons of the template, which its budget
+// does not count.
+func putOnCards(template string) table.Action {
+	return table.Update(table.BudgetKey(template), []table.Change{table.Set(budgetOnCards, table.Number(1))})
 }
 
 // OpenLease takes lease.Granted coupons, each worth the discount, out of the
@@ -162,16 +227,21 @@ func SkipLease(lease Lease, tally Tally, now time.Time) []table.Action {
 }
 
 // MaxIssue is how many coupons one transaction puts.
-const MaxIssue = table.MaxActions - 1
+const MaxIssue = table.MaxActions - FirstCoupon
+
+// FirstCoupon is the action of IssueCoupons that puts the first coupon.
+const FirstCoupon = 2
 
 // IssueCoupons puts up to MaxIssue coupons and counts them on the lease. Action
-// 0 fails when the lease is closed or does not suffice, action i+1 when the
-// member of the ith coupon has one from the trigger.
-func IssueCoupons(lease Lease, issued []coupons.Coupon) []table.Action {
+// 0 fails when the lease is closed or does not suffice, action 1 when another
+// write has issued coupons of the template in the shard since issues was read,
+// action FirstCoupon+i when the member of the ith coupon has one from the
+// trigger.
+func IssueCoupons(lease Lease, issues Issues, issued []coupons.Coupon) []table.Action {
 	n := int64(len(issued))
-	actions := make([]table.Action, 0, 1+len(issued))
+	actions := make([]table.Action, 0, FirstCoupon+len(issued))
 	actions = append(actions, table.Update(lease.key(), []table.Change{table.Add(leaseIssued, n)},
-		table.Equals(leaseState, table.String(leaseOpen)), table.AtMost(leaseIssued, lease.Granted-n)))
+		table.Equals(leaseState, table.String(leaseOpen)), table.AtMost(leaseIssued, lease.Granted-n)), issues.issue(lease.Page))
 	for _, coupon := range issued {
 		actions = append(actions, PutCoupon(coupon))
 	}
@@ -204,7 +274,7 @@ func (l Lease) count(tally Tally) []table.Action {
 	for _, counter := range []struct {
 		name string
 		n    int64
-	}{{runIssued, l.Issued}, {runHeldOut, tally.HeldOut}, {runUnfunded, tally.Unfunded}, {runShards, shards}} {
+	}{{runIssued, l.Issued}, {runHeldOut, tally.HeldOut}, {runUnfunded, tally.Unfunded}, {runLimited, tally.Limited}, {runShards, shards}} {
 		if counter.n != 0 {
 			changes = append(changes, table.Add(counter.name, counter.n))
 		}

@@ -20,6 +20,7 @@ const (
 	runIssued   = "issued"
 	runHeldOut  = "held_out"
 	runUnfunded = "unfunded"
+	runLimited  = "limited"
 	runShards   = "shards"
 	runOrdered  = "ordered"
 )
@@ -134,6 +135,7 @@ type CampaignResult struct {
 	Issued   int64 // coupons
 	HeldOut  int64 // members of the audience held out for comparison
 	Unfunded int64 // members of the audience for whom the budget did not suffice
+	Limited  int64 // members of the audience who have as many coupons as the template's limits allow
 }
 
 // CampaignResult adds up a campaign's runs; zero for one that never ran. It
@@ -154,6 +156,7 @@ func (s Store) CampaignResult(ctx context.Context, id string) (CampaignResult, e
 			result.Issued += item.Int(runIssued)
 			result.HeldOut += item.Int(runHeldOut)
 			result.Unfunded += item.Int(runUnfunded)
+			result.Limited += item.Int(runLimited)
 		}
 		if page.Next == "" {
 			return result, nil

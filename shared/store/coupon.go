@@ -9,7 +9,7 @@ import (
 )
 
 // PutCoupon gives a member a coupon; the condition fails when the trigger gave
-// him one before. It takes nothing from the template's budget: a campaign
+// them one before. It takes nothing from the template's budget: a campaign
 // reserves that with OpenLease, a card's prizes are counted by its batch.
 func PutCoupon(coupon coupons.Coupon) table.Action {
 	return table.Put(documentItem(table.CouponKey(coupon.Member, coupon.Trigger), coupon), table.Absent())
@@ -20,6 +20,27 @@ func (s Store) Coupons(ctx context.Context, member loyalty.MemberID, limit int, 
 	return documents[coupons.Coupon](ctx, s.Table, table.Query{
 		PK: table.AccountKey(member).PK, Prefix: table.CouponPrefix, Limit: limit, Cursor: cursor, Consistency: table.Strong,
 	})
+}
+
+// CouponsOf reads, strongly, the coupons of a template that the members hold or
+// held.
+func (s Store) CouponsOf(ctx context.Context, template string, members ...loyalty.MemberID) ([]coupons.Coupon, error) {
+	var of []coupons.Coupon
+	for _, member := range members {
+		for cursor, more := "", true; more; more = cursor != "" {
+			page, next, err := s.Coupons(ctx, member, 1000, cursor)
+			if err != nil {
+				return nil, err
+			}
+			for _, coupon := range page {
+				if coupon.Template == template {
+					of = append(of, coupon)
+				}
+			}
+			cursor = next
+		}
+	}
+	return of, nil
 }
 
 // CouponByCode finds a coupon by its code, however it is written;

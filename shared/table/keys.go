@@ -442,6 +442,12 @@ func RefusedOf(key Key) string {
 // BudgetKey counts what a coupon template has given away.
 func BudgetKey(template string) Key { return Key{join("Q", template), "A"} }
 
+// IssuesKey counts the writes in which campaigns issued coupons of a template to
+// the members of one shard of the list of all members.
+func IssuesKey(template string, shard int) Key {
+	return Key{BudgetKey(template).PK, join("S", numbered(shard, 2))}
+}
+
 // LeaseKey is the part of a budget that one page of a campaign's occurrence
 // holds while it issues coupons.
 func LeaseKey(template, campaign, occurrence, page string) Key {

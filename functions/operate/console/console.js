@@ -438,6 +438,7 @@ const words = {
   issued: ["发券", "Issued"],
   heldOut: ["对照组", "Held out"],
   unfunded: ["预算不足未发", "Unfunded"],
+  limited: ["已达限领未发", "At their limit"],
 
   reminders: ["复购提醒", "Reminders"],
   dueUntil: ["到这一天为止（含）", "Due up to and with"],
@@ -1414,6 +1415,7 @@ function campaigns() {
         tile(id + "-issued", say("issued"), say("unit_coupons", number(r.issued))),
         tile(id + "-held-out", say("heldOut"), say("unit_people", number(r.held_out))),
         tile(id + "-unfunded", say("unfunded"), say("unit_people", number(r.unfunded))),
+        tile(id + "-limited", say("limited"), say("unit_people", number(r.limited))),
         tile(id + "-runs", say("runs"), say("unit_times", number(r.runs)), say("finished") + " " + number(r.finished))));
       const t = templates[c.template];
       return sheet(id, c.name || c.id,
