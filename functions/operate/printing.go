@@ -292,9 +292,9 @@ func (f Function) sheet(ctx context.Context, in *struct {
 	BatchPath
 	From   int     `query:"from" minimum:"0" default:"0" doc:"first card, from 0"`
 	Limit  int     `query:"limit" minimum:"1" maximum:"480" default:"24"`
-	Width  float64 `query:"width" default:"90" doc:"of a card after cutting, in mm, from 54"`
-	Height float64 `query:"height" default:"54" doc:"of a card after cutting, in mm, from 34"`
-	Bleed  float64 `query:"bleed" default:"3" doc:"on each side, in mm, up to 5"`
+	Width  float64 `query:"width" default:"90" minimum:"54" maximum:"210" doc:"of a card after cutting, in mm"`
+	Height float64 `query:"height" default:"54" minimum:"34" maximum:"297" doc:"of a card after cutting, in mm"`
+	Bleed  float64 `query:"bleed" default:"3" minimum:"0" maximum:"5" doc:"on each side, in mm"`
 },
 ) (*file, error) {
 	layout, err := imposition.New(in.Width, in.Height, in.Bleed)

@@ -26,8 +26,8 @@ type schema struct {
 	Definitions map[string]*huma.Schema `json:"$defs"`
 }
 
-// bound gives the numbers in maps and lists their bounds, which a tag of the
-// field cannot. A test holds them against Validate.
+// bound says what a tag of the field cannot: the bounds of numbers in maps and
+// lists, and which fields exclude each other. A test holds it against Validate.
 func bound(schemas map[string]*huma.Schema) {
 	between := func(values *huma.Schema, least, most float64) {
 		values.Minimum, values.Maximum = &least, &most
@@ -37,6 +37,14 @@ func bound(schemas map[string]*huma.Schema) {
 		between(bonuses[name].AdditionalProperties.(*huma.Schema), 0, 1000)
 	}
 	between(schemas["PointsMemberDay"].Properties["days"].Items, 1, 31)
+	one := 1
+	for _, name := range []string{"ProgramLegalSource", "TemplateBodyValidityStruct", "LookupBody"} {
+		schemas[name].MinProperties, schemas[name].MaxProperties = &one, &one
+	}
+	for _, source := range schemas["ProgramLegalSource"].Properties {
+		source.MinLength = &one
+	}
+	schemas["ScheduleBody"].OneOf = []*huma.Schema{{Required: []string{"at"}}, {Required: []string{"cron"}}}
 }
 
 // ProgramSchema is the JSON Schema of the brand's rules as it should be

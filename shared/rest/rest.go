@@ -35,6 +35,7 @@ const Version = "1.0.0"
 
 func init() {
 	huma.ValidateStrictCasing = true
+	huma.DefaultArrayNullable = false // strictjson takes no null
 	huma.NewErrorWithContext = newError
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return newError(nil, status, message, errs...)
@@ -519,7 +520,7 @@ func (o Operation) described() huma.Operation {
 		operation.Parameters = append(operation.Parameters, &huma.Param{
 			Name: "Idempotency-Key", In: "header", Required: true,
 			Description: "1 to 200 printable ASCII characters of the caller's choice; the same key and body give the first answer again, the same key with another body 422",
-			Schema:      &huma.Schema{Type: "string"},
+			Schema:      &huma.Schema{Type: "string", Pattern: "^[!-~]{1,200}$"},
 		})
 	}
 	return operation
