@@ -43,6 +43,7 @@ func published() rest.API {
 	describeCards(api)
 	describeDocuments(api)
 	bound(api.OpenAPI().Components.Schemas.Map())
+	readable(api.OpenAPI())
 	return api
 }
 
@@ -67,6 +68,9 @@ type (
 		DiscountCodes []string    `json:"discount_codes,omitempty"`
 		Discount      loyalty.Fen `json:"discount,omitempty" doc:"fen off the order as a whole that the lines' paid does not tell yet; it is spread over them"`
 		StoredValue   loyalty.Fen `json:"stored_value,omitempty" doc:"fen of goods and shipping that were paid from stored value"`
+	}
+	youzanPush struct {
+		Body map[string]any `doc:"as Youzan sends it; the signature is over the very bytes"`
 	}
 	buyer struct {
 		ID    string `json:"id,omitempty" doc:"the platform's own id, never a masked name"`
@@ -115,7 +119,7 @@ func describeHooks(api rest.API) {
 		Method: http.MethodPost, Path: receiveorders.Path + "generic", ID: "order-event", Tag: "hooks", Status: http.StatusAccepted,
 		Summary: "One thing that happened to one order, signed by Standard Webhooks",
 	})
-	describe[struct{ RawBody []byte }, rest.Body[receiveorders.Acknowledged]](api, rest.Operation{
+	describe[youzanPush, rest.Body[receiveorders.Acknowledged]](api, rest.Operation{
 		Method: http.MethodPost, Path: receiveorders.Path + "youzan", ID: "youzan-push", Tag: "hooks",
 		Summary: "A push of Youzan (有赞), signed in its header, its body, or both",
 	})

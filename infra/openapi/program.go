@@ -47,6 +47,55 @@ func bound(schemas map[string]*huma.Schema) {
 	schemas["ScheduleBody"].OneOf = []*huma.Schema{{Required: []string{"at"}}, {Required: []string{"cron"}}}
 }
 
+// Text is the pattern of what strictjson takes for a text: no control characters but tab and line
+// ends, and no U+FFFD.
+const Text = "^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufffd]*$"
+
+// readable says of every text in a body that somebody sends what strictjson holds
+// it to.
+func readable(document *huma.OpenAPI) {
+	all := document.Components.Schemas.Map()
+	var sent []string
+	for _, item := range document.Paths {
+		for _, operation := range []*huma.Operation{item.Post, item.Put, item.Delete} {
+			if operation == nil || operation.RequestBody == nil || operation.RequestBody.Content["application/json"] == nil {
+				continue
+			}
+			if root, ok := strings.CutPrefix(operation.RequestBody.Content["application/json"].Schema.Ref, components); ok {
+				sent = append(sent, root)
+			}
+		}
+	}
+	done := map[string]bool{}
+	for ; len(sent) > 0; sent = sent[1:] {
+		if done[sent[0]] {
+			continue
+		}
+		done[sent[0]] = true
+		within(all[sent[0]], func(schema *huma.Schema) {
+			if schema.Type == huma.TypeString && schema.Pattern == "" && schema.Format == "" && len(schema.Enum) == 0 {
+				schema.Pattern = Text
+			}
+		})
+		sent = append(sent, referred(all[sent[0]])...)
+	}
+}
+
+// within calls f with a schema and all that stand in it.
+func within(schema *huma.Schema, f func(*huma.Schema)) {
+	if schema == nil {
+		return
+	}
+	f(schema)
+	for _, property := range schema.Properties {
+		within(property, f)
+	}
+	within(schema.Items, f)
+	if values, ok := schema.AdditionalProperties.(*huma.Schema); ok {
+		within(values, f)
+	}
+}
+
 // ProgramSchema is the JSON Schema of the brand's rules as it should be
 // committed: of the very body that PUT /v1/program takes.
 func ProgramSchema() ([]byte, error) {

@@ -239,7 +239,7 @@ func checkQuery(known map[string]bool) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
 		query, err := url.ParseQuery(r.URL.RawQuery)
-		refusal := &loyalty.Error{Kind: loyalty.KindInvalid, Code: "invalid", Detail: "the query has a parameter that this call does not take, or takes once and in another form, see errors"}
+		refusal := &loyalty.Error{Kind: loyalty.KindInvalid, Code: "invalid", Detail: "the query has a parameter that this call does not take, or takes once and in another form, or not empty, see errors"}
 		if err != nil {
 			refusal.Fields = append(refusal.Fields, loyalty.Field{Pointer: "query", Code: "malformed"})
 		}
@@ -251,7 +251,9 @@ func checkQuery(known map[string]bool) func(huma.Context, func(huma.Context)) {
 				code, name = "unknown_parameter", short(name)
 			case len(values) > 1:
 				code = "repeated"
-			case isInstant && values[0] != "":
+			case values[0] == "" && name != "cursor": // an empty cursor is the list's start
+				code = "empty"
+			case isInstant:
 				if _, err := loyalty.ParseTime(values[0]); err != nil {
 					code = "not_rfc3339"
 					refusal.Detail = "a time is written as RFC 3339 says, with its zone, in which a plus is %2B: 2027-05-01T09:30:00%2B08:00"
@@ -487,7 +489,7 @@ func (o Operation) described() huma.Operation {
 	operation := huma.Operation{
 		Method: o.Method, Path: o.Path, OperationID: o.ID, Summary: o.Summary, Tags: []string{o.Tag},
 		DefaultStatus: o.Status, MaxBodyBytes: strictjson.MaxBytes,
-		Errors: []int{400, 401, 403, 404, 503},
+		Errors: []int{400, 401, 403, 404, 405, 503},
 	}
 	if o.Method != http.MethodGet {
 		operation.Errors = append(operation.Errors, 409, 413, 415)
