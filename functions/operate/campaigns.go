@@ -27,8 +27,8 @@ type TemplateBody struct {
 	Threshold loyalty.Fen  `json:"threshold,omitempty" minimum:"0" doc:"满: fen the order must reach; 0 for none"`
 	Discount  loyalty.Fen  `json:"discount" minimum:"1" doc:"减: fen the coupon takes off"`
 	Validity  struct {
-		Days   int `json:"days,omitempty" minimum:"0"`
-		Months int `json:"months,omitempty" minimum:"0"`
+		Days   int `json:"days,omitempty" minimum:"0" maximum:"1100"`
+		Months int `json:"months,omitempty" minimum:"0" maximum:"36"`
 	} `json:"validity" doc:"either days or calendar months, to the last second of the last day"`
 	Budget struct {
 		Quantity int64       `json:"quantity,omitempty" minimum:"0" doc:"coupons; 0 is no limit"`
