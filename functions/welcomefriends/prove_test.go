@@ -751,7 +751,8 @@ func (s shakyPost) Send(ctx context.Context, bodies ...[]byte) error {
 // delivers again: one member, one prize, and what waited on the card is told.
 func TestACrashWhileAPrizeIsProved(t *testing.T) {
 	order := loyalty.OrderKey{Channel: "tmall", Shop: "flagship", Order: "T-1"}
-	for _, after := range []bool{false, true} {
+	for _, crashed := range []crash.Point{{}, {After: true}, {Lives: true}} {
+		after := crashed.After
 		for at := 1; ; at++ {
 			s := openShop(t)
 			s.batch(packet)
@@ -759,17 +760,20 @@ func TestACrashWhileAPrizeIsProved(t *testing.T) {
 			if _, err := claim.OnCard(t.Context(), s.store, card, order, points.Proof{PhoneLast4: "6065"}, s.now); err != nil {
 				t.Fatal(err)
 			}
-			stop := &crash.Point{At: at, After: after}
+			stop := &crash.Point{At: at, After: after, Lives: crashed.Lives}
 			s.function.Store = store.Store{Table: stop.Table(s.store.Table)}
 			s.function.Notifier = shakyPlatform{s.platform, stop}
 			s.function.Orders, s.function.Payouts = shakyPost{s.orders, stop}, shakyPost{s.payouts, stop}
 			event := events.SQSEvent{Records: []events.SQSMessage{{MessageId: "id", Body: string(s.added().Encode())}}}
-			_, _ = s.function.Handle(t.Context(), event) // it may die in any way
+			answer, err := s.function.Handle(t.Context(), event)
 			if stop.Calls < at {
 				if at < 14 {
 					t.Fatalf("only %d calls", at)
 				}
 				break
+			}
+			if crashed.Lives && err == nil && len(answer.BatchItemFailures) == 0 {
+				t.Errorf("call %d failed, and the message is acknowledged", at)
 			}
 			stop.At = 0
 			stop.Revive()
