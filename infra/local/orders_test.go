@@ -286,3 +286,29 @@ func TestAnAcceptedEventShowsSoon(t *testing.T) {
 		t.Errorf("an accepted event took %s to show, CONTRACT says 2 s", took)
 	}
 }
+
+// A platform's number is taken as it is: what the hook accepted, operators find
+// and bind by it, through the gateway and its routes.
+func TestAnOrderIsFoundByWhateverItsNumberIs(t *testing.T) {
+	p := shared(t)
+	member := p.member(t, openID("finder"))
+	numbers := []string{"SO/2026/1", "#1001", "100%", "100%25", "a b", "订单/1", "/1", "1/", "a//b", "a+b&c=d;e", "..a", "x.y.", "~", "a\\b", `"`, "%2F"}
+	for _, number := range numbers {
+		p.order(t, milk(number, "nobody", 9_760, time.Now()))
+	}
+	p.rest(t)
+	for _, number := range numbers {
+		path := "/v1/orders/tmall/flagship/" + strings.ReplaceAll(url.PathEscape(number), ".", "%2E")
+		var shown struct {
+			OrderID string `json:"order_id"`
+		}
+		if a := p.do(t, http.MethodGet, path, operator(p.token), nil); a.status != http.StatusOK || json.Unmarshal(a.body, &shown) != nil || shown.OrderID != number {
+			t.Errorf("%q at %s: %d %s", number, path, a.status, a.body)
+			continue
+		}
+		p.post(t, path+"/binding", map[string]string{"member_id": member, "reason": "called"}).read(t, http.StatusOK, nil)
+	}
+	if got, want := p.balance(t, member).Pending, int64(97*len(numbers)); got != want {
+		t.Errorf("they give %d points, want %d", got, want)
+	}
+}

@@ -21,9 +21,9 @@ func (b Brand) Greeting(prize friend.Prize) string {
 	news := ""
 	switch prize {
 	case friend.PrizeProved, friend.PrizeHis:
-		news = cmp.Or(b.WelcomePrize, Default().Brand.WelcomePrize)
+		news = cmp.Or(b.WelcomePrize, shipped().Brand.WelcomePrize)
 	case friend.PrizeTaken, friend.PrizeWithheld:
-		news = cmp.Or(b.WelcomeTaken, Default().Brand.WelcomeTaken)
+		news = cmp.Or(b.WelcomeTaken, shipped().Brand.WelcomeTaken)
 	}
 	if b.Welcome == "" || news == "" || len(b.Welcome)+1+len(news) > maxWelcome {
 		return b.Welcome

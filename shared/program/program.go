@@ -88,7 +88,12 @@ var files embed.FS
 
 // Default is the program that ships with huitou: one point for each whole ¥1. It
 // is the caller's own, to change what lies behind its pointers too.
-func Default() Program {
+func Default() Program { return read() }
+
+// shipped is Default, read once, for those who change nothing.
+var shipped = sync.OnceValue(read)
+
+func read() Program {
 	raw, err := files.ReadFile("default.json")
 	if err != nil {
 		panic(err) // embedded at build time
@@ -180,7 +185,7 @@ func (d Document) Validate() error {
 // At is the version in force at a time: the one with the latest EffectiveAt
 // not after it, and of those the highest. Default when there is none.
 func At(versions []Program, at time.Time) Program {
-	found := Default()
+	found := shipped()
 	for _, version := range versions {
 		if version.EffectiveAt.After(at) {
 			continue
