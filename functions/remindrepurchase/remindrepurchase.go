@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/huitou/huitou/shared/notify"
@@ -25,7 +26,7 @@ type Function struct {
 }
 
 // Handle looks at every member whose wake-up call is due at the tick's time.
-// For what is due it puts one message on the queue and writes nothing: the call
+// For all that is due it puts one message on the queue and writes nothing: the call
 // stands until sendmessages has recorded an outcome, so whatever is lost on the
 // way is asked for again at the next tick, under the same id. Where nothing is
 // due any more it moves the call to the next due date. What is due and over the
@@ -75,8 +76,12 @@ func (r *run) accounts(ctx context.Context, accounts []store.Account) error {
 		if account.Open() != nil { // nobody is there to be reminded
 			plan = repurchase.Plan{}
 		}
-		for _, purchase := range plan.Due {
-			wanted = append(wanted, notify.NewReminder(account.Member, purchase.Category, purchase.At, r.now, r.version).Encode())
+		for due := range slices.Chunk(plan.Due, notify.MaxGoods) {
+			goods := make([]notify.Goods, len(due))
+			for i, purchase := range due {
+				goods[i] = notify.Goods{Category: purchase.Category, Bought: purchase.At}
+			}
+			wanted = append(wanted, notify.NewReminder(account.Member, goods, r.now, r.version).Encode())
 		}
 		if len(plan.Due) > 0 {
 			continue

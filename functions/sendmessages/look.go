@@ -17,95 +17,133 @@ import (
 // than a week, so later it could be a second message.
 const redeliveryLimit = 6 * 24 * time.Hour
 
-// look is one look at whether a reminder is right.
+// look is one look at whether a message about goods is right.
 type look struct {
-	account  store.Account
-	reminder notify.Reminder
+	account store.Account
+	// goods are all of one message that may have left, or some that no message
+	// spoke of yet; see oneMessage.
+	goods    []notify.Goods
 	rules    repurchase.Rules
 	zone     *time.Location
 	now      time.Time
-	refunded bool // see needsRefunded
+	refunded map[string]bool // by category, see needsRefunded
 }
 
 // verdict is what a look comes to.
 type verdict struct {
-	record  string // to write to the account first; "" for nothing
-	send    bool
+	end     map[string]string // outcomes by category, to write to the account
+	again   bool              // once they are written there may be more to send
+	begin   bool              // write to the account first that send is being handed over
+	send    []notify.Goods
 	dropped string // for the log: why nothing is done
 }
 
-// recorded is what the account says of this very reminder; "" for nothing.
-func (l look) recorded() string {
-	if last := l.account.Reminded[l.reminder.Category]; last.Bought.Equal(l.reminder.Bought) {
+// oneMessage is what to look at together of the goods that a body names: the
+// whole message, as it was recorded, where one of them is in a message that may
+// have left, so that it is handed over as it was; else all of them.
+func oneMessage(account store.Account, goods []notify.Goods) []notify.Goods {
+	for _, g := range goods {
+		said := account.Reminded[g.Category]
+		if !said.Bought.Equal(g.Bought) || !said.Open() {
+			continue
+		}
+		var message []notify.Goods
+		for _, category := range slices.Sorted(maps.Keys(account.Reminded)) {
+			other := account.Reminded[category]
+			if other.Open() && other.Named(category) == said.Named(g.Category) {
+				message = append(message, notify.Goods{Category: category, Bought: other.Bought})
+			}
+		}
+		return message
+	}
+	return goods
+}
+
+// recorded is what the account says of the reminder of these very goods; "" for
+// nothing.
+func (l look) recorded(goods notify.Goods) string {
+	if last := l.account.Reminded[goods.Category]; last.Bought.Equal(goods.Bought) {
 		return last.Outcome
 	}
 	return ""
 }
 
-// needsRefunded tells whether the verdict hangs on what became of the order,
-// which costs a read.
-func (l look) needsRefunded() bool {
-	recorded := l.recorded()
-	open := recorded == "" || recorded == store.OutcomeHandingOver || recorded == store.OutcomeRejected
-	return open && l.reason() == ""
+// begun is the record of the message that may have left.
+func (l look) begun() (store.Reminded, bool) {
+	for _, g := range l.goods {
+		if said := l.account.Reminded[g.Category]; said.Bought.Equal(g.Bought) && said.Open() {
+			return said, true
+		}
+	}
+	return store.Reminded{}, false
 }
 
-// reason is why the reminder is no longer right; "" when it is.
-func (l look) reason() string {
-	category := l.reminder.Category
+// needsRefunded tells whether the verdict on goods hangs on what became of the
+// order, which costs a read.
+func (l look) needsRefunded(goods notify.Goods) bool {
+	recorded := l.recorded(goods)
+	open := recorded == "" || recorded == store.OutcomeHandingOver || recorded == store.OutcomeRejected
+	return open && l.reason(goods) == ""
+}
+
+// reason is why it is no longer right to remind of goods; "" when it is.
+func (l look) reason(goods notify.Goods) string {
 	switch {
 	case l.account.Consents[loyalty.ConsentMarketing].IsZero():
 		return store.OutcomeOptedOut
-	case l.account.Bought[category].Last.After(l.reminder.Bought):
+	case l.account.Bought[goods.Category].Last.After(goods.Bought):
 		return store.OutcomeBoughtAgain
-	case l.rules.TooLate(category, l.reminder.Bought, l.now, l.zone):
+	case l.rules.TooLate(goods.Category, goods.Bought, l.now, l.zone):
 		return store.OutcomeTooLate
-	case l.refunded:
+	case l.refunded[goods.Category]:
 		return store.OutcomeRefunded
 	}
 	return ""
 }
 
 func (l look) verdict() (verdict, error) {
-	last := l.account.Reminded[l.reminder.Category]
-	if last.Bought.After(l.reminder.Bought) {
-		return verdict{dropped: "superseded"}, nil
-	}
-	if l.account.Bought[l.reminder.Category].Last.Before(l.reminder.Bought) {
-		return verdict{}, loyalty.Refuse(loyalty.KindInvalid, "purchase_unknown", "the account knows no such purchase")
-	}
-	quiet := l.rules.Quiet(l.now, l.zone)
-	reason := l.reason()
-	switch recorded := l.recorded(); {
-	case recorded == store.OutcomeHandingOver || recorded == store.OutcomeRejected:
-		switch {
+	end := map[string]string{}
+	var right []notify.Goods
+	dropped := ""
+	for _, g := range l.goods {
+		last, reason := l.account.Reminded[g.Category], l.reason(g)
+		switch recorded := l.recorded(g); {
+		case last.Bought.After(g.Bought):
+			dropped = "superseded"
+		case l.account.Bought[g.Category].Last.Before(g.Bought):
+			return verdict{}, loyalty.Refuse(loyalty.KindInvalid, "purchase_unknown", "the account knows no such purchase")
+		case recorded != "" && !last.Open():
+			dropped = recorded
 		case reason != "":
-			return verdict{record: reason}, nil
+			end[g.Category] = reason
 		case recorded == store.OutcomeHandingOver && l.now.Sub(last.At) > redeliveryLimit:
-			return verdict{record: store.OutcomeUnanswered}, nil
-		case quiet:
-			return verdict{dropped: "quiet_hours"}, nil
-		case l.rules.OverCap(l.others(), l.now):
-			return verdict{dropped: "capped"}, nil
+			end[g.Category] = store.OutcomeUnanswered
+		default:
+			right = append(right, g)
 		}
-		return verdict{send: true}, nil
-	case recorded != "":
-		return verdict{dropped: recorded}, nil
-	case reason != "":
-		return verdict{record: reason}, nil
-	case quiet:
+	}
+	_, begun := l.begun()
+	switch {
+	case len(end) > 0:
+		return verdict{end: end, again: len(right) > 0}, nil
+	case len(right) == 0:
+		return verdict{dropped: dropped}, nil
+	case l.rules.Quiet(l.now, l.zone):
 		// The wake-up call stands, so the first tick after the quiet hours asks
 		// again.
 		return verdict{dropped: "quiet_hours"}, nil
-	case l.rules.OverCap(l.account.Sent, l.now):
-		purchase := repurchase.Purchase{Category: l.reminder.Category, At: l.reminder.Bought}
-		if _, useful, _ := l.rules.RemindAt(purchase, l.account.Sent, l.zone); useful {
-			// The next tick moves the wake-up call to when there is room.
-			return verdict{dropped: "postponed"}, nil
+	case begun && l.rules.OverCap(l.others(), l.now):
+		return verdict{dropped: "capped"}, nil
+	case l.rules.OverCap(l.account.Sent, l.now) && !begun:
+		for _, g := range right {
+			if _, useful, _ := l.rules.RemindAt(repurchase.Purchase{Category: g.Category, At: g.Bought}, l.account.Sent, l.zone); !useful {
+				end[g.Category] = store.OutcomeCapped
+			}
 		}
-		return verdict{record: store.OutcomeCapped}, nil
+		// The next tick moves the wake-up call of the others to when there is room.
+		return verdict{end: end, dropped: "postponed"}, nil
 	}
-	return verdict{record: store.OutcomeHandingOver, send: true}, nil
+	return verdict{begin: !begun, send: right}, nil
 }
 
 // others are the times of the member's messages but for this one. Until it is
@@ -113,53 +151,13 @@ func (l look) verdict() (verdict, error) {
 // and from then on, as of the answer.
 func (l look) others() []time.Time {
 	others := slices.Clone(l.account.Sent)
-	last := l.account.Reminded[l.reminder.Category]
 	// Another message may bear the same second.
-	if i := slices.IndexFunc(others, last.At.Equal); l.recorded() != "" && i >= 0 {
-		others = slices.Delete(others, i, i+1)
+	if said, begun := l.begun(); begun {
+		if i := slices.IndexFunc(others, said.At.Equal); i >= 0 {
+			others = slices.Delete(others, i, i+1)
+		}
 	}
 	return others
-}
-
-// record writes an outcome: with the message where one is about to leave, and
-// with the next wake-up call where this one is done with. Its conditions hold
-// everything the verdict rests on.
-func (l look) record(outcome string, version int64) table.Action {
-	category := l.reminder.Category
-	noted := store.Reminded{Bought: l.reminder.Bought, Outcome: outcome, At: l.now, Program: version}
-	if outcome == store.OutcomeRejected { // by it others knows the message again
-		noted.At = l.account.Reminded[category].At
-	}
-	change, held := store.RecordReminder(l.account, category, noted)
-	if outcome == store.OutcomeHandingOver {
-		counted, room := store.RecordSent(l.account, l.sent())
-		return store.UpdateAccount(l.account.Member, []table.Change{change, counted}, held, room,
-			store.ConsentStands(l.account, loyalty.ConsentMarketing), store.RefundsStand(l.account), store.WakeRemind.Unasked(l.account))
-	}
-	changes, conditions := []table.Change{change}, []table.Condition{held}
-	sent := l.account.Sent
-	if outcome == store.OutcomeSent {
-		sent = l.sent()
-		counted, room := store.RecordSent(l.account, sent)
-		changes, conditions = append(changes, counted), append(conditions, room)
-	}
-	if outcome == store.OutcomeCapped {
-		conditions = append(conditions, store.SentStands(l.account))
-	}
-	move, stands := l.wake(noted, sent)
-	return store.UpdateAccount(l.account.Member, append(changes, move...), append(conditions, stands...)...)
-}
-
-// begun is the account with the message recorded as being handed over.
-func (l look) begun(version int64) store.Account {
-	account := l.account
-	account.Sent = l.sent()
-	account.Reminded = maps.Clone(account.Reminded)
-	if account.Reminded == nil {
-		account.Reminded = map[string]store.Reminded{}
-	}
-	account.Reminded[l.reminder.Category] = store.Reminded{Bought: l.reminder.Bought, Outcome: store.OutcomeHandingOver, At: l.now, Program: version}
-	return account
 }
 
 // sent are the times of the last messages that the cap counts, with that of now.
@@ -168,13 +166,81 @@ func (l look) sent() []time.Time {
 	return sent[max(0, len(sent)-l.rules.Cap.Messages):]
 }
 
-// wake is the wake-up call after the outcome, given the times of the last
-// messages as of it. While anything else is due, or let go and not yet recorded,
-// the call stands: it is what brings that to its end.
-func (l look) wake(noted store.Reminded, sent []time.Time) ([]table.Change, []table.Condition) {
+// noted is the account's record of goods once their outcome is written. What was
+// in a message stays in it.
+func (l look) noted(goods notify.Goods, outcome string, version int64) store.Reminded {
+	noted := store.Reminded{Bought: goods.Bought, Outcome: outcome, At: l.now, Program: version}
+	if l.recorded(goods) != "" {
+		was := l.account.Reminded[goods.Category]
+		noted.First = was.First
+		if outcome == store.OutcomeRejected { // by it others knows the message again
+			noted.At = was.At
+		}
+	}
+	return noted
+}
+
+// begin records one message about goods as being handed over. Its conditions
+// hold everything the verdict rests on: of two at once one fails. It returns the
+// account as it is then, too.
+func (l look) begin(goods []notify.Goods, version int64) (table.Action, store.Account) {
+	counted, room := store.RecordSent(l.account, l.sent())
+	changes := []table.Change{counted}
+	conditions := []table.Condition{
+		room, store.ConsentStands(l.account, loyalty.ConsentMarketing), store.RefundsStand(l.account), store.WakeRemind.Unasked(l.account),
+	}
+	after := l.account
+	after.Sent, after.Reminded = l.sent(), maps.Clone(l.account.Reminded)
+	if after.Reminded == nil {
+		after.Reminded = map[string]store.Reminded{}
+	}
+	for i, g := range goods {
+		noted := l.noted(g, store.OutcomeHandingOver, version)
+		if i > 0 {
+			noted.First = store.First{Category: goods[0].Category, Bought: goods[0].Bought}
+		}
+		change, held := store.RecordReminder(l.account, g.Category, noted)
+		changes, conditions = append(changes, change), append(conditions, held)
+		after.Reminded[g.Category] = noted
+	}
+	return store.UpdateAccount(l.account.Member, changes, conditions...), after
+}
+
+// end records outcomes by category, and the next wake-up call where this one is
+// done with. The conditions hold what they rest on.
+func (l look) end(outcomes map[string]string, version int64) table.Action {
+	var changes []table.Change
+	var conditions []table.Condition
+	told := map[string]time.Time{}
+	sent := l.account.Sent
+	for _, g := range l.goods {
+		outcome, ended := outcomes[g.Category]
+		if !ended {
+			continue
+		}
+		change, held := store.RecordReminder(l.account, g.Category, l.noted(g, outcome, version))
+		changes, conditions = append(changes, change), append(conditions, held)
+		told[g.Category] = g.Bought
+	}
+	switch written := slices.Collect(maps.Values(outcomes)); {
+	case slices.Contains(written, store.OutcomeSent):
+		sent = l.sent()
+		counted, room := store.RecordSent(l.account, sent)
+		changes, conditions = append(changes, counted), append(conditions, room)
+	case slices.Contains(written, store.OutcomeCapped):
+		conditions = append(conditions, store.SentStands(l.account))
+	}
+	move, stands := l.wake(told, sent)
+	return store.UpdateAccount(l.account.Member, append(changes, move...), append(conditions, stands...)...)
+}
+
+// wake is the wake-up call once the outcome is told for purchases by category,
+// given the times of the last messages as of it. While anything else is due, or
+// let go and not yet recorded, the call stands: it is what brings that to its end.
+func (l look) wake(told map[string]time.Time, sent []time.Time) ([]table.Change, []table.Condition) {
 	purchases := l.account.Purchases()
 	for i, purchase := range purchases {
-		if purchase.Category == l.reminder.Category && purchase.At.Equal(noted.Bought) {
+		if bought, is := told[purchase.Category]; is && purchase.At.Equal(bought) {
 			purchases[i].Told = true
 		}
 	}

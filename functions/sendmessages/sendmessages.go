@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -62,9 +63,9 @@ func (f Function) Handle(ctx context.Context, event events.SQSEvent) (events.SQS
 	})
 }
 
-// remind brings one reminder to its end: sent, refused with a recorded reason,
-// or left to a later tick. It fails with KindUnavailable when it lost every
-// race, and as the table and the notifier do.
+// remind brings each of the goods that a body names to its end: sent, refused
+// with a recorded reason, or left to a later tick. All that no message spoke of
+// yet leave in one.
 func (f Function) remind(ctx context.Context, versions []program.Program, reminder notify.Reminder) error {
 	// A schedule may be fired for an instant that the clock has not reached, to
 	// rehearse a day; what it asks for belongs to that day.
@@ -72,54 +73,86 @@ func (f Function) remind(ctx context.Context, versions []program.Program, remind
 	if reminder.At.After(now) {
 		now = reminder.At
 	}
-	rules := program.At(versions, now)
+	var failed []error
+	left := reminder.Goods
+	for len(left) > 0 {
+		dealt, err := f.one(ctx, program.At(versions, now), reminder.Member, left, now)
+		failed = append(failed, err)
+		left = slices.DeleteFunc(slices.Clone(left), func(g notify.Goods) bool {
+			return slices.ContainsFunc(dealt, func(d notify.Goods) bool { return d.Category == g.Category && d.Bought.Equal(g.Bought) })
+		})
+	}
+	return errors.Join(failed...)
+}
+
+// one brings one message about some of the goods to its end and returns which it
+// dealt with, at least one. It fails with KindUnavailable when it lost every race,
+// and as the table and the notifier do.
+func (f Function) one(ctx context.Context, rules program.Program, member loyalty.MemberID, goods []notify.Goods, now time.Time) ([]notify.Goods, error) {
 	for range attempts {
-		account, err := f.Store.Account(ctx, reminder.Member)
+		account, err := f.Store.Account(ctx, member)
 		if loyalty.KindOf(err) == loyalty.KindNotFound {
 			f.Log.InfoContext(ctx, "reminder dropped", slog.String("reason", "member_unknown"))
-			return nil
+			return goods, nil
 		}
-		if err == nil && account.Open() != nil { // erased, or the member he is a part of is reminded
+		if err == nil && account.Open() != nil { // erased, or the member they are a part of is reminded
 			f.Log.InfoContext(ctx, "reminder dropped", slog.String("reason", "member_gone"))
-			return nil
+			return goods, nil
 		}
 		if err != nil {
-			return err
+			return goods, err
 		}
-		decision := look{account: account, reminder: reminder, rules: rules.Repurchase, zone: rules.Zone(), now: now}
-		if decision.needsRefunded() {
-			if decision.refunded, err = f.refunded(ctx, account, reminder.Category); err != nil {
-				return err
+		decision := look{account: account, goods: oneMessage(account, goods), rules: rules.Repurchase, zone: rules.Zone(), now: now, refunded: map[string]bool{}}
+		for _, g := range decision.goods {
+			if !decision.needsRefunded(g) {
+				continue
+			}
+			if decision.refunded[g.Category], err = f.refunded(ctx, account, g.Category); err != nil {
+				return goods, err
 			}
 		}
 		verdict, err := decision.verdict()
 		if err != nil {
-			return err
+			return goods, err
 		}
-		if verdict.record != "" {
-			err := f.Store.Table.Write(ctx, decision.record(verdict.record, rules.Version))
+		var write table.Action
+		switch {
+		case verdict.begin:
+			write, account = decision.begin(verdict.send, rules.Version)
+		case len(verdict.end) > 0:
+			write = decision.end(verdict.end, rules.Version)
+		}
+		if verdict.begin || len(verdict.end) > 0 {
+			err := f.Store.Table.Write(ctx, write)
 			if _, lost := errors.AsType[*table.ConditionError](err); lost {
 				continue
 			}
 			if err != nil {
-				return err
+				return goods, err
 			}
 		}
-		f.Log.InfoContext(ctx, "reminder decided", slog.String("outcome", verdict.record),
-			slog.String("dropped", verdict.dropped), slog.Bool("handed_over", verdict.send))
-		if !verdict.send {
-			return nil
+		f.Log.InfoContext(ctx, "reminder decided", slog.Any("ended", slices.Sorted(maps.Values(verdict.end))),
+			slog.String("dropped", verdict.dropped), slog.Int("handed_over", len(verdict.send)))
+		if verdict.again {
+			continue
 		}
-		return f.handOver(ctx, decision, rules, verdict)
+		if len(verdict.send) == 0 {
+			return decision.goods, nil
+		}
+		decision.account = account
+		dealt := decision.goods
+		decision.goods = verdict.send
+		return dealt, f.handOver(ctx, decision, rules)
 	}
-	return loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the same account at the same time")
+	return goods, loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others changed the same account at the same time")
 }
 
 // handOver gives the sender a message that is recorded, and records what it
 // said. The account is read again only where others have changed it meanwhile.
-func (f Function) handOver(ctx context.Context, decision look, rules program.Program, decided verdict) error {
-	reminder := decision.reminder
-	answer := f.Notifier.Send(ctx, message(rules.Document, decision.account, reminder, decision.now))
+func (f Function) handOver(ctx context.Context, decision look, rules program.Program) error {
+	first := decision.goods[0].Category
+	named := decision.account.Reminded[first].Named(first)
+	answer := f.Notifier.Send(ctx, message(rules.Document, decision.account, named, decision.goods, decision.now))
 	outcome := store.OutcomeSent
 	switch {
 	case loyalty.KindOf(answer) == loyalty.KindInvalid:
@@ -127,29 +160,27 @@ func (f Function) handOver(ctx context.Context, decision look, rules program.Pro
 	case answer != nil:
 		return answer
 	}
-	if decided.record != "" {
-		decision.account = decision.begun(rules.Version)
-	}
 	read := true
 	for range attempts {
 		if !read {
-			account, err := f.Store.Account(ctx, reminder.Member)
+			account, err := f.Store.Account(ctx, decision.account.Member)
 			if err != nil {
 				return errors.Join(answer, err)
 			}
 			decision.account, read = account, true
 		}
-		switch decision.recorded() {
-		case store.OutcomeHandingOver, store.OutcomeRejected:
-		default:
+		outcomes := map[string]string{}
+		for _, g := range decision.goods {
+			if recorded := decision.recorded(g); recorded != outcome && (recorded == store.OutcomeHandingOver || recorded == store.OutcomeRejected) {
+				outcomes[g.Category] = outcome
+			}
+		}
+		if len(outcomes) == 0 {
 			return answer // another delivery was faster, or the member is gone
 		}
-		if decision.recorded() == outcome {
-			return answer
-		}
-		err := f.Store.Table.Write(ctx, decision.record(outcome, rules.Version))
+		err := f.Store.Table.Write(ctx, decision.end(outcomes, rules.Version))
 		if err == nil {
-			f.Log.InfoContext(ctx, "reminder ended", slog.String("outcome", outcome))
+			f.Log.InfoContext(ctx, "reminder ended", slog.String("outcome", outcome), slog.Int("goods", len(outcomes)))
 			return answer
 		}
 		if _, lost := errors.AsType[*table.ConditionError](err); !lost {

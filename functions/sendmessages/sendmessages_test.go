@@ -36,7 +36,7 @@ func TestOneMessageOnDay21(t *testing.T) {
 		t.Errorf("the wake-up call stands at %v, want none", at)
 	}
 	want := notify.Message{
-		ID: "remind:m:milk-powder:1793498400", Member: "m", Kind: "repurchase.reminder", Category: milk, Channel: "tmall",
+		ID: "remind:m:milk-powder:1793498400", Member: "m", Kind: "repurchase.reminder", Category: milk, Categories: []string{milk}, Channel: "tmall",
 		Text: "【回头牧场】您上次买的奶粉快用完了，现在补上正好：https://flagship.tmall.example.com/ 拒收请回复R",
 		Link: "https://flagship.tmall.example.com/", At: day(21, 9, 5).UTC(),
 	}
@@ -309,18 +309,17 @@ func (w *world) asked() (categories []string) {
 	for _, body := range w.queue {
 		reminder, err := notify.DecodeReminder(body)
 		w.must(err)
-		categories = append(categories, reminder.Category)
+		for _, g := range reminder.Goods {
+			categories = append(categories, g.Category)
+		}
 	}
 	slices.Sort(categories)
 	return categories
 }
 
-// Two at once are two messages, and the cap still counts both.
-func TestTwoCategoriesAtOnce(t *testing.T) {
-	for messages, want := range map[int][]string{
-		1: {"m diapers 21 09:05"},
-		2: {"m diapers 21 09:05", "m milk-powder 21 09:05"},
-	} {
+// What is due at once is one message, and one for the cap.
+func TestTwoCategoriesAtOnceAreOneMessage(t *testing.T) {
+	for _, messages := range []int{1, 2} {
 		t.Run(fmt.Sprint("cap ", messages), func(t *testing.T) {
 			p := rules()
 			p.Repurchase.Cap.Messages = messages
@@ -329,11 +328,174 @@ func TestTwoCategoriesAtOnce(t *testing.T) {
 			w.buy("m", day(0, 10, 0), milk)
 			w.buy("m", day(10, 10, 0), diaper)
 			w.hourly(day(10, 10, 5), day(40, 10, 5))
-			w.expect(want...)
-			if at := w.account("m").RemindAt; !at.IsZero() {
+			w.expect("m diapers+milk-powder 21 09:05")
+			account := w.account("m")
+			if at := account.RemindAt; !at.IsZero() {
 				t.Errorf("the wake-up call stands at %v, want none", at)
 			}
+			if len(account.Sent) != 1 {
+				t.Errorf("the account counts %v, want one message", account.Sent)
+			}
+			w.expectOutcome("m", milk, "sent")
+			w.expectOutcome("m", diaper, "sent")
+			message := w.taken[0]
+			if want := "【回头牧场】您上次买的diapers、奶粉快用完了，现在补上正好：https://flagship.tmall.example.com/ 拒收请回复R"; message.Text != want {
+				t.Errorf("the text is %q, want %q", message.Text, want)
+			}
+			if want := notify.ReminderID("m", diaper, day(10, 10, 0)); message.ID != want || message.Category != diaper {
+				t.Errorf("the message is %s about %s, want %s", message.ID, message.Category, want)
+			}
+			for _, r := range statement.Reminders(account, p, w.now) {
+				if want := map[string]string{milk: diaper}[r.Category]; r.State != "sent" || r.MessageOf != want {
+					t.Errorf("the page shows %+v", r)
+				}
+			}
 		})
+	}
+}
+
+// Of many goods a text names the first ones.
+func TestATextNamesThreeOfManyGoods(t *testing.T) {
+	p := rules()
+	var categories []string
+	for i := range 40 {
+		category := fmt.Sprintf("c%02d", i)
+		categories = append(categories, category)
+		p.Repurchase.Categories[category] = repurchase.Category{Name: fmt.Sprint("货", i), CycleDays: 28, LeadDays: 7}
+	}
+	w := newWorld(t, p)
+	w.enrol("m", marketing...)
+	for lines := range slices.Chunk(categories, 20) {
+		w.buy("m", day(0, 10, 0), lines...)
+	}
+	w.hourly(day(21, 9, 5), day(22, 10, 5))
+	if len(w.taken) != 2 || !strings.Contains(w.taken[0].Text, "您上次买的货0、货1、货2等32样快用完了") || !strings.Contains(w.taken[1].Text, "您上次买的货32、货33、货34等8样快用完了") {
+		t.Errorf("the receiver took %+v", w.taken)
+	}
+	for _, category := range categories {
+		w.expectOutcome("m", category, "sent")
+	}
+}
+
+// What of a message is right is looked at for each of the goods: the others
+// leave without it.
+func TestOfOneMessageWhatIsNotRightStaysBehind(t *testing.T) {
+	for name, test := range map[string]struct {
+		meanwhile func(w *world, first, second loyalty.OrderKey)
+		want      []string
+		outcome   string // of the diapers
+	}{
+		"bought again": {func(w *world, _, _ loyalty.OrderKey) { w.buy("m", w.now, diaper) }, []string{"m milk-powder 21 09:05"}, "bought_again"},
+		"given back":   {func(w *world, _, second loyalty.OrderKey) { w.refund(second, "1", 10_000) }, []string{"m milk-powder 21 09:05"}, "refunded"},
+		"both given back": {func(w *world, first, second loyalty.OrderKey) {
+			w.refund(first, "1", 10_000)
+			w.refund(second, "1", 10_000)
+		}, nil, "refunded"},
+		"opted out": {func(w *world, _, _ loyalty.OrderKey) { w.consent("m", false) }, nil, "opted_out"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, rules())
+			w.enrol("m", marketing...)
+			first := w.buy("m", day(0, 10, 0), milk)
+			second := w.buy("m", day(10, 10, 0), diaper)
+			w.tick(day(21, 9, 5))
+			test.meanwhile(w, first, second)
+			w.deliver()
+			w.expect(test.want...)
+			w.expectOutcome("m", diaper, test.outcome)
+		})
+	}
+}
+
+// A message that nobody answered is handed over again as it was, whichever of
+// its goods a body names, and under its own id also when the goods that name it
+// were bought again.
+func TestAnUnansweredMessageStaysOneMessage(t *testing.T) {
+	for name, test := range map[string]struct {
+		again     bool
+		body      func(w *world) []byte
+		want      string
+		remaining string
+	}{
+		"by the same body": {false, func(w *world) []byte { return w.queue[0] }, "m diapers+milk-powder 21 10:05", "sent"},
+		"by a body of one": {false, func(w *world) []byte {
+			return notify.NewReminder("m", []notify.Goods{{Category: milk, Bought: day(0, 10, 0)}}, w.now, 1).Encode()
+		}, "m diapers+milk-powder 21 10:05", "sent"},
+		"the first bought again": {true, func(w *world) []byte { return w.queue[0] }, "m milk-powder 21 10:05", "bought_again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, rules())
+			w.enrol("m", marketing...)
+			w.buy("m", day(0, 10, 0), milk)
+			w.buy("m", day(10, 10, 0), diaper)
+			w.tick(day(21, 9, 5))
+			f := w.sendmessages()
+			f.Notifier = deaf{}
+			if answer, err := f.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: string(w.queue[0])}}}); err != nil || len(answer.BatchItemFailures) != 1 {
+				t.Fatalf("%v, %v", answer, err)
+			}
+			w.expectOutcome("m", milk, "handing_over")
+			w.expectOutcome("m", diaper, "handing_over")
+			if test.again {
+				w.buy("m", day(21, 9, 30), diaper)
+			}
+			w.now = day(21, 10, 5)
+			if failed := w.failed(test.body(w)); len(failed) > 0 {
+				t.Fatal("the message fails")
+			}
+			w.expect(test.want)
+			if want := notify.ReminderID("m", diaper, day(10, 10, 0)); len(w.taken) == 1 && w.taken[0].ID != want {
+				t.Errorf("the message is %s, want %s", w.taken[0].ID, want)
+			}
+			w.expectOutcome("m", milk, "sent")
+			w.expectOutcome("m", diaper, test.remaining)
+			if got := w.account("m").Sent; len(got) != 1 {
+				t.Errorf("the account counts %v, want one message", got)
+			}
+		})
+	}
+}
+
+// What falls due while a message is unanswered is a message of its own, and a
+// body that names both brings each to its end.
+func TestABodyOfTwoMessages(t *testing.T) {
+	w := newWorld(t, rules())
+	w.enrol("m", marketing...)
+	w.buy("m", day(0, 10, 0), milk)
+	w.buy("m", day(11, 10, 0), diaper) // due on day 22
+	w.tick(day(21, 9, 5))
+	f := w.sendmessages()
+	f.Notifier = deaf{}
+	if _, err := f.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: string(w.queue[0])}}}); err != nil {
+		t.Fatal(err)
+	}
+	w.queue = nil
+	w.tick(day(22, 9, 5))
+	if len(w.queue) != 1 {
+		t.Fatalf("%d bodies are queued, want 1", len(w.queue))
+	}
+	w.deliver()
+	w.expect("m diapers 22 09:05", "m milk-powder 22 09:05")
+	if got := w.account("m"); len(got.Sent) != 2 || !got.RemindAt.IsZero() {
+		t.Errorf("the account counts %v, called at %v", got.Sent, got.RemindAt)
+	}
+}
+
+// Two deliveries of a tick at once are one message with all goods.
+func TestTwoDeliveriesAtOnceAreOneMessage(t *testing.T) {
+	w := newWorld(t, rules())
+	w.enrol("m", marketing...)
+	w.buy("m", day(0, 10, 0), milk)
+	w.buy("m", day(10, 10, 0), diaper)
+	w.tick(day(21, 9, 5))
+	f := w.sendmessages()
+	f.Store.Table = &meddled{w.engine, func() { w.failed(w.queue[0]) }}
+	if answer, err := f.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: string(w.queue[0])}}}); err != nil || len(answer.BatchItemFailures) > 0 {
+		t.Fatalf("%v, %v", answer, err)
+	}
+	w.expect("m diapers+milk-powder 21 09:05")
+	if id := w.taken[0].ID; w.handed[id] != 1 {
+		t.Errorf("%s is handed over %d times", id, w.handed[id])
 	}
 }
 
@@ -446,9 +608,7 @@ func TestDecidesAgainWhileTheCallStands(t *testing.T) {
 			w.buy("m", day(0, 10, 0), milk)
 			w.buy("m", day(10, 10, 0), diaper)
 			w.tick(day(21, 9, 5))
-			if len(w.queue) != 2 {
-				t.Fatalf("%d messages are queued, want 2", len(w.queue))
-			}
+			w.queue = byThemselves(w.now)
 			f := w.sendmessages()
 			f.Store.Table = &meddled{w.engine, func() { test.meddle(w) }}
 			answer, err := f.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: string(w.queue[0])}}})
@@ -615,6 +775,15 @@ func TestRedeliveryAfterTheCommit(t *testing.T) {
 	}
 }
 
+// byThemselves are bodies about the diapers of day 10 and the milk of day 0, each
+// by itself, as a version queued them that asked for each category so.
+func byThemselves(at time.Time) (bodies [][]byte) {
+	for _, g := range []notify.Goods{{Category: diaper, Bought: day(10, 10, 0)}, {Category: milk, Bought: day(0, 10, 0)}} {
+		bodies = append(bodies, notify.NewReminder("m", []notify.Goods{g}, at, 1).Encode())
+	}
+	return bodies
+}
+
 // A message that may have left counts all the while, or the cap would let one
 // too many through.
 func TestAnUnansweredMessageCounts(t *testing.T) {
@@ -625,6 +794,7 @@ func TestAnUnansweredMessageCounts(t *testing.T) {
 	w.buy("m", day(0, 10, 0), milk)
 	w.buy("m", day(10, 10, 0), diaper)
 	w.tick(day(21, 9, 5))
+	w.queue = byThemselves(w.now)
 	f := w.sendmessages()
 	f.Notifier = deaf{}
 	if answer, err := f.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: string(w.queue[1])}}}); err != nil || len(answer.BatchItemFailures) != 1 {
@@ -714,13 +884,13 @@ func TestRefusedBodiesChangeNothing(t *testing.T) {
 	w.buy("m", day(0, 10, 0), milk)
 	w.now = day(21, 9, 5)
 	before := w.account("m")
-	good := string(notify.NewReminder("m", milk, day(0, 10, 0), w.now, 1).Encode())
+	good := string(notify.NewReminder("m", []notify.Goods{{Category: milk, Bought: day(0, 10, 0)}}, w.now, 1).Encode())
 	for name, body := range map[string]string{
 		"empty":            "",
 		"not JSON":         "13800000000",
 		"another kind":     strings.Replace(good, "repurchase.reminder", "13800000000", 1),
-		"another purchase": string(notify.NewReminder("m", milk, day(1, 10, 0), w.now, 1).Encode()),
-		"another category": string(notify.NewReminder("m", diaper, day(0, 10, 0), w.now, 1).Encode()),
+		"another purchase": string(notify.NewReminder("m", []notify.Goods{{Category: milk, Bought: day(1, 10, 0)}}, w.now, 1).Encode()),
+		"another category": string(notify.NewReminder("m", []notify.Goods{{Category: diaper, Bought: day(0, 10, 0)}}, w.now, 1).Encode()),
 		"id of another":    strings.Replace(good, "remind:m:", "remind:n:", 1),
 		"trailing":         good + "{}",
 		"unknown field":    strings.Replace(good, "{", `{"phone":"13800000000",`, 1),
@@ -729,7 +899,7 @@ func TestRefusedBodiesChangeNothing(t *testing.T) {
 			t.Errorf("%s: taken, want it named as failed", name)
 		}
 	}
-	if failed := w.failed(notify.NewReminder("nobody", milk, day(0, 10, 0), w.now, 1).Encode()); len(failed) != 0 {
+	if failed := w.failed(notify.NewReminder("nobody", []notify.Goods{{Category: milk, Bought: day(0, 10, 0)}}, w.now, 1).Encode()); len(failed) != 0 {
 		t.Errorf("a reminder to a member who is gone failed, want it dropped")
 	}
 	if diff := cmp.Diff(before, w.account("m")); diff != "" {
@@ -803,24 +973,34 @@ func TestAnyHistory(t *testing.T) {
 		for _, member := range members {
 			w.enrol(member, marketing...)
 		}
-		excused := map[string]bool{}
+		excused, spoken := map[string]bool{}, map[string]bool{}
 		excuse := func() { // what is queued may find that it is no longer right
 			for _, body := range w.queue {
 				if r, err := notify.DecodeReminder(body); err == nil {
-					excused[r.ID] = true
+					for _, g := range r.Goods {
+						excused[notify.ReminderID(r.Member, g.Category, g.Bought)] = true
+					}
 				}
 			}
 		}
 		w.onTaken = func(message notify.Message) {
 			account := w.account(message.Member)
-			last := account.Bought[message.Category].Last
+			for _, category := range message.Categories {
+				last := account.Bought[category].Last
+				purchase := notify.ReminderID(message.Member, category, last)
+				if first := account.Reminded[category].Named(category); message.ID != notify.ReminderID(message.Member, first.Category, first.Bought) {
+					t.Fatalf("%s left after a purchase of %s at %v", message.ID, category, last)
+				}
+				if spoken[purchase] {
+					t.Fatalf("%s is the second message about %s", message.ID, purchase)
+				}
+				spoken[purchase] = true
+			}
 			switch {
 			case account.Consents[loyalty.ConsentMarketing].IsZero():
 				t.Fatalf("%s left after the opt-out", message.ID)
 			case p.Repurchase.Quiet(message.At, shanghai) || p.Repurchase.Quiet(w.now, shanghai):
 				t.Fatalf("%s left in quiet hours", message.ID)
-			case message.ID != notify.ReminderID(message.Member, message.Category, last):
-				t.Fatalf("%s left after a purchase at %v", message.ID, last)
 			}
 			recent := 0
 			for _, other := range w.taken {
@@ -907,7 +1087,7 @@ func TestAnyHistory(t *testing.T) {
 				switch {
 				case !outcome.Bought.Equal(bought.Last):
 					t.Fatalf("%s has no outcome: %+v", id, outcome)
-				case outcome.Outcome == "sent" && w.handed[id] == 0 && !excused[id]:
+				case outcome.Outcome == "sent" && !spoken[id] && !excused[id]:
 					t.Fatalf("%s is recorded as sent and was not", id)
 				}
 			}

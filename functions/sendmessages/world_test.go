@@ -244,7 +244,7 @@ func (w *world) account(member loyalty.MemberID) store.Account {
 	return account
 }
 
-// expect compares what the receiver took, in no order: "member category day
+// expect compares what the receiver took, in no order: "member categories day
 // hh:mm".
 func (w *world) expect(want ...string) {
 	w.Helper()
@@ -252,7 +252,7 @@ func (w *world) expect(want ...string) {
 	for _, message := range w.taken {
 		at := message.At.In(shanghai)
 		n := int(at.Sub(day(0, 0, 0)).Hours()) / 24
-		got = append(got, fmt.Sprintf("%s %s %d %s", message.Member, message.Category, n, at.Format("15:04")))
+		got = append(got, fmt.Sprintf("%s %s %d %s", message.Member, strings.Join(message.Categories, "+"), n, at.Format("15:04")))
 	}
 	slices.Sort(got)
 	slices.Sort(want)

@@ -382,6 +382,8 @@ type shownReminder struct {
 	Why      string `json:"why"`
 	// PostponedFrom is "" for one that the cap does not hold up.
 	PostponedFrom string `json:"postponed_from"`
+	// MessageOf is "" unless another category names the message.
+	MessageOf string `json:"message_of"`
 }
 
 func (r shownReminder) state() string {
@@ -390,6 +392,8 @@ func (r shownReminder) state() string {
 		return r.State + ": " + r.Reason
 	case r.PostponedFrom != "":
 		return r.State + ": postponed from " + r.PostponedFrom
+	case r.MessageOf != "":
+		return r.State + ": with " + r.MessageOf
 	}
 	return r.State
 }

@@ -39,6 +39,8 @@ type checker struct {
 	coupled  map[loyalty.MemberID][]coupons.Coupon // of the campaigns' template
 	optedOut map[loyalty.MemberID]int              // commit of the withdrawal
 	bought   map[[2]string]bought
+	begun    map[loyalty.MemberID][]begun
+	spoken   map[string]string // by ReminderID of each category and purchase: the message that spoke of it
 	givenUp  map[[2]string]int // commit at which a reminder that was being handed over was given up
 	sent     map[string]int    // messages by id
 	sentAt   map[loyalty.MemberID][]time.Time
@@ -97,7 +99,8 @@ func newChecker(s *simulation) *checker {
 		s: s, purses: map[loyalty.MemberID]*purse{}, entries: map[string]bool{}, facts: map[table.Key]string{},
 		logs: map[loyalty.OrderKey]*logged{}, owners: map[table.Key]loyalty.MemberID{}, closed: map[table.Key]bool{}, given: map[cards.Award]int{},
 		codes: map[string]bool{}, coupons: map[table.Key]bool{}, coupled: map[loyalty.MemberID][]coupons.Coupon{}, optedOut: map[loyalty.MemberID]int{},
-		bought: map[[2]string]bought{}, givenUp: map[[2]string]int{}, sent: map[string]int{}, sentAt: map[loyalty.MemberID][]time.Time{},
+		bought: map[[2]string]bought{}, begun: map[loyalty.MemberID][]begun{}, spoken: map[string]string{}, givenUp: map[[2]string]int{},
+		sent: map[string]int{}, sentAt: map[loyalty.MemberID][]time.Time{},
 		account: map[loyalty.MemberID]store.Account{}, days: map[loyalty.MemberID][]string{}, gifts: map[loyalty.MemberID]loyalty.Points{},
 		reservations: map[table.Key]*reservation{}, returned: map[table.Key]bool{}, adjustments: map[table.Key]store.Adjustment{},
 		claims: map[table.Key]claimState{}, replaced: map[string]bool{}, refusals: map[string]int64{}, failures: map[table.Key]int64{}, tiers: map[loyalty.MemberID]string{}, held: map[[2]string]bool{},
@@ -497,7 +500,7 @@ func (c *checker) member(member loyalty.MemberID, item *table.Item) {
 		if begun := before.Outcome == store.OutcomeHandingOver || before.Outcome == store.OutcomeRejected; is.Outcome == store.OutcomeSent && !(begun && before.Bought.Equal(is.Bought)) {
 			c.s.violate("I24", "%s is recorded as reminded, and nothing was being handed over", member)
 		}
-		if is.Outcome == store.OutcomeSent && c.sent[notify.ReminderID(member, category, is.Bought)] == 0 {
+		if is.Outcome == store.OutcomeSent && c.sent[named(member, category, is)] == 0 {
 			c.s.violate("I25", "the reminder of %s is recorded as sent before anybody took it", member)
 		}
 		if before.Outcome == store.OutcomeHandingOver && before.Bought.Equal(is.Bought) && is.Outcome != store.OutcomeSent {
@@ -522,8 +525,34 @@ func (c *checker) member(member loyalty.MemberID, item *table.Item) {
 		if is.At.Before(due) {
 			c.s.violate("I24", "%s is reminded before it is due", member)
 		}
+		c.apart(member, category, is, due)
 	}
 	c.account[member] = account
+}
+
+// named is the id of the message that the record of a category tells of.
+func named(member loyalty.MemberID, category string, is store.Reminded) string {
+	first := is.Named(category)
+	return notify.ReminderID(member, first.Category, first.Bought)
+}
+
+// begun is a message that is recorded as being handed over.
+type begun struct {
+	id            string
+	at, due, told time.Time // told: when the purchase was learnt of
+}
+
+// apart holds I24 to two messages to one member that begin in one minute: of
+// what fell due at the same time, and was known before, one message speaks.
+func (c *checker) apart(member loyalty.MemberID, category string, is store.Reminded, due time.Time) {
+	now := begun{named(member, category, is), is.At, due, c.bought[[2]string{string(member), category}].at}
+	for _, other := range c.begun[member] {
+		known := now.told.Before(due.Add(-24*time.Hour)) && other.told.Before(due.Add(-24*time.Hour))
+		if span := now.at.Sub(other.at).Abs(); other.id != now.id && other.due.Equal(due) && known && span < time.Minute {
+			c.s.violate("I24", "%s gets two messages in a minute: %s and %s", member, other.id, now.id)
+		}
+	}
+	c.begun[member] = append(c.begun[member], now)
 }
 
 // useful holds I25 to a reminder that is let go for the cap: whatever the hour,
@@ -560,27 +589,23 @@ func (c *checker) heard(account store.Account) {
 func (c *checker) handedOver(by *invocation, message notify.Message) {
 	rules := c.s.plan.rules.Repurchase
 	account := c.account[message.Member]
-	category := message.Category
-	recorded := account.Reminded[category]
 	look, looked := by.looks[message.Member]
-	switch {
-	case !looked:
-		c.s.violate("I24", "a message to %s leaves without a look at him", message.Member)
-	case notify.ReminderID(message.Member, category, recorded.Bought) != message.ID && !recorded.Bought.After(account.Bought[category].Last):
-		c.s.violate("I24", "a message to %s leaves without a record: %s", message.Member, message.ID)
-	case c.givenUp[[2]string{string(message.Member), category}] > look: // by another delivery, while this one had it in hand
-	case recorded.Outcome != store.OutcomeSent && recorded.Outcome != store.OutcomeHandingOver && recorded.Outcome != store.OutcomeRejected:
-		c.s.violate("I24", "a message to %s leaves, recorded as %q", message.Member, recorded.Outcome)
+	if !looked {
+		c.s.violate("I24", "a message to %s leaves without a look at them", message.Member)
 	}
+	if len(message.Categories) == 0 || message.Categories[0] != message.Category {
+		c.s.violate("I24", "a message to %s names %q first of %q", message.Member, message.Category, message.Categories)
+		return
+	}
+	for _, category := range message.Categories {
+		c.speaks(message, category, look)
+	}
+	recorded := account.Reminded[message.Category]
 	if out, gone := c.optedOut[message.Member]; gone && out <= look {
 		c.s.violate("I24", "a message to %s leaves after he opted out", message.Member)
 	}
 	if gone, is := c.gone[message.Member]; is && gone <= look {
 		c.s.violate("I24", "a message leaves to %s, who is a part of another or was erased", message.Member)
-	}
-	c.flooded(message)
-	if last := c.bought[[2]string{string(message.Member), category}]; last.commit <= look && last.last.After(recorded.Bought) {
-		c.s.violate("I24", "a message to %s leaves after he bought again", message.Member)
 	}
 	// An invocation decides by its own clock and may be frozen up to its
 	// timeout after that.
@@ -601,6 +626,28 @@ func (c *checker) handedOver(by *invocation, message notify.Message) {
 	}
 	if recent > rules.Cap.Messages {
 		c.s.violate("I24", "%s gets %d messages in %d days", message.Member, recent, rules.Cap.Days)
+	}
+}
+
+// speaks holds I24 to what a message that leaves says of one category.
+func (c *checker) speaks(message notify.Message, category string, look int) {
+	account := c.account[message.Member]
+	recorded := account.Reminded[category]
+	switch {
+	case named(message.Member, category, recorded) != message.ID && !recorded.Bought.After(account.Bought[category].Last):
+		c.s.violate("I24", "a message to %s leaves without a record: %s", message.Member, message.ID)
+	case c.givenUp[[2]string{string(message.Member), category}] > look: // by another delivery, while this one had it in hand
+	case recorded.Outcome != store.OutcomeSent && recorded.Outcome != store.OutcomeHandingOver && recorded.Outcome != store.OutcomeRejected:
+		c.s.violate("I24", "a message to %s leaves, recorded as %q", message.Member, recorded.Outcome)
+	}
+	purchase := notify.ReminderID(message.Member, category, recorded.Bought)
+	if before, spoken := c.spoken[purchase]; spoken && before != message.ID {
+		c.s.violate("I24", "%s and %s both speak of %s", before, message.ID, purchase)
+	}
+	c.spoken[purchase] = message.ID
+	c.flooded(message.Member, category)
+	if last := c.bought[[2]string{string(message.Member), category}]; last.commit <= look && last.last.After(recorded.Bought) {
+		c.s.violate("I24", "a message to %s leaves after they bought again", message.Member)
 	}
 }
 
@@ -638,16 +685,16 @@ func (c *checker) standing(was, is store.Account) {
 
 // flooded holds that nobody is reminded of what was imported when its date was
 // past, or nearer than a day.
-func (c *checker) flooded(message notify.Message) {
-	bought := c.account[message.Member].Bought[message.Category]
+func (c *checker) flooded(member loyalty.MemberID, category string) {
+	bought := c.account[member].Bought[category]
 	o := c.s.plan.found(bought.LastOrder)
 	if o == nil || !o.history {
 		return
 	}
-	due, _ := c.s.due(message.Category, bought.Last)
-	learnt := c.bought[[2]string{string(message.Member), message.Category}].at
+	due, _ := c.s.due(category, bought.Last)
+	learnt := c.bought[[2]string{string(member), category}].at
 	if due.Before(learnt.Add(24*time.Hour - clocks)) {
-		c.s.violate("I24", "%s is written to because %s was imported", message.Member, bought.LastOrder.Order)
+		c.s.violate("I24", "%s is written to because %s was imported", member, bought.LastOrder.Order)
 	}
 }
 

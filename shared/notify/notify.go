@@ -10,18 +10,21 @@ import (
 )
 
 // Message is one message to one member. It holds no phone and no other name of
-// his: whoever delivers it knows him by his member id.
+// theirs: whoever delivers it knows them by their member id.
 type Message struct {
 	// ID is the receiver's deduplication key. It derives from what the message
 	// is about, and the same message may be handed over more than once: a
 	// receiver keeps the ids it has seen for a week and drops what it knows.
-	ID       string           `json:"id"`
-	Member   loyalty.MemberID `json:"member_id"`
-	Kind     string           `json:"kind"` // KindRepurchase, KindWelcome
-	Category string           `json:"category,omitempty"`
-	Channel  loyalty.Channel  `json:"channel,omitempty"` // his home channel, whose link this is
-	Text     string           `json:"text"`              // whole, with the link and the way out
-	Link     string           `json:"link,omitempty"`
+	ID     string           `json:"id"`
+	Member loyalty.MemberID `json:"member_id"`
+	Kind   string           `json:"kind"` // KindRepurchase, KindWelcome
+	// Category is the first of Categories, which a KindRepurchase speaks of: all
+	// that was due at once.
+	Category   string          `json:"category,omitempty"`
+	Categories []string        `json:"categories,omitempty"`
+	Channel    loyalty.Channel `json:"channel,omitempty"` // the member's home channel, whose link this is
+	Text       string          `json:"text"`              // whole, with the link and the way out
+	Link       string          `json:"link,omitempty"`
 	// WelcomeCode is WeCom's leave to send a KindWelcome, good once and for 20
 	// seconds. The member of such a message may be unknown.
 	WelcomeCode string    `json:"welcome_code,omitempty"`

@@ -10,20 +10,29 @@ import (
 	"github.com/huitou/huitou/shared/strictjson"
 )
 
-// Reminder is the body of a queued message: the wish to remind a member to buy
-// a category again. Whether it is still right is decided when it is sent.
+// Reminder is the body of a queued message: the wish to remind a member of all
+// goods that are due at once. What of it is still right, and in which message it
+// leaves, is decided when it is sent.
 type Reminder struct {
-	Kind     string           `json:"kind"` // KindRepurchase
-	ID       string           `json:"id"`   // ReminderID of the next three
-	Member   loyalty.MemberID `json:"member"`
-	Category string           `json:"category"`
-	Bought   time.Time        `json:"bought"`  // the purchase it is about, to the second
-	At       time.Time        `json:"at"`      // the instant of the schedule that found it due
-	Program  int64            `json:"program"` // version of the rules by which it was due
+	Kind    string           `json:"kind"` // KindRepurchase
+	ID      string           `json:"id"`   // ReminderID of the member and the first goods
+	Member  loyalty.MemberID `json:"member"`
+	Goods   []Goods          `json:"goods"`   // 1 to MaxGoods, by category
+	At      time.Time        `json:"at"`      // the instant of the schedule that found them due
+	Program int64            `json:"program"` // version of the rules by which they were due
 }
 
-// ReminderID names the one reminder that a member may get for a purchase of a
-// category.
+// Goods are what a member bought of a category and is about to need again.
+type Goods struct {
+	Category string    `json:"category"`
+	Bought   time.Time `json:"bought"` // to the second
+}
+
+// MaxGoods bounds what one message speaks of, so that its record is one write.
+const MaxGoods = 32
+
+// ReminderID names the one message that a member may get about a purchase of a
+// category. A message about several bears the name of the first of them.
 func ReminderID(member loyalty.MemberID, category string, bought time.Time) string {
 	return fmt.Sprintf("remind:%s:%s:%d", member, category, bought.Unix())
 }
@@ -37,11 +46,16 @@ func MemberOf(id string) (loyalty.MemberID, bool) {
 	return loyalty.MemberID(parts[1]), true
 }
 
-// NewReminder makes the wish that a schedule at the instant puts on the queue.
-func NewReminder(member loyalty.MemberID, category string, bought, at time.Time, program int64) Reminder {
+// NewReminder makes the wish that a schedule at the instant puts on the queue,
+// of goods by category.
+func NewReminder(member loyalty.MemberID, goods []Goods, at time.Time, program int64) Reminder {
+	named := make([]Goods, len(goods))
+	for i, g := range goods {
+		named[i] = Goods{g.Category, g.Bought.UTC()}
+	}
 	return Reminder{
-		Kind: KindRepurchase, ID: ReminderID(member, category, bought),
-		Member: member, Category: category, Bought: bought.UTC(), At: at.UTC(), Program: program,
+		Kind: KindRepurchase, ID: ReminderID(member, goods[0].Category, goods[0].Bought),
+		Member: member, Goods: named, At: at.UTC(), Program: program,
 	}
 }
 
@@ -54,12 +68,14 @@ func (r Reminder) Encode() []byte {
 	return body
 }
 
-// DecodeReminder reads a body that Encode made. Anything else is refused with
-// KindInvalid code "reminder_malformed", and another kind of message with
-// "message_unknown"; neither quotes the body.
+// DecodeReminder reads a body that Encode made, or that a version made which
+// asked for each category by itself. Anything else is refused with KindInvalid
+// code "reminder_malformed", and another kind of message with "message_unknown";
+// neither quotes the body.
 func DecodeReminder(body []byte) (Reminder, error) {
 	var kind struct {
-		Kind string `json:"kind"`
+		Kind     string          `json:"kind"`
+		Category json.RawMessage `json:"category"`
 	}
 	malformed := loyalty.Refuse(loyalty.KindInvalid, "reminder_malformed", "the body is not a reminder")
 	if strictjson.Known(body, &kind) != nil {
@@ -69,12 +85,30 @@ func DecodeReminder(body []byte) (Reminder, error) {
 		return Reminder{}, loyalty.Refuse(loyalty.KindInvalid, "message_unknown", "no sender knows this kind of message")
 	}
 	var r Reminder
-	if strictjson.Exact(body, &r) != nil {
+	if len(kind.Category) > 0 {
+		var single struct {
+			Kind   string           `json:"kind"`
+			ID     string           `json:"id"`
+			Member loyalty.MemberID `json:"member"`
+			Goods
+			At      time.Time `json:"at"`
+			Program int64     `json:"program"`
+		}
+		if strictjson.Exact(body, &single) != nil {
+			return Reminder{}, malformed
+		}
+		r = Reminder{single.Kind, single.ID, single.Member, []Goods{single.Goods}, single.At, single.Program}
+	} else if strictjson.Exact(body, &r) != nil {
 		return Reminder{}, malformed
 	}
-	whole := r.Bought.Equal(r.Bought.Truncate(time.Second)) && !r.Bought.IsZero() && !r.At.IsZero()
-	if !whole || r.Member == "" || r.Category == "" || r.ID != ReminderID(r.Member, r.Category, r.Bought) {
+	if len(r.Goods) == 0 || len(r.Goods) > MaxGoods || r.Member == "" || r.At.IsZero() || r.ID != ReminderID(r.Member, r.Goods[0].Category, r.Goods[0].Bought) {
 		return Reminder{}, malformed
+	}
+	for i, g := range r.Goods {
+		whole := g.Bought.Equal(g.Bought.Truncate(time.Second)) && !g.Bought.IsZero()
+		if !whole || g.Category == "" || i > 0 && g.Category <= r.Goods[i-1].Category {
+			return Reminder{}, malformed
+		}
 	}
 	return r, nil
 }

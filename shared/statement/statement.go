@@ -278,6 +278,9 @@ type Reminder struct {
 	State         string     `json:"state" enum:"scheduled,sent,skipped"`
 	Reason        string     `json:"reason,omitempty" doc:"why it was skipped: opted_out, capped (so many messages that none may leave before the goods are used up), bought_again, too_late, refunded, history, rejected (by the sender), unanswered (by the sender, for a week)"`
 	At            *time.Time `json:"at,omitempty" doc:"when it was sent or skipped"`
+	// MessageOf is "" where the message was about this category alone, or bears
+	// its name.
+	MessageOf string `json:"message_of,omitempty" doc:"category that the id of the message names which it was in: one message speaks of all that is due at once"`
 }
 
 // Reminders shows an account's reminders, by due date; none where nobody is
@@ -300,6 +303,9 @@ func Reminders(account store.Account, rules program.Program, now time.Time) []Re
 		}
 		said := account.Reminded[purchase.Category]
 		at, useful, _ := rules.Repurchase.RemindAt(purchase, account.Sent, zone)
+		if said.Bought.Equal(purchase.At) {
+			r.MessageOf = said.First.Category
+		}
 		switch {
 		case purchase.Told && said.Outcome == store.OutcomeSent:
 			r.State, r.At = "sent", &said.At

@@ -19,6 +19,29 @@ type Reminded struct {
 	Outcome string    // one of the outcomes below
 	At      time.Time // for OutcomeHandingOver, and what ends one: when the message was decided on
 	Program int64     // version of the rules it was decided by
+	// First is what else the message was about that it was in, where its id names
+	// that: one message speaks of all that is due at once. Zero for one by itself.
+	First First
+}
+
+// First is the purchase that a message is named by.
+type First struct {
+	Category string
+	Bought   time.Time
+}
+
+// Named is the purchase that names the message which the record of a category
+// tells of.
+func (r Reminded) Named(category string) First {
+	if r.First.Category == "" {
+		return First{category, r.Bought}
+	}
+	return r.First
+}
+
+// Open tells whether the message may still leave, and leave again.
+func (r Reminded) Open() bool {
+	return r.Outcome == OutcomeHandingOver || r.Outcome == OutcomeRejected
 }
 
 // The outcomes of a reminder. Each is final for its purchase, but for
@@ -124,12 +147,16 @@ func counterStands(name string, was int64) table.Condition {
 }
 
 func (r Reminded) text() string {
-	return table.Instant(r.Bought) + " " + r.Outcome + " " + table.Instant(r.At) + " " + strconv.FormatInt(r.Program, 10)
+	text := table.Instant(r.Bought) + " " + r.Outcome + " " + table.Instant(r.At) + " " + strconv.FormatInt(r.Program, 10)
+	if r.First.Category != "" {
+		text += " " + table.Instant(r.First.Bought) + " " + r.First.Category // may hold blanks
+	}
+	return text
 }
 
 func parseReminded(text string) (Reminded, error) {
-	parts := strings.Split(text, " ")
-	if len(parts) != 4 {
+	parts := strings.SplitN(text, " ", 6)
+	if len(parts) != 4 && len(parts) != 6 {
 		return Reminded{}, fmt.Errorf("reminder has %d parts", len(parts))
 	}
 	bought, err := time.Parse(time.RFC3339, parts[0])
@@ -144,5 +171,10 @@ func parseReminded(text string) (Reminded, error) {
 		parts[1] = OutcomeHandingOver
 	}
 	version, err := strconv.ParseInt(parts[3], 10, 64)
-	return Reminded{Bought: bought, Outcome: parts[1], At: at, Program: version}, err
+	reminded := Reminded{Bought: bought, Outcome: parts[1], At: at, Program: version}
+	if err == nil && len(parts) == 6 {
+		reminded.First.Category = parts[5]
+		reminded.First.Bought, err = time.Parse(time.RFC3339, parts[4])
+	}
+	return reminded, err
 }

@@ -457,6 +457,7 @@ const words = {
   reminder_sent: ["已发送", "sent"],
   reminder_skipped: ["已跳过", "skipped"],
   reason_opted_out: ["未同意营销或已拒收", "no consent or opted out"],
+  reminder_with: ["与“{0}”同一条消息", "in one message with {0}"],
   reminder_postponed: ["因频次上限推迟，原定 {0}", "postponed by the cap, from {0}"],
   reason_capped: ["频次上限在用完前一直占满", "cap reached until used up"],
   reason_bought_again: ["已再次购买", "bought again"],
@@ -1437,7 +1438,8 @@ function campaigns() {
 const byDue = (items) => items.toSorted((a, b) => Date.parse(a.due_at) - Date.parse(b.due_at));
 
 function reminderColumns(withMember) {
-  const category = (r) => session.program?.repurchase.categories?.[r.category]?.name || r.category;
+  const title = (category) => session.program?.repurchase.categories?.[category]?.name || category;
+  const category = (r) => title(r.category);
   return [
     { name: say("due"), cell: (r) => moment(r.due_at) },
     withMember && { name: say("member"), cell: (r) => link("/console/members/" + encodeURIComponent(r.member_id), el("code", {}, r.member_id)) },
@@ -1445,7 +1447,7 @@ function reminderColumns(withMember) {
     { name: say("bought"), cell: (r) => moment(r.bought_at) },
     { name: say("lead"), number: true, cell: (r) => say("unit_days", number(r.lead_days)) },
     { name: say("why"), cell: (r) => (r.why.startsWith("cycle of the category") ? say("whyCycle") : r.why) },
-    { name: say("state"), cell: (r) => [badge(term("reminder", r.state), r.state === "sent" ? "good" : ""), r.reason || r.at || r.postponed_from ? el("small", {}, [r.postponed_from && say("reminder_postponed", when(r.postponed_from)), r.reason && term("reason", r.reason), r.at && when(r.at)].filter(Boolean).join(" · ")) : ""] },
+    { name: say("state"), cell: (r) => [badge(term("reminder", r.state), r.state === "sent" ? "good" : ""), r.reason || r.at || r.postponed_from || r.message_of ? el("small", {}, [r.message_of && say("reminder_with", title(r.message_of)), r.postponed_from && say("reminder_postponed", when(r.postponed_from)), r.reason && term("reason", r.reason), r.at && when(r.at)].filter(Boolean).join(" · ")) : ""] },
   ].filter(Boolean);
 }
 
