@@ -186,6 +186,29 @@ var earnings = []operation{
 		const due = 10
 		return after(s.bought(due, regular), func() (Units, error) { return s.reminded(due) })
 	}},
+	{"two reminders due at once, in one message", 3, func(s *shop) (Units, error) {
+		const due = 10
+		rules := program.Default()
+		rules.Version, rules.EffectiveAt = 2, paidAt.AddDate(0, 0, -1)
+		wipes := rules.Repurchase.Categories[regular]
+		wipes.SKUs = nil
+		rules.Repurchase.Categories["wipes"] = wipes
+		if err := s.store.Table.Write(context.Background(), store.PutProgram(rules)); err != nil {
+			return Units{}, err
+		}
+		for i := range due {
+			two := s.event(orders.TypePaid, i, i,
+				orders.Line{LineID: "1", SKU: "SKU-0400", Category: regular, Quantity: 1, Paid: 39_800},
+				orders.Line{LineID: "2", SKU: "SKU-0500", Category: "wipes", Quantity: 1, Paid: 9_800})
+			for _, told := range [][]byte{two, s.event(orders.TypeCompleted, i, i)} {
+				if err := s.before(told); err != nil {
+					return Units{}, err
+				}
+			}
+		}
+		_, err := s.settlement(due)
+		return after(err, func() (Units, error) { return s.reminded(due) })
+	}},
 	{"life of a first order, completed", noTarget, func(s *shop) (Units, error) {
 		return s.life(map[int]orders.Type{0: orders.TypePaid, 3: orders.TypeCompleted})
 	}},
