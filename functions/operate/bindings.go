@@ -62,7 +62,7 @@ func (f Function) registerBindings(api rest.API) {
 	}, f.bind)
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodDelete, Path: bindingPath, ID: "unbind-order", Act: "order.unbind", Tag: "orders", Roles: shopkeepers, Status: http.StatusNoContent,
-		Summary: "Take back an order that an operator gave: its points leave the member, as debt where he spent them",
+		Summary: "Take back an order that an operator gave: its points leave the member, as debt where they were spent",
 	}, f.unbind)
 }
 

@@ -36,7 +36,7 @@ type identityBody struct {
 type member struct {
 	MemberID   loyalty.MemberID  `json:"member_id"`
 	JoinedAt   time.Time         `json:"joined_at"`
-	Home       loyalty.Channel   `json:"home_channel,omitempty" doc:"where he first bought"`
+	Home       loyalty.Channel   `json:"home_channel,omitempty" doc:"where the member first bought"`
 	Identities []shownIdentity   `json:"identities"`
 	Consents   []loyalty.Consent `json:"consents"`
 
@@ -49,7 +49,7 @@ type member struct {
 	Paid       loyalty.Fen       `json:"paid"`
 	Refunded   loyalty.Fen       `json:"refunded"`
 	Points     statement.Points  `json:"points"`
-	Tier       string            `json:"tier,omitempty" doc:"id of his tier; more at its own path"`
+	Tier       string            `json:"tier,omitempty" doc:"id of the tier; more at its own path"`
 	MergedFrom []mergedMember    `json:"merged_from,omitempty" doc:"members who were merged into this one; what they have counts here"`
 	MergedInto *mergedMember     `json:"merged_into,omitempty" doc:"the member as whose part this one counts; use that one"`
 	ErasedAt   *time.Time        `json:"erased_at,omitempty" doc:"when the person was erased; the ledger is kept"`
@@ -64,7 +64,7 @@ type shownIdentity struct {
 func (f Function) registerMembers(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/members", ID: "enrol", Act: "member.enrol", Tag: "members", Roles: clerks,
-		Summary: "Make a member, or find him by any of his identities and add the others",
+		Summary: "Make a member, or find the one with any of these identities and add the others",
 		Status:  http.StatusOK, Also: map[int]string{http.StatusCreated: "Created"},
 	}, f.enrol)
 	rest.Register(api, f.Log, rest.Operation{
@@ -89,7 +89,7 @@ func (f Function) registerMembers(api rest.API) {
 	})
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/members/{id}/tier", ID: "member-tier", Tag: "members", Roles: readers,
-		Summary: "A member's tier, his growth value and what leads to the next",
+		Summary: "A member's tier, growth value and what leads to the next",
 	}, func(ctx context.Context, in *MemberPath) (*rest.Body[statement.Tier], error) {
 		account, err := f.Store.Account(ctx, in.member())
 		if err != nil {

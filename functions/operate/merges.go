@@ -30,11 +30,11 @@ type mergedMember struct {
 func (f Function) registerMerges(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/members/{id}/merge", ID: "merge-members", Act: "member.merge", Tag: "members", Roles: shopkeepers,
-		Status: http.StatusOK, Summary: "Merge another member into this one (会员合并): his points, purchases and identities count here until it is undone",
+		Status: http.StatusOK, Summary: "Merge another member into this one (会员合并): their points, purchases and identities count here until it is undone",
 	}, f.merge)
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/members/{id}/unmerge", ID: "unmerge-members", Act: "member.unmerge", Tag: "members", Roles: shopkeepers,
-		Status: http.StatusOK, Summary: "Undo a merge (撤销合并): each has what his own orders brought; what was spent meanwhile stays with this one, as debt where he has no more",
+		Status: http.StatusOK, Summary: "Undo a merge (撤销合并): each has what their own orders brought; what was spent meanwhile stays with this one, as debt where there are no more points",
 	}, f.unmerge)
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodDelete, Path: "/v1/members/{id}", ID: "erase-member", Act: "member.erase", Tag: "members", Roles: shopkeepers, Status: http.StatusNoContent,

@@ -19,8 +19,8 @@ import (
 type openingBody struct {
 	Source   string                 `json:"source" pattern:"^[a-z0-9][a-z0-9-]{0,31}$" doc:"the old system; a member has one opening of each"`
 	Points   []points.OpeningPoints `json:"points" maxItems:"24" doc:"by their ends; may be empty"`
-	Growth   []points.OpeningGrowth `json:"growth,omitempty" maxItems:"60" doc:"growth value by month; his tier follows from it"`
-	JoinedAt *time.Time             `json:"joined_at,omitempty" doc:"when he became a member there; the earliest date stays"`
+	Growth   []points.OpeningGrowth `json:"growth,omitempty" maxItems:"60" doc:"growth value by month; the tier follows from it"`
+	JoinedAt *time.Time             `json:"joined_at,omitempty" doc:"when the member joined there; the earliest date stays"`
 	Consents []loyalty.Consent      `json:"consents,omitempty" enum:"membership,marketing,personalisation" maxItems:"3" doc:"given there, and not taken back; what the member withdrew here stays withdrawn unless given_at is later"`
 	GivenAt  *time.Time             `json:"given_at,omitempty" doc:"when the consents were given there"`
 }
@@ -61,7 +61,7 @@ func (in openingInput) ActOn() string { return in.Body.Source }
 func (f Function) registerOpenings(api rest.API) {
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodPost, Path: "/v1/members/{id}/points/opening", ID: "open-points", Act: "opening.make", Tag: "members",
-		Summary: "Give a member what he had in an old system (期初余额), once for each source",
+		Summary: "Give a member what they had in an old system (期初余额), once for each source",
 		Status:  http.StatusOK, Also: map[int]string{http.StatusCreated: "Created"},
 	}, f.open)
 	rest.Register(api, f.Log, rest.Operation{

@@ -24,14 +24,14 @@ type payoutAnswer struct {
 	Asked    int                `json:"asked" doc:"how often the payer was asked"`
 	AskedAt  time.Time          `json:"asked_at,omitzero"`
 	NextAsk  time.Time          `json:"next_ask,omitzero" doc:"while it is open: the payer is asked again from then on"`
-	Said     string             `json:"said,omitempty" doc:"what he said last, while that settles nothing"`
+	Said     string             `json:"said,omitempty" doc:"what the payer said last, while that settles nothing"`
 	Steps    []cards.PayoutStep `json:"steps" doc:"every change of state with its evidence, oldest first"`
 	Proposed *cards.Resolution  `json:"proposed,omitempty" doc:"waits for a second operator; the payer is not asked meanwhile"`
 }
 
 type giftAnswer struct {
 	ID        string           `json:"id"`
-	MemberID  loyalty.MemberID `json:"member_id" doc:"who won it; a member who was merged into another keeps it under his own id"`
+	MemberID  loyalty.MemberID `json:"member_id" doc:"the winner; a member who was merged into another keeps it under their own id"`
 	Batch     string           `json:"batch"`
 	Card      int              `json:"card"`
 	Text      string           `json:"text" doc:"what it is"`
@@ -147,7 +147,7 @@ func (f Function) registerPrizes(api rest.API) {
 	})
 	rest.Register(api, f.Log, rest.Operation{
 		Method: http.MethodGet, Path: "/v1/members/{id}/gifts", ID: "member-gifts", Tag: "members", Roles: readers,
-		Summary: "A member's gifts: what to pack with his next order",
+		Summary: "A member's gifts: what to pack with their next order",
 	}, func(ctx context.Context, in *struct {
 		MemberPath
 		rest.Paging

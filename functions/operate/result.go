@@ -49,7 +49,7 @@ type FunnelAnswer struct {
 	Retained    *rateAnswer `json:"retained,omitempty" doc:"friends who stayed for retained_days (留存)"`
 	Undecided   int         `json:"undecided,omitempty" doc:"friends still, but their retained_days are not over"`
 	Claimed     rateAnswer  `json:"order_claimed" doc:"redeemed cards whose holder has an order (订单绑定)"`
-	Repurchased rateAnswer  `json:"repurchased" doc:"redeemed cards whose holder paid an order after he redeemed (首次复购)"`
+	Repurchased rateAnswer  `json:"repurchased" doc:"redeemed cards whose holder paid an order afterwards (首次复购)"`
 	Spent       loyalty.Fen `json:"spent" doc:"fen: making and packing all cards, and the prizes that were won"`
 	PerFriend   loyalty.Fen `json:"fen_per_friend,omitempty" doc:"spent for each added friend (单个加粉成本)"`
 }

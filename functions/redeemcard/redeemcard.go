@@ -99,7 +99,7 @@ func (f *Function) serve(w http.ResponseWriter, r *http.Request, status int, wor
 type Redeemed struct {
 	Prize      *cards.Award     `json:"prize,omitempty" doc:"absent while the card is held, and of a voided one"`
 	RedeemedAt time.Time        `json:"redeemed_at"`
-	State      state            `json:"state" enum:"credited,reserved,held,voided" doc:"reserved: kept for whoever proves the typed phone; held: kept while an operator looks at it"`
+	State      state            `json:"state" enum:"credited,reserved,held,voided" doc:"reserved: kept for the person who proves the typed phone; held: kept while an operator looks at it"`
 	VoidReason cards.VoidReason `json:"void_reason,omitempty" doc:"why an operator does not give the prize"`
 	// FriendState goes with the prize. It is what a WeCom contact way (联系我) or acquisition link (获客链接)
 	// carries to tell which card brought the friend.

@@ -46,7 +46,7 @@ func (g shownGift) String() string {
 // GiftsListCommand is `huitou gifts list`.
 type GiftsListCommand struct {
 	State      string `default:"pending" enum:"pending,shipped" help:"pending or shipped."`
-	Member     string `placeholder:"ID" help:"All gifts of this member instead: what to pack with his next order."`
+	Member     string `placeholder:"ID" help:"All gifts of this member instead: what to pack with their next order."`
 	Paging     `embed:""`
 	Connection `embed:""`
 }

@@ -177,9 +177,9 @@ func (c LocalOutboxCommand) Run(ctx context.Context, console Console) error {
 // LocalFriendCommand is `huitou local friend`.
 type LocalFriendCommand struct {
 	Contact         string `arg:"" name:"contact" help:"External user id (外部联系人) of the customer; any name will do."`
-	State           string `placeholder:"STATE" help:"The State that he came with: a card's friend_state, as its redemption answers it."`
-	Staff           string `default:"zhangsan" help:"User id of the staff whose friend he is."`
-	Left            bool   `help:"He removed the staff."`
+	State           string `placeholder:"STATE" help:"The State that the friend came with: a card's friend_state, as its redemption answers it."`
+	Staff           string `default:"zhangsan" help:"User id of the staff whose friend they are."`
+	Left            bool   `help:"The friend removed the staff."`
 	LocalConnection `embed:""`
 }
 

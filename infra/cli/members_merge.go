@@ -11,7 +11,7 @@ import (
 // Merging names another member and why he is merged, or let go.
 type Merging struct {
 	Member     `embed:""`
-	Other      string `arg:"" name:"other" help:"The id of the member who is merged into the first, or let go by him."`
+	Other      string `arg:"" name:"other" help:"The id of the member who is merged into the first, or let go by it."`
 	Reason     string `required:"" placeholder:"TEXT" help:"Stands in the ledger for ever: name no person in it."`
 	Repeat     `embed:""`
 	Connection `embed:""`

@@ -82,7 +82,7 @@ var planted = []struct{ name, old, new string }{
 	{"a merge forgets debt", "m.Debt += m.move(part.Debt, part.covered, m.lots(now)...)", "m.move(part.Debt, part.covered, m.lots(now)...)"},
 	{"a merge does not cover debt", "m.Debt += m.move(part.Debt, part.covered, m.lots(now)...)", "m.Debt += part.Debt"},
 	{"a part's later orders are his alone", "m.add(line.pot, worth-s.Points[id], in.Now)", "m.add(line.pot, worth-s.Points[id], in.Now)\nif m.whole != nil {\nbreak\n}"},
-	{"a part's orders settle for him alone", "m.add(line.pot, s.Points[id], now)", "m.add(line.pot, s.Points[id], now)\nif m.whole != nil {\nbreak\n}"},
+	{"a part's orders settle for the part alone", "m.add(line.pot, s.Points[id], now)", "m.add(line.pot, s.Points[id], now)\nif m.whole != nil {\nbreak\n}"},
 	{"a part spends his own", "m = cmp.Or(m.whole, m)\n", ""},
 	{"a part's new names are his own", "cmp.Or(s.owners[name], m.whole, m)", "cmp.Or(s.owners[name], m)"},
 

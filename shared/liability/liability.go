@@ -53,7 +53,7 @@ type Question struct {
 
 // Totals are the ledger's double entry (复式记账), summed over members.
 type Totals struct {
-	Issued    loyalty.Points `json:"issued" doc:"points ever earned, won, given by check-ins or by operators (发放); of a member who was merged into another, what he had left then. Where a merge was undone, what was taken back while it stood is in issued and in clawed_back of both members"`
+	Issued    loyalty.Points `json:"issued" doc:"points ever earned, won, given by check-ins or by operators (发放); of a member who was merged into another, what was left then. Where a merge was undone, what was taken back while it stood is in issued and in clawed_back of both members"`
 	Available loyalty.Points `json:"available" doc:"points that may be spent, and those of ended"`
 	Pending   loyalty.Points `json:"pending" doc:"points that become available when return windows close (待入账)"`
 	Spent     loyalty.Points `json:"spent" doc:"points spent, or set aside by a reservation that is open, less what came back (核销)"`
@@ -370,7 +370,7 @@ type Cohort struct {
 // Compared is how accounts and ledger agree.
 type Compared struct {
 	Facts      int64              `json:"facts" doc:"lines of members' histories that were read"`
-	Differ     int64              `json:"differ" doc:"members whose account is not, to the point, what the entries of his ledger add up to, after 3 looks at both; 0 when the books are right. One to whom something happened in that very moment may be among them"`
+	Differ     int64              `json:"differ" doc:"members whose account is not, to the point, what the entries of their ledger add up to, after 3 looks at both; 0 when the books are right. One to whom something happened in that very moment may be among them"`
 	Members    []loyalty.MemberID `json:"members" doc:"the first 10 of them"`
 	Ledger     Totals             `json:"ledger" doc:"the same totals, added up from the entries of the ledger alone"`
 	Difference loyalty.Points     `json:"difference" doc:"outstanding, less what the ledger says of it; 0 when the books are right"`

@@ -38,7 +38,7 @@ type Field struct {
 type Error struct {
 	Kind   Kind
 	Code   string  // stable, snake_case, unique for the reason: "card_taken"
-	Detail string  // for the caller: what is wrong and what to do; never a value he sent that is secret or personal
+	Detail string  // for the caller: what is wrong and what to do; never a value that is secret or personal
 	Fields []Field // for KindInvalid
 	Cause  error   // for the log; never shown
 	// After is of KindThrottled: so long the same request is refused; 0 where

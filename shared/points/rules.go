@@ -80,7 +80,7 @@ type Rules struct {
 	Categories  map[string]Rate `json:"categories,omitempty" doc:"rates by category"`
 	Bonuses     Bonuses         `json:"bonuses,omitzero" doc:"what comes on top of the rate, in percent of it; they add up, to 1000 at most"`
 	CapPerOrder loyalty.Points  `json:"cap_per_order,omitempty" minimum:"0" maximum:"1000000000" doc:"the most points that one order earns; 0 means no cap"`
-	CapPerDay   loyalty.Points  `json:"cap_per_day,omitempty" minimum:"0" maximum:"1000000000" doc:"the most points that a member earns with the orders that he paid on one day of the brand's time zone; 0 means no cap"`
+	CapPerDay   loyalty.Points  `json:"cap_per_day,omitempty" minimum:"0" maximum:"1000000000" doc:"the most points that a member earns with the orders paid on one day of the brand's time zone; 0 means no cap"`
 	// What an amount earns that is not the price of goods in money.
 	StoredValueEarns bool `json:"stored_value_earns,omitempty" doc:"whether what was paid from stored value earns points"`
 	ShippingEarns    bool `json:"shipping_earns,omitempty" doc:"whether shipping earns points, with the lines over which it is spread"`

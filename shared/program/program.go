@@ -56,7 +56,7 @@ type Brand struct {
 	// Welcome greets a new WeCom friend; WeCom takes 4,000 bytes.
 	Welcome string `json:"welcome,omitempty" maxLength:"4000" doc:"what a new WeCom friend is greeted with (欢迎语); empty leaves it to the staff"`
 	// WelcomePrize and WelcomeTaken follow it where a package card brought the friend.
-	WelcomePrize string `json:"welcome_prize,omitempty" maxLength:"200" doc:"said after the greeting to a friend whose package card's prize is his by that (好友核实); our own sentence where it is absent"`
+	WelcomePrize string `json:"welcome_prize,omitempty" maxLength:"200" doc:"said after the greeting to a friend whose package card's prize is theirs by that (好友核实); our own sentence where it is absent"`
 	WelcomeTaken string `json:"welcome_taken,omitempty" maxLength:"200" doc:"said to one who cannot have it: it became somebody else's before, or the batch is frozen; our own sentence where it is absent"`
 	// FriendLink is a WeCom acquisition link (获客链接).
 	FriendLink string `json:"friend_link,omitempty" maxLength:"200" doc:"the WeCom acquisition link (获客链接) on a card's page, https://work.weixin.qq.com/ca/…"`

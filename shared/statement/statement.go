@@ -217,7 +217,7 @@ type Claim struct {
 	Channel loyalty.Channel `json:"channel"`
 	Shop    string          `json:"shop"`
 	OrderID string          `json:"order_id"`
-	At      time.Time       `json:"at" doc:"when he claimed it last"`
+	At      time.Time       `json:"at" doc:"when it was claimed last"`
 	State   points.Claim    `json:"state" enum:"credited,waiting,refused" doc:"waiting: until the order comes, 90 days at most; refused: the proof is wrong, the order another's or the time over, it is not said which"`
 }
 

@@ -50,7 +50,7 @@ type Account struct {
 	// LastOther is when goods of no category were last bought.
 	LastOther time.Time
 	Reminded  map[string]Reminded
-	Sent      []time.Time // his last messages, oldest first
+	Sent      []time.Time // the last messages, oldest first
 	CheckIn   LastCheckIn
 
 	Merged *Merge                        // into another member; nil for none
