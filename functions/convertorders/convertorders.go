@@ -20,6 +20,7 @@ import (
 	"github.com/huitou/huitou/shared/program"
 	"github.com/huitou/huitou/shared/refused"
 	"github.com/huitou/huitou/shared/store"
+	"github.com/huitou/huitou/shared/table"
 )
 
 // Function is convertorders and what it needs.
@@ -66,7 +67,7 @@ func (f Function) convert(ctx context.Context, versions []program.Program, body 
 		return f.convertSum(ctx, versions, event)
 	}
 	if err == nil {
-		err = f.apply(ctx, versions, event)
+		_, err = f.apply(ctx, versions, event)
 	}
 	if refusal, ok := permanent(err); ok {
 		return f.keepEvent(ctx, event, refusal)
@@ -79,29 +80,29 @@ func (f Function) convert(ctx context.Context, versions []program.Program, body 
 	return f.release(ctx, versions, event.Key())
 }
 
-// apply records an event in its order's log. It fails with KindInvalid for what
-// cannot be applied as it is.
-func (f Function) apply(ctx context.Context, versions []program.Program, event orders.Event) error {
+// apply records an event in its order's log, with what is written only together
+// with it, and reports false where the log knew it. It fails with KindInvalid for
+// what cannot be applied as it is.
+func (f Function) apply(ctx context.Context, versions []program.Program, event orders.Event, with ...table.Action) (bool, error) {
 	if err := event.Validate(f.Clock()); err != nil {
-		return err
+		return false, err
 	}
 	if event.RefundSum != nil {
 		log, err := f.Store.Log(ctx, event.Key())
 		if err != nil {
-			return err
+			return false, err
 		}
 		if event, err = spread(event, points.Replay(event.Key(), log)); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return f.post(ctx, versions, event)
+	return f.post(ctx, versions, event, with...)
 }
 
-func (f Function) post(ctx context.Context, versions []program.Program, event orders.Event) error {
-	_, err := ledger.Post(ctx, f.Store, versions, ledger.News{
-		Order: event.Key(), Fact: fact(event), Identities: event.Identities(),
+func (f Function) post(ctx context.Context, versions []program.Program, event orders.Event, with ...table.Action) (bool, error) {
+	return ledger.Post(ctx, f.Store, versions, ledger.News{
+		Order: event.Key(), Fact: fact(event), Identities: event.Identities(), With: with,
 	}, f.Clock())
-	return err
 }
 
 // join credits the orders that wait for an identity to whom it belongs now.

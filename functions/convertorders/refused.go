@@ -81,45 +81,51 @@ func (f Function) keep(ctx context.Context, input refused.Input, conditions ...t
 }
 
 // retry applies a kept input again, by the way that it came: what is in the log
-// by now is found there, so it is applied once however often it is asked for. An
-// input that is refused again goes on waiting, with the reason of this time.
+// by now is found there, so it is applied once however often it is asked for. It
+// ends in the write that applies the last of it, so that what a person dismisses
+// at that moment is dismissed or applied, and never both. An input that is refused
+// again goes on waiting, with the reason of this time; one that was applied is
+// looked at again only to finish what stopped between two writes.
 func (f Function) retry(ctx context.Context, versions []program.Program, id string) error {
 	input, err := f.Store.RefusedInput(ctx, id, f.Clock())
 	if loyalty.KindOf(err) == loyalty.KindNotFound {
 		return nil // it ended meanwhile
 	}
-	if err != nil || input.State != store.RefusedWaiting || input.Cut || !input.Form.Applies() {
+	if err != nil || input.State == store.RefusedDismissed || input.Cut || !input.Form.Applies() {
 		return err
 	}
-	ending := store.Ending{}
+	ending := store.Ending{Hand: store.Hand{At: f.Clock().UTC()}}
 	if input.Retried != nil {
 		ending.Hand = *input.Retried
 	}
+	end := store.EndRefused(id, store.RefusedApplied, ending)
+	waits := input.State == store.RefusedWaiting
 	found, err := read(input.Input)
+	fresh := false
 	for i := 0; i < len(found) && err == nil; i++ {
-		err = f.apply(ctx, versions, found[i])
+		var with []table.Action
+		switch {
+		case waits && i == len(found)-1:
+			with = append(with, end)
+		case waits:
+			with = append(with, store.RefusedWaits(id))
+		}
+		fresh, err = f.apply(ctx, versions, found[i], with...)
 	}
-	outcome, act := store.RefusedApplied, table.Action{}
-	refusal, ok := permanent(err)
+	refusal, refusedAgain := permanent(err)
 	switch {
-	case ok:
-		outcome, act = store.RefusedWaiting, store.RefuseAgain(input, reasonOf(refusal), faultsOf(refusal))
-	case err != nil:
-		return err
-	default:
-		if ending.At.IsZero() {
-			ending.At = f.Clock().UTC()
-		}
-		act = store.EndRefused(id, outcome, ending)
+	case refusedAgain:
+		err = f.Store.Table.Write(ctx, store.RefuseAgain(input, reasonOf(refusal), faultsOf(refusal)))
+	case err == nil && waits && !fresh:
+		err = f.Store.Table.Write(ctx, end)
 	}
-	if err := f.Store.Table.Write(ctx, act); err != nil {
-		if store.Refused(err) {
-			return nil // it was ended meanwhile; what was applied is in the log
-		}
-		return err
+	if store.Refused(err) {
+		return nil // it was ended meanwhile
 	}
-	f.Log.InfoContext(ctx, "refused input tried again", slog.String("id", id), slog.String("state", string(outcome)))
-	return nil
+	if err == nil {
+		f.Log.InfoContext(ctx, "refused input tried again", slog.String("id", id), slog.Bool("applied", !refusedAgain))
+	}
+	return err
 }
 
 // read reads the events in a kept input.
@@ -162,7 +168,7 @@ func (f Function) convertSum(ctx context.Context, versions []program.Program, ev
 			}
 			return err
 		}
-		err = f.post(ctx, versions, whole)
+		_, err = f.post(ctx, versions, whole)
 		if refusal, ok := permanent(err); ok {
 			return f.keepEvent(ctx, event, refusal)
 		}

@@ -32,6 +32,9 @@ type News struct {
 	Identities []loyalty.Identity
 	// Release are waiting marks to remove with the commit.
 	Release []loyalty.Identity
+	// With is written together with the fact, or not at all where the log knew the
+	// news: what the news was kept in until now ends in the same write.
+	With []table.Action
 	// Seen is what was read just before; the first attempt does not read it again.
 	Seen Seen
 	// Rest is what the schedule that settles knows of the order's owner.
@@ -184,6 +187,9 @@ func (p *posting) try(ctx context.Context) (bool, error) {
 	}
 	if len(actions) == 0 {
 		return false, nil
+	}
+	if fresh {
+		actions = append(actions, p.news.With...)
 	}
 	err = p.store.Table.Write(ctx, actions...)
 	if err == nil && fact.More() {

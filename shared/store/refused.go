@@ -288,6 +288,9 @@ func stillWaiting() table.Condition {
 	return table.Equals(refusedState, table.String(string(RefusedWaiting)))
 }
 
+// RefusedWaits holds that an input waits still.
+func RefusedWaits(id string) table.Action { return table.Check(table.RefusedKey(id), stillWaiting()) }
+
 // RetryRefused records who asks that a waiting input is applied again; its
 // condition fails when it waits no longer.
 func RetryRefused(id string, by Hand) table.Action {
