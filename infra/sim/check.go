@@ -76,6 +76,10 @@ type checker struct {
 	due       map[string]bool                       // greetings that are on record, by their codes
 	greeted   map[string]bool                       // likewise those that WeCom took
 	contactOf map[loyalty.Identity]loyalty.MemberID // whose contacts are, or were last
+	kept      map[string]*keptInput                 // what waits, or waited, for a person, by id
+	contents  map[string]string                     // ids by content
+	keptFor   map[*news]string                      // likewise by what was told
+	meanwhile map[string]func()                     // what happens once an input is looked at
 	// forgotFriends tells that the log of a contact was erased with the person.
 	forgotFriends bool
 }
@@ -108,6 +112,7 @@ func newChecker(s *simulation) *checker {
 		wholes: map[loyalty.MemberID]loyalty.MemberID{}, acts: map[[2]loyalty.MemberID]bool{}, undone: map[[2]loyalty.MemberID]bool{}, gone: map[loyalty.MemberID]int{}, brought: map[[2]string]bool{}, since: map[table.Key]moment{},
 		books: map[string]*book{}, payouts: map[table.Key]cards.Payout{}, parcels: map[table.Key]cards.Gift{},
 		contacts: map[string][]friend.Fact{}, welcomes: map[table.Key]friend.Welcome{}, contactOf: map[loyalty.Identity]loyalty.MemberID{}, due: map[string]bool{}, greeted: map[string]bool{},
+		kept: map[string]*keptInput{}, contents: map[string]string{}, keptFor: map[*news]string{}, meanwhile: map[string]func(){},
 	}
 }
 
@@ -145,6 +150,10 @@ func (c *checker) commit(by *invocation, keys []table.Key, after []*table.Item) 
 			}
 		case payoutItem:
 			c.paidOut(key, after[i])
+		case inputItem:
+			c.keepsInput(key, after[i])
+		case contentItem:
+			c.keepsContent(key, after[i])
 		case giftItem:
 			c.packed(key, after[i])
 		case contactItem:
@@ -239,6 +248,7 @@ func (c *checker) fact(by *invocation, key table.Key, item *table.Item) (record 
 	}
 	was := log.member
 	log.add(record.Fact)
+	c.again(by, record, log)
 	if record.Kind == points.FactPaid {
 		maps.Copy(log.earns, c.s.plan.earnings(record.Order.Channel, record.Fact, log.granted(record.Fact)))
 		c.personal(record, log)

@@ -66,6 +66,10 @@ func (s *simulation) patience(tries int) time.Duration {
 // push sends an order's event as its platform does: signed, again and again
 // until it is accepted.
 func (s *simulation) push(n *news, tries int) {
+	if n.push != "" {
+		s.request(receiveOrders, http.MethodPost, "/hooks/orders/youzan", nil, n.push, func(status int, _ string) { s.pushed(n, tries, status) })
+		return
+	}
 	body, err := orders.Encode(n.event)
 	if err != nil {
 		panic(err) // the plan's events are plain
@@ -81,16 +85,19 @@ func (s *simulation) push(n *news, tries int) {
 	}
 	s.request(receiveOrders, http.MethodPost, "/hooks/orders/generic", map[string]string{
 		"webhook-id": id, "webhook-timestamp": strconv.FormatInt(s.now().Unix(), 10), "webhook-signature": signature,
-	}, string(body), func(status int, _ string) {
-		switch {
-		case status == http.StatusAccepted:
-			n.accepted = true
-		case status != 0 && status < 500:
-			s.violate("I26", "the hook answers %d to a good event of %s", status, n.event.OrderID)
-		default:
-			s.in(s.patience(tries), func() { s.push(n, tries+1) })
-		}
-	})
+	}, string(body), func(status int, _ string) { s.pushed(n, tries, status) })
+}
+
+// pushed is the hook's answer to a platform.
+func (s *simulation) pushed(n *news, tries, status int) {
+	switch {
+	case status == http.StatusAccepted, status == http.StatusOK && n.push != "":
+		n.accepted = true
+	case status != 0 && status < 500:
+		s.violate("I26", "the hook answers %d to a good event of %s", status, n.event.OrderID)
+	default:
+		s.in(s.patience(tries), func() { s.push(n, tries+1) })
+	}
 }
 
 // redeem asks for a card's prize, again and again until there is a final

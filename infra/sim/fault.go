@@ -68,6 +68,8 @@ const (
 	PayerLate
 	PayerTwice
 	PayerWrong
+	KeptRetried
+	KeptDismissed
 	kinds
 )
 
@@ -145,6 +147,8 @@ var catalogue = [kinds]struct {
 	PayerLate:           {42, "payer took the order and answers too late", atRare},
 	PayerTwice:          {42, "payer's word comes once more by another way", atRare},
 	PayerWrong:          {42, "payer answers about another bill", atRare},
+	KeptRetried:         {41, "a kept input is to be applied again, twice at once", atSchedule},
+	KeptDismissed:       {42, "a kept input dismissed while it is applied again", atSchedule},
 }
 
 // String is the kind's number in the project's list and its name.

@@ -63,6 +63,9 @@ func (s *simulation) finish() {
 // in its log as a contradiction and is kept for a person.
 func (s *simulation) finishOrder(o *order, members map[*person]loyalty.MemberID, totals map[loyalty.MemberID]loyalty.Points) {
 	log := s.check.logs[o.key]
+	if log == nil && !slices.ContainsFunc(o.news, func(n *news) bool { return !n.kept }) {
+		log = newLogged()
+	}
 	if log == nil {
 		s.violate("I26", "nothing is known of %s", o.key.Order)
 		return
@@ -71,9 +74,14 @@ func (s *simulation) finishOrder(o *order, members map[*person]loyalty.MemberID,
 		switch {
 		case !n.accepted:
 			s.violate("I37", "an event of %s was never accepted", o.key.Order)
+		case n.kept:
+			s.finishKept(n, log)
 		case !log.knows(n):
 			s.violate("I26", "an accepted %s of %s is not applied", n.event.Type, o.key.Order)
 		}
+	}
+	if log.facts == 0 {
+		return
 	}
 	var owner loyalty.MemberID
 	if o.buyer != nil {

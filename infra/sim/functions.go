@@ -18,6 +18,7 @@ import (
 	"github.com/huitou/huitou/functions/sendmessages"
 	"github.com/huitou/huitou/functions/settlepoints"
 	"github.com/huitou/huitou/functions/welcomefriends"
+	"github.com/huitou/huitou/shared/orders/youzan"
 	"github.com/huitou/huitou/shared/schedule"
 	"github.com/huitou/huitou/shared/store"
 )
@@ -67,7 +68,7 @@ func (s *simulation) wire(i *instance) {
 	switch i.name {
 	case receiveOrders:
 		i.handler.http = receiveorders.Function{
-			Orders: producer{i, s.orders}, Secrets: receiveorders.Secrets{Webhook: []string{webhookSecret}},
+			Orders: producer{i, s.orders}, Secrets: receiveorders.Secrets{Webhook: []string{webhookSecret}, Youzan: []youzan.App{youzanApp}},
 			PhoneKey: phoneKey, Clock: i.clock, RealClock: i.clock, Log: log,
 		}.Handle
 	case convertOrders:

@@ -126,7 +126,9 @@ func (o *order) expected(is *logged) *logged {
 	log := newLogged()
 	log.member, log.earns = is.member, is.earns
 	for _, n := range o.news {
-		log.add(factOf(n))
+		if !n.kept || is.knows(n) {
+			log.add(factOf(n))
+		}
 	}
 	for _, conflict := range is.otherwise {
 		switch {

@@ -48,6 +48,8 @@ type plan struct {
 	unions      []*union
 	openings    []*opening
 	erasures    []*erasure
+	allowed     time.Time // when the program allows another currency; zero: never
+	reviews     []review
 	friends     []*friendship
 
 	template coupons.Template
@@ -111,6 +113,10 @@ type news struct {
 	held     bool // until a schedule looks at its buyer, if that comes first
 	sending  bool // held until a message to its buyer is at work
 	accepted bool
+	kept     bool      // may be kept for a person, and not applied
+	applies  bool      // can be applied once that is allowed, or its time has come
+	again    time.Time // when the platform tells it once more; zero: never
+	push     string    // what Youzan sends; "" for an event of ours
 }
 
 // ask is one person's wish for one card's prize.
@@ -219,6 +225,9 @@ func draw(seed uint64) *plan {
 		p.drawNeeds(r)
 	}
 	p.drawLimits(rand.New(rand.NewPCG(seed, 23)))
+	if r := rand.New(rand.NewPCG(seed, 31)); r.IntN(2) == 0 {
+		p.drawKept(r)
+	}
 	for range r.IntN(3) {
 		p.poison = append(p.poison, poison{burst(r, r.IntN(3)), r.IntN(3), []string{
 			`{"type":"order.paid"}`, `not JSON`, ``, `{"kind":"repurchase.reminder","member":"nobody"}`, `{"campaign":"none","template":"none","occurrence":"once","shard":3}`,

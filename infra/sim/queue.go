@@ -178,7 +178,7 @@ func (l *line) deliver(handed []*message) {
 		}
 		l.look(l.nanos)
 	})
-	v.inBatch = true
+	v.inBatch, v.handed = true, handed
 	l.record(v.label, fmt.Sprintf("gets %d messages from %s", len(handed), handed[0].id))
 }
 

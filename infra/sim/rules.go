@@ -119,10 +119,11 @@ func (p *plan) drawBonuses(r *rand.Rand) {
 // programs are the versions that there are from the beginning: the second is
 // announced long before it takes effect.
 func (p *plan) programs() []program.Program {
-	if p.later == nil {
-		return []program.Program{p.rules}
+	versions := []program.Program{p.rules}
+	if p.later != nil {
+		versions = append(versions, *p.later)
 	}
-	return []program.Program{p.rules, *p.later}
+	return append(versions, p.allowing()...)
 }
 
 // at are the rules for what happened at a time.
@@ -156,7 +157,7 @@ func (e earning) growing(left loyalty.Fen) loyalty.Points {
 // log and held to bounds of its own (see personal). earlier is what the order's
 // payments before it earned, which makes the room under its cap smaller.
 func (p *plan) earnings(channel loyalty.Channel, fact points.Fact, earlier loyalty.Points) map[string]earning {
-	rules := p.at(fact.At)
+	rules := p.in(fact.Currency, fact.At)
 	earns := map[string]earning{}
 	granted := make([]loyalty.Points, len(fact.Lines))
 	var total loyalty.Points

@@ -107,7 +107,8 @@ type invocation struct {
 	deadline int64
 	began    int // commits when it began
 	inBatch  bool
-	dead     bool // it crashed: every call is refused, so that nothing can clean up
+	handed   []*message // the batch
+	dead     bool       // it crashed: every call is refused, so that nothing can clean up
 	killed   bool
 	frozen   time.Duration
 	looks    map[loyalty.MemberID]int // commits when it last saw the account

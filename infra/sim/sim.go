@@ -301,6 +301,7 @@ func (s *simulation) schedule() {
 	}
 	s.crowd()
 	s.befriend()
+	s.reviewKept()
 	for _, at := range p.runs {
 		for minute := range 3 {
 			s.tick(runCampaigns, at.Add(time.Duration(minute)*time.Minute))
@@ -471,6 +472,7 @@ func (s *simulation) settle() {
 		}
 		s.drain()
 	}
+	s.reviewAll()
 	for range 120 {
 		at, wakes := s.wakes()
 		if !wakes || s.violation != nil {

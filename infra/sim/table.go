@@ -43,6 +43,7 @@ func (c client) Get(_ context.Context, consistency table.Consistency, keys ...ta
 	}
 	if v.name == convertOrders {
 		v.seen(v, keys)
+		v.reread(keys)
 	}
 	return items, v.after()
 }
@@ -103,7 +104,7 @@ func (c client) Query(_ context.Context, query table.Query) (table.Page, error) 
 			page.Items = append(page.Items[:at:at], page.Items[at+1:]...)
 		}
 	}
-	if len(page.Items) > 0 {
+	if n := len(page.Items); n > 0 && n < query.Limit { // never more than was asked for
 		if draw, twice := v.strikes(IndexItemTwice); twice {
 			page.Items = append(page.Items, page.Items[draw%uint64(len(page.Items))])
 		}
@@ -322,6 +323,8 @@ const (
 	mergeItem
 	mirrorItem
 	identityItem
+	inputItem
+	contentItem
 	giftItem
 	payoutItem
 	contactItem
@@ -372,6 +375,10 @@ func kindOf(key table.Key) itemKind {
 		return mergeItem
 	case tag == "M#" && sort == "G#" && strings.Count(key.SK, "#") > 2:
 		return mirrorItem
+	case tag == "U#" && key.SK == "A":
+		return inputItem
+	case tag == "U#" && key.SK == "C":
+		return contentItem
 	case tag == "I#" && key.SK == "A":
 		return identityItem
 	case tag == "M#" && sort == "T#":
