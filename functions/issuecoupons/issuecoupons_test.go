@@ -407,34 +407,6 @@ func TestCrashAnywhere(t *testing.T) {
 	}
 }
 
-// meanwhile lets something happen just before one of the calls of the table.
-type meanwhile struct {
-	table.Table
-	left int
-	do   func()
-}
-
-func (m *meanwhile) call() {
-	if m.left--; m.left == 0 {
-		m.do()
-	}
-}
-
-func (m *meanwhile) Get(ctx context.Context, consistency table.Consistency, keys ...table.Key) ([]*table.Item, error) {
-	m.call()
-	return m.Table.Get(ctx, consistency, keys...)
-}
-
-func (m *meanwhile) Query(ctx context.Context, query table.Query) (table.Page, error) {
-	m.call()
-	return m.Table.Query(ctx, query)
-}
-
-func (m *meanwhile) Write(ctx context.Context, actions ...table.Action) error {
-	m.call()
-	return m.Table.Write(ctx, actions...)
-}
-
 // Two deliveries, of one page or of two, in every interleaving in which the
 // second runs whole between two calls of the first; and, "late", with the
 // first given up for dead there, but its write landing after the second.
@@ -453,15 +425,15 @@ func TestInterleavedDeliveries(t *testing.T) {
 						}
 						happened := false
 						first := w.function
-						first.Store.Table = &meanwhile{Table: w.store.Table, left: n, do: func() {
+						first.Store.Table = &crash.Meanwhile{Table: w.store.Table, At: n, Do: func() {
 							happened = true
 							for !w.deliver(w.function, message(shard)) {
 							}
 							w.within(budget)
 						}}
 						if late {
-							landing := &meanwhile{Table: w.store.Table, left: n}
-							landing.do = func() {
+							landing := &crash.Meanwhile{Table: w.store.Table, At: n}
+							landing.Do = func() {
 								happened = true
 								for !w.deliver(w.function, message(shard)) {
 								}
@@ -510,7 +482,7 @@ func TestADeliveryMeetsAHalfDoneOne(t *testing.T) {
 					w := newWorld(t, 110, 3, budget, 0)
 					died := false
 					first := w.function
-					first.Store.Table = &meanwhile{Table: w.store.Table, left: n, do: func() {
+					first.Store.Table = &crash.Meanwhile{Table: w.store.Table, At: n, Do: func() {
 						happened = true
 						second := w.function
 						death := crash.Point{At: k, After: true}
@@ -553,7 +525,7 @@ func TestAPageThatFoundNothingLeft(t *testing.T) {
 	w := newWorld(t, 30, 3, coupons.Budget{Quantity: 1}, 0)
 	w.write(table.Update(table.BudgetKey("ten-off"), []table.Change{table.Add("issued", 1), table.Add("spent", 2_000)}))
 	first := w.function
-	first.Store.Table = &meanwhile{Table: w.store.Table, left: 4, do: func() {
+	first.Store.Table = &crash.Meanwhile{Table: w.store.Table, At: 4, Do: func() {
 		w.template.Budget.Quantity = 21
 		w.write(store.PutTemplate(w.template, 1))
 		second := w.function
@@ -579,8 +551,8 @@ func TestAPageThatFoundNothingLeft(t *testing.T) {
 // issues nothing: what it would use was given back.
 func TestAWriteThatLandsAfterThePageWasClosed(t *testing.T) {
 	w := newWorld(t, 30, 3, coupons.Budget{Quantity: 30}, 0)
-	landing := &meanwhile{Table: w.store.Table, left: 5}
-	landing.do = func() {
+	landing := &crash.Meanwhile{Table: w.store.Table, At: 5}
+	landing.Do = func() {
 		w.write(store.PutCampaign(w.campaign(campaign.StatePaused), 1))
 		if !w.deliver(w.function, message(3)) {
 			t.Fatal("the stop failed")

@@ -244,8 +244,8 @@ func TestAnotherCampaignBetweenAnyTwoCalls(t *testing.T) {
 					w := newWorld(t, 103, 3, coupons.Budget{Quantity: 150}, 0)
 					w.freeze("autumn", "once", firedAt)
 					happened := false
-					landing := &meanwhile{Table: w.store.Table, left: n}
-					landing.do = func() {
+					landing := &crash.Meanwhile{Table: w.store.Table, At: n}
+					landing.Do = func() {
 						happened = true
 						other := w.function
 						death := crash.Point{At: dies, After: dies%2 == 0}

@@ -35,6 +35,7 @@ type lookupBody struct {
 	Coupon   string        `json:"coupon,omitempty" minLength:"1" maxLength:"256" doc:"not yet: refused"`
 }
 
+// orderBody names an order.
 type orderBody struct {
 	Channel loyalty.Channel `json:"channel" minLength:"1" maxLength:"64"`
 	Shop    string          `json:"shop" minLength:"1" maxLength:"64"`

@@ -27,23 +27,12 @@ type reservationAnswer struct {
 	State     store.ReservationState `json:"state" enum:"reserved,committed,cancelled"`
 	At        time.Time              `json:"at"`
 	ExpiresAt time.Time              `json:"expires_at"`
-	Order     *spentOrder            `json:"order,omitempty" doc:"that committed it: its refunds give the points back"`
+	Order     *orderBody             `json:"order,omitempty" doc:"that committed it: its refunds give the points back"`
 	Returned  loyalty.Points         `json:"returned" doc:"of a committed one: what came back of its points"`
 }
 
-// spentOrder names an order that points were spent on.
-type spentOrder struct {
-	Channel loyalty.Channel `json:"channel" minLength:"1" maxLength:"64"`
-	Shop    string          `json:"shop" minLength:"1" maxLength:"64"`
-	OrderID string          `json:"order_id" minLength:"1" maxLength:"128"`
-}
-
-func (o spentOrder) key() loyalty.OrderKey {
-	return loyalty.OrderKey{Channel: o.Channel, Shop: o.Shop, Order: o.OrderID}
-}
-
 type commitBody struct {
-	Order *spentOrder `json:"order,omitempty" doc:"that the points pay for; it may be told of later. Each of its refunds gives back the share of the points that it is of the money paid, to the lots they came from"`
+	Order *orderBody `json:"order,omitempty" doc:"that the points pay for; it may be told of later. Each of its refunds gives back the share of the points that it is of the money paid, to the lots they came from"`
 }
 
 type returnBody struct {
@@ -129,7 +118,7 @@ func shownReservation(r store.Reservation, err error) (*rest.Body[reservationAns
 		ID: r.ID, MemberID: r.Member, Points: r.Points, Reason: r.Reason, State: r.State, At: r.At, ExpiresAt: r.ExpiresAt, Returned: r.Returned,
 	}
 	if r.Order != nil {
-		shown.Order = &spentOrder{r.Order.Channel, r.Order.Shop, r.Order.Order}
+		shown.Order = &orderBody{r.Order.Channel, r.Order.Shop, r.Order.Order}
 	}
 	return rest.Answer(shown), nil
 }

@@ -1,7 +1,6 @@
 package welcomefriends_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,35 +12,8 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 	"github.com/huitou/huitou/shared/store"
 	"github.com/huitou/huitou/shared/table"
+	"github.com/huitou/huitou/shared/table/crash"
 )
-
-// interrupted lets something else happen right before the nth call to the table.
-type interrupted struct {
-	table.Table
-	at, calls int
-	happens   func()
-}
-
-func (i *interrupted) before() {
-	if i.calls++; i.calls == i.at {
-		i.happens()
-	}
-}
-
-func (i *interrupted) Get(ctx context.Context, consistency table.Consistency, keys ...table.Key) ([]*table.Item, error) {
-	i.before()
-	return i.Table.Get(ctx, consistency, keys...)
-}
-
-func (i *interrupted) Query(ctx context.Context, query table.Query) (table.Page, error) {
-	i.before()
-	return i.Table.Query(ctx, query)
-}
-
-func (i *interrupted) Write(ctx context.Context, actions ...table.Action) error {
-	i.before()
-	return i.Table.Write(ctx, actions...)
-}
 
 func (b *brand) erase(through table.Table) error {
 	return enrolment.Erase(b.Context(), store.Store{Table: through}, winner, store.Erasure{By: store.Hand{Operator: "wang", At: b.now}, Reason: "asked"})
@@ -86,11 +58,11 @@ func TestAnErasureLeavesNothingOfAFriendWhoIsToldOfMeanwhile(t *testing.T) {
 				told.State = b.reference(card)
 			}
 			b.now = told.At.Add(time.Second)
-			meanwhile := &interrupted{Table: b.store.Table, at: at, happens: func() { b.tell(told) }}
+			meanwhile := &crash.Meanwhile{Table: b.store.Table, At: at, Do: func() { b.tell(told) }}
 			if err := b.erase(meanwhile); err != nil {
 				t.Fatal(err)
 			}
-			if meanwhile.calls < at {
+			if meanwhile.Calls < at {
 				break
 			}
 			named, all := b.named()
@@ -109,7 +81,7 @@ func TestAChangeThatLandsAfterAnErasureDoesNotNameTheMember(t *testing.T) {
 		told := b.added()
 		told.At = b.now.Add(time.Minute)
 		b.now = told.At.Add(time.Second)
-		late := &interrupted{Table: b.store.Table, at: at, happens: func() {
+		late := &crash.Meanwhile{Table: b.store.Table, At: at, Do: func() {
 			if err := b.erase(b.store.Table); err != nil {
 				t.Fatal(err)
 			}
@@ -118,10 +90,10 @@ func TestAChangeThatLandsAfterAnErasureDoesNotNameTheMember(t *testing.T) {
 		if failed := b.deliver(told.Encode()); failed != 0 {
 			t.Fatalf("call %d: %d failed\n%s", at, failed, &b.log)
 		}
-		if late.calls < at {
+		if late.Calls < at {
 			return
 		}
-		if recorded := late.at < late.calls; recorded { // the erasure came before the last write
+		if recorded := late.At < late.Calls; recorded { // the erasure came before the last write
 			if named, _ := b.named(); named > 0 && !b.before(told) {
 				t.Errorf("call %d: %d facts name the member who was erased", at, named)
 			}

@@ -66,3 +66,36 @@ func (m mortal) Query(ctx context.Context, query table.Query) (page table.Page, 
 func (m mortal) Write(ctx context.Context, actions ...table.Action) error {
 	return m.point.Around(func() error { return m.Table.Write(ctx, actions...) })
 }
+
+// Meanwhile is a table with which something else happens right before one of its
+// calls. It serves one goroutine at a time.
+type Meanwhile struct {
+	table.Table
+	At    int // before which call, from 1
+	Calls int // so far
+	Do    func()
+}
+
+func (m *Meanwhile) before() {
+	if m.Calls++; m.Calls == m.At {
+		m.Do()
+	}
+}
+
+// Get implements table.Table.
+func (m *Meanwhile) Get(ctx context.Context, consistency table.Consistency, keys ...table.Key) ([]*table.Item, error) {
+	m.before()
+	return m.Table.Get(ctx, consistency, keys...)
+}
+
+// Query implements table.Table.
+func (m *Meanwhile) Query(ctx context.Context, query table.Query) (table.Page, error) {
+	m.before()
+	return m.Table.Query(ctx, query)
+}
+
+// Write implements table.Table.
+func (m *Meanwhile) Write(ctx context.Context, actions ...table.Action) error {
+	m.before()
+	return m.Table.Write(ctx, actions...)
+}
