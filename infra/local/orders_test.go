@@ -150,7 +150,10 @@ func TestUnprovedEventsChangeNothing(t *testing.T) {
 func youzanPush(t *testing.T, kind, order, openID, payment string) (body []byte, eventSign string) {
 	t.Helper()
 	message := map[string]any{"tid": order, "update_time": "2026-11-20 10:00:00"}
-	if kind == "trade_TradePaid" {
+	switch kind {
+	case "trade_refund_RefundSuccess":
+		message["refund_id"], message["refunded_fee"], message["refund_type"], message["oids"] = "R-"+order, payment, "REFUND_ONLY", `["1471"]`
+	case "trade_TradePaid":
 		message = map[string]any{"full_order_info": map[string]any{
 			"order_info": map[string]any{"tid": order, "pay_time": "2026-11-20 09:00:00"},
 			"buyer_info": map[string]any{"yz_open_id": openID, "buyer_phone": "13900000001"},
@@ -229,6 +232,38 @@ func TestYouzanGetsItsOwnAcknowledgement(t *testing.T) {
 	orders := listed[order](t, p, "/v1/members/"+member+"/orders")
 	if len(orders) != 1 || orders[0].CompletedAt == nil {
 		t.Errorf("the member's orders: %+v", orders)
+	}
+}
+
+// A refund that holds the postage is more than its line was worth: the line is
+// worth nothing then, in either order of arrival, and the excess is on the order.
+func TestAYouzanRefundWithThePostageTakesTheLineToNothing(t *testing.T) {
+	p := shared(t)
+	push := func(kind, order, buyer, money string) {
+		body, eventSign := youzanPush(t, kind, order, buyer, money)
+		p.do(t, http.MethodPost, "/hooks/orders/youzan", map[string]string{"Content-Type": "application/json", "Event-Sign": eventSign}, body).read(t, http.StatusOK, nil)
+		p.rest(t)
+	}
+	for name, refundFirst := range map[string]bool{"E20261120090000002": false, "E20261120090000003": true} {
+		buyer := "yz-" + name
+		member := p.member(t, identity{"buyer", "youzan", buyer})
+		told := [][2]string{{"trade_TradePaid", "87.60"}, {"trade_refund_RefundSuccess", "97.60"}}
+		if refundFirst {
+			told[0], told[1] = told[1], told[0]
+		}
+		for _, one := range told {
+			push(one[0], name, buyer, one[1])
+		}
+		if got := p.balance(t, member); got != (balance{}) {
+			t.Errorf("refund first %v: the balance is %+v", refundFirst, got)
+		}
+		var order struct {
+			Lines []struct{ Paid, Refunded, Excess int64 }
+		}
+		p.get(t, "/v1/orders/youzan/1000001/"+name, &order)
+		if len(order.Lines) != 1 || order.Lines[0].Paid != 8_760 || order.Lines[0].Refunded != 8_760 || order.Lines[0].Excess != 1_000 {
+			t.Errorf("refund first %v: the order is %+v", refundFirst, order)
+		}
 	}
 }
 
