@@ -22,7 +22,7 @@ type Account struct {
 	JoinedAt time.Time
 	Profile  Profile
 	Balance  points.Balance
-	Turnover points.Turnover               // of all his entries
+	Turnover points.Turnover               // of all their entries
 	Lots     []points.Lot                  // earliest end first
 	LotsSeen int64                         // how often a lot was changed
 	Consents map[loyalty.Consent]time.Time // when each was given
@@ -54,11 +54,11 @@ type Account struct {
 	CheckIn   LastCheckIn
 
 	Merged *Merge                        // into another member; nil for none
-	Parts  []loyalty.MemberID            // who were merged into him, by id
-	Kept   map[loyalty.Consent]time.Time // consents that rest while he has parts; zero for one that only a part gave
+	Parts  []loyalty.MemberID            // members who were merged into this one, by id
+	Kept   map[loyalty.Consent]time.Time // consents that rest while they have parts; zero for one that only a part gave
 	Erased *Erasure                      // the person was erased; nil for not
 
-	RemindAt, SettleAt       time.Time // when the schedules should look at him; zero for never
+	RemindAt, SettleAt       time.Time // when the schedules should look at the member; zero for never
 	RemindRides, SettleRides bool      // the call rides on the other (see Wake)
 	RemindAsked, SettleAsked int64     // how often By asked for it
 }
@@ -345,7 +345,7 @@ func ReadAccount(member loyalty.MemberID, item table.Item) (Account, error) {
 	return a, err
 }
 
-// CreateAccount is a new member's account and his line in the list of all
+// CreateAccount is a new member's account and their line in the list of all
 // members.
 func CreateAccount(member loyalty.MemberID, profile Profile, consents []loyalty.Consent, now time.Time) []table.Action {
 	attributes := map[string]table.Value{
@@ -414,9 +414,10 @@ type Told struct {
 	Agreed   string // "" where the program had none
 }
 
-// TellConsents records consents that somebody tells of at now. What the person
-// withdrew stays withdrawn, unless it is told that they gave it later; the
-// conditions fail where a consent was withdrawn since the account was read.
+// TellConsents records consents that somebody tells of at now. A consent that
+// the person withdrew stays withdrawn, unless it is told that they gave it
+// later; the conditions fail where a consent was withdrawn since the account
+// was read.
 func TellConsents(account Account, told Told, now time.Time) (changes []table.Change, conditions []table.Condition) {
 	for _, consent := range told.Consents {
 		if _, given := account.Consents[consent]; given {
@@ -618,8 +619,8 @@ func ChangeTier(account Account, to tiers.State, entries []points.Entry) ([]tabl
 }
 
 // TierStands holds that the tier, and the growth that counts, are as they were
-// read. Whoever changes what counts has to hold it also where the tier stays: two
-// that each leave it alone may change it together.
+// read. A write that changes what counts has to hold it also where the tier
+// stays: two that each leave it alone may change it together.
 func TierStands(account Account) []table.Condition {
 	held := table.Missing(accountTier)
 	if account.Tier.Level != "" {

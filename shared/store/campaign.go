@@ -10,8 +10,8 @@ import (
 	"github.com/huitou/huitou/shared/table"
 )
 
-// Attribute names of a campaign and of its runs. What the schedule notes of a
-// campaign stands beside its document, so that an operator's edit and a run do
+// Attribute names of a campaign and of its runs. The schedule's notes of a
+// campaign stand beside its document, so that an operator's edit and a run do
 // not undo each other.
 const (
 	campaignRanOccurrence = "ran"

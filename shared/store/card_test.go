@@ -30,7 +30,7 @@ func TestRedemptionsListEachCardOfTheBatchOnce(t *testing.T) {
 		want = append(want, card)
 	}
 	put(8, 0) // another batch's
-	// What is kept of a card beside its redemption is no redemption.
+	// An item that is kept of a card beside its redemption is no redemption.
 	beside := table.CardKey(cards.BatchID('K', 7), 0)
 	beside.SK += "#F"
 	if err := s.Table.Write(t.Context(), table.Put(table.Item{Key: beside, Attributes: map[string]table.Value{}})); err != nil {

@@ -11,8 +11,8 @@ import (
 )
 
 // CardClaim is a claim of an order that was made on the page of a card's winner
-// (卡页订单认领). Whoever the card becomes has made it. Order and Proof are dropped
-// once it is his.
+// (卡页订单认领). When the card becomes a member's, so does the claim; Order and
+// Proof are dropped then.
 type CardClaim struct {
 	Cause string            `json:"cause"` // the same for every repeat of it and for nothing else
 	At    time.Time         `json:"at"`    // to the second
@@ -43,7 +43,7 @@ func (s Store) CardClaims(ctx context.Context, code cards.Code) (CardClaims, err
 // AddCardClaim keeps a card's claims with a new last one in the place of those
 // that were read. Its conditions fail when they, or the card, are others by now:
 // so what is claimed on a reserved card is there to be found when it becomes
-// somebody's, or is claimed for him.
+// somebody's, or is claimed for them.
 func AddCardClaim(code cards.Code, was CardClaims, is []CardClaim) []table.Action {
 	return []table.Action{
 		putCardClaims(code, was.Made, is),

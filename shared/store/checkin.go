@@ -8,7 +8,7 @@ import (
 	"github.com/huitou/huitou/shared/table"
 )
 
-// LastCheckIn is a member's last check-in, as his account keeps it; zero for
+// LastCheckIn is a member's last check-in, as their account keeps it; zero for
 // none.
 type LastCheckIn struct {
 	points.CheckIn
@@ -16,7 +16,7 @@ type LastCheckIn struct {
 }
 
 // checkIn is the item of one day on which a member checked in (签到记录). It is
-// at once the lock on the day and the entry in his ledger.
+// at once the lock on the day and the entry in their ledger.
 type checkIn struct {
 	points.Fact
 	points.CheckIn
@@ -24,7 +24,7 @@ type checkIn struct {
 
 // CheckIn puts a day's check-in and makes it the member's last one; the
 // conditions fail when the day has one, or the account's is not the last any more.
-// fact holds what it does to the member's points, decided on his account.
+// fact holds what it does to the member's points, decided on their account.
 func CheckIn(account Account, is LastCheckIn, fact points.Fact) []table.Action {
 	item := documentItem(table.CheckInKey(fact.Member, string(is.Day)), checkIn{fact, is.CheckIn})
 	if len(fact.Entries) > 0 {

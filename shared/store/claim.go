@@ -87,8 +87,8 @@ func CountFailure(claim Claim) table.Action {
 }
 
 // ClaimAndFailures reads the member's claim of an order, nil when there is
-// none, and how many of his claims were refused in the hour of at, in one round
-// trip.
+// none, and how many of their claims were refused in the hour of at, in one
+// round trip.
 func (s Store) ClaimAndFailures(ctx context.Context, member loyalty.MemberID, order loyalty.OrderKey, at time.Time) (*Claim, int64, error) {
 	items, err := s.Table.Get(ctx, table.Strong, table.ClaimKey(member, order), table.FailuresKey(member, at))
 	if err != nil {

@@ -44,7 +44,7 @@ func (s Store) CouponsOf(ctx context.Context, template string, members ...loyalt
 }
 
 // CouponByCode finds a coupon by its code, however it is written;
-// KindNotFound code "coupon_unknown". What is not a code costs no read.
+// KindNotFound code "coupon_unknown". A text that is not a code costs no read.
 func (s Store) CouponByCode(ctx context.Context, raw string) (coupons.Coupon, error) {
 	unknown := loyalty.Refuse(loyalty.KindNotFound, "coupon_unknown", "there is no such coupon")
 	member, code, ok := coupons.ParseCode(raw)

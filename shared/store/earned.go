@@ -10,7 +10,7 @@ import (
 const earnedPoints = "points"
 
 // AccountAndEarned reads in one round trip the account (see Account) and how
-// many points the member earned with the orders that he paid on one day
+// many points the member earned with the orders that they paid on one day
 // ("2026-11-18"), refunds aside. That is counted only where the program caps
 // it, and in an item of its own for each day: a late order needs its day as it
 // was, and an account that kept them all would grow for ever.
@@ -31,7 +31,8 @@ func (s Store) AccountAndEarned(ctx context.Context, member loyalty.MemberID, da
 
 // AddEarned counts points of one day; its condition fails when they would lead
 // beyond the most that the day may have. Nothing is ever taken off the count, so
-// that who fills it up to the most fails, too, when it grew since he looked.
+// that a write that fills it up to the most fails, too, when it grew since it
+// was read.
 func AddEarned(member loyalty.MemberID, day string, points, most loyalty.Points) table.Action {
 	return table.Update(table.EarnedKey(member, day), []table.Change{table.Add(earnedPoints, int64(points))},
 		table.MissingOrAtMost(earnedPoints, table.Number(int64(most-points))))

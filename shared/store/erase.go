@@ -40,10 +40,10 @@ func Erase(accounts []Account, erasure Erasure) []table.Action {
 // ForgetIdentity removes an identity of a member's, the marks of orders that
 // waited for it, what is kept for a person of it, and its name from cards that
 // are reserved for it, as far as the index shows them: it may be behind by a
-// moment. One that has another owner by now is left to them. What is known of a
-// contact (企业微信外部联系人) goes before the identity, so that a repeat still finds
-// it, and once more after it: a change that came in between was the member's, one
-// that comes later is a stranger's.
+// moment. One that has another owner by now is left to them. Anything that is
+// known of a contact (企业微信外部联系人) goes before the identity, so that a repeat still
+// finds it, and once more after it: a change that came in between was the
+// member's, one that comes later is a stranger's.
 func (s Store) ForgetIdentity(ctx context.Context, identity loyalty.Identity, member loyalty.MemberID) error {
 	key := table.IdentityKey(identity)
 	owners, err := s.Owners(ctx, identity)
@@ -72,9 +72,9 @@ func (s Store) ForgetIdentity(ctx context.Context, identity loyalty.Identity, me
 	return s.forgetFriend(ctx, identity)
 }
 
-// ForgetDeeds removes what a member did that tells who he is: his claims, whose
-// proofs name a buyer, and the names by which he redeemed cards. The index of
-// the cards may be behind by a moment.
+// ForgetDeeds removes what a member did that tells who they are: their claims,
+// whose proofs name a buyer, and the names by which they redeemed cards. The
+// index of the cards may be behind by a moment.
 func (s Store) ForgetDeeds(ctx context.Context, member loyalty.MemberID) error {
 	if err := s.deleteAll(ctx, table.MemberPK(member), table.ClaimPrefix); err != nil {
 		return err

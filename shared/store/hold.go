@@ -16,7 +16,7 @@ import (
 // PersonRun is what one person redeemed in a window of time. The window is in
 // the key, so that a count that was not cleaned up means nothing later.
 type PersonRun struct {
-	Person string // nothing that names him in the clear
+	Person string // nothing that names them in the clear
 	From   time.Time
 	Window time.Duration
 }

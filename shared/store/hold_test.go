@@ -12,7 +12,7 @@ import (
 	"github.com/huitou/huitou/shared/table/embedded"
 )
 
-// What is counted of a person is what the rule would be told: cards that came
+// The count of a person is what the rule would be told: cards that came
 // before, each once, whatever the order and the repeats.
 func TestARunCountsEachCardOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

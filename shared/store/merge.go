@@ -26,7 +26,7 @@ type Merge struct {
 	Into   loyalty.MemberID `json:"into"`
 	By     Hand             `json:"by"`
 	Reason string           `json:"reason"`
-	// What the account of Into was before, as far as undoing needs it.
+	// The account of Into as it was before, as far as undoing needs it.
 	Covered   points.Entry        `json:"covered,omitzero"` // see points.Account.Absorb
 	Homeless  bool                `json:"homeless,omitempty"`
 	Bought    map[string]Bought   `json:"bought,omitempty"`    // of the categories that both know; see Lend
@@ -112,7 +112,7 @@ func (a Account) Whole() error {
 }
 
 // Open fails as Whole does, and with KindConflict code "member_erased" where
-// the person was erased: nobody may act for him.
+// the person was erased: nobody may act for them.
 func (a Account) Open() error {
 	if a.Erased != nil {
 		return loyalty.Refuse(loyalty.KindConflict, "member_erased", "the person was erased; only the ledger is kept")
@@ -273,7 +273,7 @@ func Apart(whole, part Account, id string, fact points.Fact, look time.Time, cha
 			own = table.Set(accountSent, table.String(instants(merge.Sent)))
 		}
 		changes = append(changes, own)
-		// What the part's messages held up may leave earlier now.
+		// Messages that the part's messages held up may leave earlier now.
 		restored = restored || !whole.RemindAt.IsZero()
 	}
 	if merge.Joined != nil {
@@ -365,7 +365,7 @@ func joinConsent(whole, part Account, consent loyalty.Consent) (changes []table.
 }
 
 // leaveConsent undoes joinConsent for the whole, unless the person did something
-// about the consent since. What rested is for the caller.
+// about the consent since. A consent that rested is for the caller.
 func leaveConsent(whole, part Account, consent loyalty.Consent) []table.Change {
 	before, changed := part.Merged.Withdrawn[consent]
 	given, has := whole.Consents[consent]
@@ -457,7 +457,7 @@ func Mirror(part loyalty.MemberID, order loyalty.OrderKey, seq int, fact points.
 	return table.Put(ownItem(table.MirrorKey(fact.Member, part, order, seq), own), table.Absent())
 }
 
-// ownItem is a fact of a member's own, listed in his history.
+// ownItem is a fact of a member's own, listed in their history.
 func ownItem(key table.Key, record Record) table.Item {
 	item := documentItem(key, record)
 	item.Attributes["mpk"] = table.String(table.MemberPK(record.Member))

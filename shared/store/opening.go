@@ -55,7 +55,7 @@ func PutOpening(opening Opening) table.Action {
 	return table.Put(item, table.Absent())
 }
 
-// JoinedBy makes a member one since a time, unless he was one earlier. The
+// JoinedBy makes a member one since a time, unless they were one earlier. The
 // condition fails when that changed since the account was read.
 func JoinedBy(account Account, at time.Time) ([]table.Change, []table.Condition) {
 	if !at.Before(account.JoinedAt) {

@@ -64,8 +64,8 @@ func (s Store) Start(ctx context.Context, order loyalty.OrderKey, identities []l
 }
 
 // AppendFact puts the nth fact of an order's log; its condition fails when
-// another fact took the number. A fact that concerns a member is listed in his
-// history.
+// another fact took the number. A fact that concerns a member is listed in
+// their history.
 func AppendFact(order loyalty.OrderKey, seq int, fact points.Fact) table.Action {
 	item := documentItem(table.FactKey(order, seq), Record{Order: order, Seq: seq, Fact: fact})
 	if fact.Member != "" && len(fact.Entries) > 0 {
@@ -127,8 +127,8 @@ type OrderOfNobody struct {
 }
 
 // OrdersOfNobody is one page of the orders that nobody owned a moment ago, those
-// first that were heard of last, back to a time. What is said of one since, its
-// log tells.
+// first that were heard of last, back to a time. Its log tells what was said of
+// one since.
 func (s Store) OrdersOfNobody(ctx context.Context, since time.Time, limit int, cursor string) ([]OrderOfNobody, string, error) {
 	items, next, err := s.newest(ctx, table.OfNobodyPK, since, limit, cursor)
 	if err != nil {
@@ -162,7 +162,7 @@ func (s Store) WaitingClaims(ctx context.Context, since time.Time, limit int, cu
 }
 
 // History is one page of what concerns a member, newest first: the records of
-// his orders. The index may lag behind by a moment.
+// their orders. The index may lag behind by a moment.
 func (s Store) History(ctx context.Context, member loyalty.MemberID, limit int, cursor string) ([]Record, string, error) {
 	return documents[Record](ctx, s.Table, table.Query{
 		Index: table.IndexMember, PK: table.MemberPK(member), Limit: limit, Cursor: cursor, Descending: true,

@@ -61,7 +61,7 @@ const refusedHourLife = 7 * 24 * time.Hour
 // in a transaction, and one for the index.
 //
 // It is for what happens seldom and once, such as a contradiction that a fact of
-// an order's log tells: it knows no bound. Whoever keeps what strangers send
+// an order's log tells: it knows no bound. Code that keeps what strangers send
 // calls Keep. Content holds no phone, only tokens (see refused.Input); for what
 // cannot be applied again, such as a conflict, Form is refused.Record and Content
 // says in JSON what contradicts what:

@@ -210,7 +210,8 @@ func TestBeyondAThousandAnHourOnlyTheNumberIsKept(t *testing.T) {
 	if n, err := s.RefusedThisHour(t.Context(), refusedAt); err != nil || n != refused.MaxAnHour+7 {
 		t.Errorf("%d in this hour, %v", n, err)
 	}
-	// What is there is still counted with itself, and the next hour is another.
+	// A row that is there is still counted with itself, and the next hour is
+	// another.
 	var known refused.Input
 	for i := range 8 {
 		if input := foreign(t, fmt.Sprint(i)); input.ID() == listed[0].ID {

@@ -59,7 +59,7 @@ func TestReminderRecords(t *testing.T) {
 			t.Errorf("%s: purchases (-want +got):\n%s", outcome, diff)
 		}
 	}
-	// What was decided on the first reading has been overtaken.
+	// The decision on the first reading has been overtaken.
 	noted, held := store.RecordReminder(before, "milk", store.Reminded{Bought: bought, Outcome: store.OutcomeSent, At: at})
 	sent, unsent := store.RecordSent(before, []time.Time{at})
 	for _, action := range []table.Action{

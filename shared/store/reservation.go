@@ -10,8 +10,9 @@ import (
 	"github.com/huitou/huitou/shared/table"
 )
 
-// Reservation is points that a member set aside to spend. What it took stands
-// in its fact and never changes; only its State moves, and Returned after that.
+// Reservation is points that a member set aside to spend. The points that it
+// took stand in its fact and never change; only its State moves, and Returned
+// after that.
 type Reservation struct {
 	points.Fact                  // FactReserved; At, Member, Entries
 	ID          string           `json:"id"`

@@ -11,9 +11,9 @@ import (
 )
 
 // Wake is one of the two calls that wake a schedule for a member. A call stands
-// on his account with its time, and as a rule as an entry of its index; it has
-// none while it rides on his other call, which has one and comes no later. So
-// each schedule follows both indexes (see EachDue).
+// on their account with its time, and as a rule as an entry of its index; it
+// has none while it rides on their other call, which has one and comes no
+// later. So each schedule follows both indexes (see EachDue).
 type Wake struct{ index, pk, sk, asked string }
 
 // The two wake-up calls.
@@ -137,8 +137,8 @@ func (w Wake) rides(account Account) bool {
 
 // Due is one page of the entries of the call's index at or before now, out of
 // one shard of table.WakeShards: members, and keys of items that have an entry
-// of their own. The index may be behind. Whose call rides is listed under his
-// other call.
+// of their own. The index may be behind. A member whose call rides is listed
+// under their other call.
 func (s Store) Due(ctx context.Context, wake Wake, shard int, now time.Time, cursor string) (members []loyalty.MemberID, others []table.Key, next string, err error) {
 	page, err := s.Table.Query(ctx, table.Query{
 		Index: wake.index, PK: table.ShardPK(shard), To: table.Instant(now), Limit: 100, Cursor: cursor,

@@ -71,9 +71,9 @@ func TestTheLaterCallRides(t *testing.T) {
 	}
 }
 
-// Whoever asks for what and whoever answers, on whatever reading: a call that
-// stands is found by its schedule at its time, once, and no call is later than
-// what was asked for since it was answered.
+// Whatever is asked for, and by whom it is answered, on whatever reading: a
+// call that stands is found by its schedule at its time, once, and no call is
+// later than what was asked for since it was answered.
 func TestNoCallIsLost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ctx := context.Background()
