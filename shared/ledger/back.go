@@ -13,8 +13,8 @@ import (
 
 // CommitToOrder spends what a reservation set aside on an order (积分抵扣): the
 // order's refunds give it back, in proportion to the money, and nothing else does.
-// The order need not be known yet: its log begins with what was spent on it. What
-// refunds that are known already give back comes back in the same write.
+// The order need not be known yet: its log begins with what was spent on it.
+// Points that known refunds already give back come back in the same write.
 //
 // A repeat gives the same answer. It fails as Commit does, and with KindConflict
 // code "reservation_committed" for one that another order committed, or none.

@@ -151,8 +151,8 @@ func TestRefundsAtOnceGiveBackOneTarget(t *testing.T) {
 	}
 }
 
-// Who records a refund may die before the points came back: whoever posts it again
-// finishes that.
+// The process that records a refund may die before the points came back: the
+// next that posts it again finishes that.
 func TestARefundThatStoppedBeforeThePointsCameBackIsFinished(t *testing.T) {
 	p := openPurse(t, t.Context(), points.Balance{Available: 100})
 	p.spends("m", "a", 100)

@@ -127,8 +127,8 @@ func TestAClaimThatWaitedIsOverOnceTheOrderWasBound(t *testing.T) {
 }
 
 // Whatever events, claims, bindings and their undoing come in whatever order,
-// every member's counters are the sums over his entries, and an order's points
-// are with its owner alone.
+// every member's counters are the sums over their entries, and an order's
+// points are with its owner alone.
 func TestCountersFollowTheLogsWhoeverOwnsTheOrders(t *testing.T) {
 	t.Parallel()
 	outer := t
@@ -247,7 +247,7 @@ func (b *book) reconcile(t *rapid.T, keys []loyalty.OrderKey, members []loyalty.
 		balance := account.Balance
 		balance.Available += spent[member]
 		if balance != sums[member] {
-			t.Fatalf("%s has %+v, his entries add up to %+v", member, balance, sums[member])
+			t.Fatalf("%s has %+v, their entries add up to %+v", member, balance, sums[member])
 		}
 		if account.Balance.Available < 0 || account.Balance.Pending < 0 || account.Balance.Debt < 0 {
 			t.Fatalf("below zero: %+v", account.Balance)

@@ -217,8 +217,8 @@ func TestRefusalsOfCheckInsChangeNothing(t *testing.T) {
 	}
 }
 
-// What is recorded of a day stays, whatever is decided about it later, and only
-// who saw the last check-in may put the next.
+// The record of a day stays, whatever is decided about it later, and only
+// one that saw the last check-in may put the next.
 func TestACheckInIsNeverWrittenOver(t *testing.T) {
 	p := openPurse(t, t.Context(), points.Balance{})
 	for i := range 2 {
@@ -311,8 +311,8 @@ func TestADayWithoutPointsCounts(t *testing.T) {
 	}
 }
 
-// Whenever he comes and whatever he owes, the entries add up to the counters
-// and every day counts once.
+// Whenever a member comes and whatever they owe, the entries add up to the
+// counters and every day counts once.
 func TestAnyCheckInsAddUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := openPurse(t, context.Background(), points.Balance{})
@@ -322,7 +322,7 @@ func TestAnyCheckInsAddUp(t *testing.T) {
 			now = now.Add(time.Duration(rapid.IntRange(0, 40).Draw(t, "hours")) * time.Hour)
 			if available := p.balance().Available; rapid.IntRange(0, 3).Draw(t, "claw") == 0 {
 				owed := loyalty.Points(rapid.Int64Range(1, 30).Draw(t, "owed"))
-				p.give(points.Balance{Available: -available, Debt: owed}) // a refund after he spent it all
+				p.give(points.Balance{Available: -available, Debt: owed}) // a refund after they spent it all
 				lent += available + owed
 			}
 			day := points.DayOf(now, daily().Zone())

@@ -11,11 +11,11 @@ import (
 )
 
 // MaxFailures is how many claims of one member may be refused in one hour of
-// the clock; after that nothing he claims in it is looked at.
+// the clock; after that nothing that they claim in it is looked at.
 const MaxFailures = 10
 
 // Claim settles a member's claim of an order (凭单号认领) once: the order becomes
-// his when the proof agrees with what is known of the buyer; the claim is
+// theirs when the proof agrees with what is known of the buyer; the claim is
 // refused, and counted, when it differs or the order is somebody else's; where
 // nothing is known yet it waits in the order's log, and whatever tells of the
 // buyer settles it (see Post). A claim that is decided, or that the member

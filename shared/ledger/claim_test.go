@@ -160,7 +160,7 @@ func TestAClaimSettlesOnceNowOrWhenTheOrderComes(t *testing.T) {
 }
 
 // A wrong proof, a used order and another's order are one and the same to the
-// member, and change nothing but his claim and his counter.
+// member, and change nothing but their claim and their counter.
 func TestEveryRefusalIsTheSame(t *testing.T) {
 	for name, last4 := range map[string]string{"wrong proof": "0000", "another's order, right proof": "6065", "another's order, wrong proof": "1111"} {
 		t.Run(name, func(t *testing.T) {
@@ -218,7 +218,7 @@ func TestAClaimWaitsNinetyDays(t *testing.T) {
 		now := day0.AddDate(0, 0, days)
 		b.post(paid("6065"), now)
 		if got := b.order().Member == member; got != want {
-			t.Errorf("after %d days his: %v", days, got)
+			t.Errorf("after %d days theirs: %v", days, got)
 		}
 		if state := b.order().ClaimOf(member, day0, now); (state == points.ClaimCredited) != want {
 			t.Errorf("after %d days the claim is %s", days, state)
@@ -367,8 +367,8 @@ func TestAClaimThatLandsLateUndoesNothing(t *testing.T) {
 }
 
 // An order that was settled for an owner whom an operator gave, and claimed by
-// its buyer after that was undone: his points end as all others do, by rules that
-// the fact names.
+// its buyer after that was undone: their points end as all others do, by rules
+// that the fact names.
 func TestAClaimOfASettledOrderGivesPointsThatEnd(t *testing.T) {
 	b := open(t)
 	wrong, buyer := b.member("a"), b.member("b")
@@ -395,7 +395,7 @@ func TestAClaimOfASettledOrderGivesPointsThatEnd(t *testing.T) {
 }
 
 // An order that is heard of by what moves no points goes to nobody who was erased
-// since he claimed it, or since its owner was looked up.
+// since they claimed it, or since its owner was looked up.
 func TestAnOrderThatMovesNothingIsNotTheErasedMembers(t *testing.T) {
 	for name, news := range map[string]points.Fact{
 		"completed": {Kind: points.FactCompleted, At: day0},

@@ -1,6 +1,6 @@
 // Package ledger records what happens to orders: it loads an order's log,
 // lets the rules of points and repurchase decide, and commits the new fact,
-// the member's counters, his purchase history and his next wake-up calls in
+// the member's counters, their purchase history and their next wake-up calls in
 // one conditional write. It is the one way in which an order's log grows.
 package ledger
 
@@ -64,10 +64,10 @@ type Rest struct {
 // fails with KindUnavailable when it lost every race; then the news has changed
 // nothing.
 //
-// What is too much for one write is committed in parts (see points.Part), each
-// whole. Whoever posts next to the order, or the same news again, finishes what
-// stopped between them. So is what a refund gives back of points that were spent on
-// the order, in a write for each member who spent them.
+// News that is too much for one write is committed in parts (see points.Part), each
+// whole. The next call that posts to the order, or posts the same news again,
+// finishes what stopped between them. So is what a refund gives back of points that
+// were spent on the order, in a write for each member who spent them.
 //
 // Where the order's owner is a part of another member (see Merge), their own
 // account goes on as if they were not, and the same write mirrors what happens in
@@ -326,7 +326,7 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 	if p.account != nil && p.account.Member != p.member {
 		p.account, p.whole = nil, nil // of who was the owner before the race was lost
 	}
-	// What the schedule saw of a part tells nothing of the whole.
+	// The things that the schedule saw of a part tell nothing of the whole.
 	partAlone := p.account != nil && p.account.Merged != nil && p.whole == nil
 	if (look && p.account == nil || partAlone) && p.member != "" {
 		if err := p.look(ctx); err != nil {
@@ -334,8 +334,8 @@ func (p *posting) load(ctx context.Context) (order *points.Order, waitFor []loya
 		}
 	}
 	for order.Member == "" && p.account != nil && p.account.Erased != nil {
-		// The person was erased meanwhile, or a claim of his was left in the log:
-		// then the next claim counts.
+		// The person was erased meanwhile, or a claim of theirs was left in the
+		// log: then the next claim counts.
 		p.member, p.account, p.whole, p.news.Fact.Member = "", nil, nil, ""
 		if len(claimants) == 0 {
 			break
@@ -420,7 +420,7 @@ func (p *posting) order(ctx context.Context) (order *points.Order, err error) {
 	return order, nil
 }
 
-// meet looks at the buyer where the rules ask for him: a payment by a member
+// meet looks at the buyer where the rules ask for them: a payment by a member
 // who was not given the order by hand, since an operator may take that back.
 func (p *posting) meet(ctx context.Context, order *points.Order) error {
 	rules, paid := p.rules.Points, p.news.Fact
@@ -445,7 +445,7 @@ func (p *posting) meet(ctx context.Context, order *points.Order) error {
 	}
 	buyer.Tier = p.account.Tier.Level
 	buyer.FirstOrder = p.account.FirstOrder == p.news.Order || p.account.FirstOrder == loyalty.OrderKey{} && p.account.Orders == 0
-	if p.whole != nil { // he is the person whose tier and first order count
+	if p.whole != nil { // this is the person whose tier and first order count
 		buyer.Tier = p.whole.Tier.Level
 		buyer.FirstOrder = buyer.FirstOrder && p.whole.FirstOrder == (loyalty.OrderKey{}) && p.whole.Orders == 0
 	}
@@ -531,7 +531,7 @@ func (p *posting) commit(order *points.Order, fact points.Fact, waitFor []loyalt
 }
 
 // mostUnlisted bounds how many claims of an order leave the list of those that
-// wait in the write that gives it an owner. What is beyond it is a flood, and the
+// wait in the write that gives it an owner. More than that is a flood, and the
 // order's log tells that it does not wait any more.
 const mostUnlisted = 50
 

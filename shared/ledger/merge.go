@@ -26,7 +26,7 @@ import (
 // of the part are set aside.
 func Merge(ctx context.Context, s store.Store, merge store.Merge) (store.Account, error) {
 	if merge.Part == merge.Into {
-		return store.Account{}, loyalty.Invalid("/member_id", "same_member", "a member cannot be merged into himself")
+		return store.Account{}, loyalty.Invalid("/member_id", "same_member", "a member cannot be merged into themselves")
 	}
 	for range attempts {
 		whole, part, err := pair(ctx, s, merge.Into, merge.Part)
@@ -184,7 +184,7 @@ func pair(ctx context.Context, s store.Store, one, other loyalty.MemberID) (stor
 	return *accounts[0], *accounts[1], nil
 }
 
-// look reads the owner's account, and that of the member whose part he is.
+// look reads the owner's account, and that of the member whose part they are.
 func (p *posting) look(ctx context.Context) error {
 	account, err := p.store.Account(ctx, p.member)
 	if err != nil {
@@ -194,8 +194,8 @@ func (p *posting) look(ctx context.Context) error {
 	return p.lookAtWhole(ctx)
 }
 
-// lookAtWhole reads the account of the member whose part the owner is, as his own
-// account says that was read.
+// lookAtWhole reads the account of the member whose part the owner is, as their
+// own account says that was read.
 func (p *posting) lookAtWhole(ctx context.Context) error {
 	p.whole = nil
 	if p.account.Merged == nil {
@@ -207,8 +207,8 @@ func (p *posting) lookAtWhole(ctx context.Context) error {
 }
 
 // mirror is what the fact does to the member whose part the order's owner is:
-// what it would do if the order were his own. The schedule settles the order for
-// both when it looks at the owner.
+// what it would do if the order were their own. The schedule settles the order
+// for both when it looks at the owner.
 //
 // The changes and conditions are for the owner's account.
 func (p *posting) mirror(order *points.Order, fact points.Fact) ([]table.Action, []table.Change, []table.Condition, error) {

@@ -40,7 +40,7 @@ func TestAnOrderOfAPartIsTheWholesUnderAnyRules(t *testing.T) {
 			b.tell(versions, 2, bought(part, day0, 20_000))
 			b.tell(versions, 2, givenBack("r1", "1", 5_000))
 			if theirs, all := b.account(part).Balance, b.account(whole).Balance; theirs != (points.Balance{Pending: 150}) || all != (points.Balance{Pending: had + 150}) {
-				t.Errorf("the part has %+v and the whole %+v, of which %d were his", theirs, all, had)
+				t.Errorf("the part has %+v and the whole %+v, of which %d were the part's", theirs, all, had)
 			}
 			if _, err := ledger.Unmerge(t.Context(), b.store, whole, part, "2", "two persons", hand); err != nil {
 				t.Fatal(err)

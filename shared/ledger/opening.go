@@ -12,7 +12,7 @@ import (
 	"github.com/huitou/huitou/shared/store"
 )
 
-// Open gives a member what he brings along from an old system (期初余额), once for
+// Open gives a member what they bring along from an old system (期初余额), once for
 // each source, and reports whether this call did. wanted has Member, what is
 // brought and Made, whose time is when it takes effect.
 //
@@ -110,8 +110,8 @@ func MayOpen(ctx context.Context, s store.Store, account *store.Account, wanted 
 }
 
 // opened finds an opening that brings the same as is wanted: the member's own, or
-// that of one who was merged into him, for whom the same line of a file names
-// him now. It fails with KindConflict code "opening_differs" where there are
+// that of one who was merged into them, for whom the same line of a file names
+// them now. It fails with KindConflict code "opening_differs" where there are
 // openings of the source, and none is the same.
 func opened(ctx context.Context, s store.Store, account store.Account, wanted store.Opening) (store.Opening, bool, error) {
 	others := false
@@ -127,7 +127,7 @@ func opened(ctx context.Context, s store.Store, account store.Account, wanted st
 	}
 	if others {
 		return store.Opening{}, false, loyalty.Refuse(loyalty.KindConflict, "opening_differs",
-			"the member has an opening balance of this source, and it is another; correct his points by hand")
+			"the member has an opening balance of this source, and it is another; correct their points by hand")
 	}
 	return store.Opening{}, false, nil
 }

@@ -124,7 +124,7 @@ func TestAnOpeningBringsTierDateAndConsents(t *testing.T) {
 	if diff := cmp.Diff(map[string]loyalty.Points{"2025-11": 500, "2025-12": 120}, account.Growth); diff != "" {
 		t.Error(diff)
 	}
-	// What he took back stays taken back.
+	// A consent that they took back stays taken back.
 	if err := p.store.Table.Write(t.Context(), store.UpdateAccount("m", store.WithdrawConsent(loyalty.ConsentMarketing, noon))); err != nil {
 		t.Fatal(err)
 	}
@@ -343,9 +343,9 @@ func movedOrder(t *rapid.T, id string, history, mayCancel bool) []step {
 }
 
 // Openings, history and live orders may come twice and in any order, with the
-// schedule between: the member ends up the same, and his counters, lots and
-// growth are always the sum of his entries. With spending between, at least the
-// latter.
+// schedule between: the member ends up the same, and their counters, lots and
+// growth are always the sum of their entries. With spending between, at least
+// the latter.
 func TestAMoveComesToTheSameInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spends := rapid.IntRange(0, 2).Draw(t, "spends")
@@ -463,7 +463,7 @@ func TestHistoryAsksForNoReminderThatIsPastOrNear(t *testing.T) {
 	}
 }
 
-// An order of history that waited for its buyer is as quiet when he joins, and
+// An order of history that waited for its buyer is as quiet when they join, and
 // so is one that an older purchase of the same goods follows.
 func TestHistoryThatIsClaimedLater(t *testing.T) {
 	p, versions := moving(t, t.Context(), points.Balance{})

@@ -189,8 +189,8 @@ func TestWhichOrderIsTheFirst(t *testing.T) {
 	}
 }
 
-// Who owns the order when its payment is recorded decides; later owners get
-// what it was worth then.
+// The one who owns the order when its payment is recorded decides; later owners
+// get what it was worth then.
 func TestAnOrderOfNobodyHasNoPersonalBonus(t *testing.T) {
 	versions := rules(func(r *points.Rules) {
 		first(r)
@@ -363,8 +363,8 @@ func TestADayEarnsTheSameInEveryOrderOfArrival(t *testing.T) {
 	})
 }
 
-// A look at the member costs a round trip and his day an item: only rules that
-// ask for them pay.
+// A look at the member costs a round trip and their day an item: only rules
+// that ask for them pay.
 func TestOnlyPersonalRulesReadTheAccount(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*points.Rules)
