@@ -24,7 +24,7 @@ type StreakBonus struct {
 
 // Join is the last check-in of one person who was known as two members: of two
 // runs of days that meet or overlap one is made, and of two that do not the later
-// one counts. What the days gave stays as it was.
+// one counts. The points that the days gave stay as they were.
 func (c CheckIn) Join(other CheckIn) CheckIn {
 	if other.Day == "" {
 		return c
@@ -97,7 +97,7 @@ type CheckIn struct {
 	Points loyalty.Points `json:"points"` // what it gave, with the bonus
 }
 
-// After is a member's check-in at now in the brand's zone, given his last one
+// After is a member's check-in at now in the brand's zone, given their last one
 // (zero for none). It reports false, and the last one again, when that is of
 // the same day: two check-ins a day count once. So does a last one of a later
 // day, which a clock that runs behind, or a new time zone, can meet. A missed

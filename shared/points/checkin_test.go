@@ -107,8 +107,8 @@ func checkInRules() *rapid.Generator[*points.CheckInRules] {
 	})
 }
 
-// Whoever comes at any times of whatever days gets what a calendar says that
-// counts his days by hand.
+// A member who comes at any times of whatever days gets what a calendar says
+// that counts their days by hand.
 func TestCheckInsAgreeWithACalendar(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rules := checkInRules().Draw(t, "rules")

@@ -10,7 +10,7 @@ import (
 
 // Conflict is what an event told otherwise than the log (口径冲突): a line that is
 // known with another amount, quantity or kind of goods, or a refund that is known
-// with another amount. What was told first stands; this is for a person to look
+// with another amount. The first telling stands; this is for a person to look
 // at. One of its parts is set, as it was told.
 type Conflict struct {
 	Line   *Line   `json:"line,omitempty"`

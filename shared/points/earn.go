@@ -139,11 +139,11 @@ type Payment struct {
 // payment is recorded.
 type Buyer struct {
 	Tier string // id; "" for none
-	// FirstOrder is true for the order of his that was recorded first, and for
-	// all parts of it, even when it goes back.
+	// FirstOrder is true for the member's order that was recorded first, and
+	// for all parts of it, even when it goes back.
 	FirstOrder bool
-	// Earned is what his other orders, and other parts of this one, earned that
-	// were paid on the same day.
+	// Earned is what their other orders, and other parts of this one, earned
+	// that were paid on the same day.
 	Earned loyalty.Points
 }
 

@@ -180,7 +180,7 @@ func TestFreezeChangesNothingOfAPlainLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What stands in the log is what is billed: a plain program adds nothing to it.
+	// Each byte in the log is billed: a plain program adds nothing to it.
 	if want := `{"id":"1","sku":"A","quantity":2,"paid":10000,"rate":{"points":1,"per_fen":100},"shipping":600}`; string(raw) != want {
 		t.Errorf("got  %s\nwant %s", raw, want)
 	}
@@ -322,7 +322,7 @@ func TestAFrozenOrderIsExactAndWithinItsCaps(t *testing.T) {
 		if got := sum(lines); got != min(uncapped, room) {
 			t.Fatalf("the order earned %d, want the less of %d and %d", got, uncapped, room)
 		}
-		// Who pays more never earns less.
+		// A buyer who pays more never earns less.
 		more := payment
 		more.Lines = slices.Clone(payment.Lines)
 		i := rapid.IntRange(0, len(more.Lines)-1).Draw(t, "dearer")

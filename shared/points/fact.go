@@ -152,15 +152,15 @@ const (
 	EntryAdjust  EntryKind = "adjust"  // by an operator, with a reason (人工调整)
 	EntryExpire  EntryKind = "expire"  // what was left when its lot ended (积分过期)
 	EntryCheckIn EntryKind = "checkin" // for a day on which they checked in (签到)
-	// What a member who was merged into this one holds, and what they took along
-	// when that was undone.
+	// The points of a member who was merged into this one, and what they took
+	// along when that was undone.
 	EntryMerge   EntryKind = "merge"
 	EntryUnmerge EntryKind = "unmerge"
 	EntryOpening EntryKind = "opening" // brought along from an old system (期初余额)
 )
 
 // Entry is one line of a member's ledger (积分流水). A member's counters always
-// equal the sums over his entries.
+// equal the sums over their entries.
 type Entry struct {
 	ID        string         `json:"id"` // from the cause: "earn:tmall:flagship:1001:1"
 	Kind      EntryKind      `json:"kind"`
@@ -193,5 +193,5 @@ func (e Entry) Expired() loyalty.Points {
 
 // Amount is what the entry gives or takes, wherever it lies: available, pending,
 // expired, or less debt. Over all entries of a member what was earned, given and
-// adjusted is what was spent and taken back and what he has (double entry).
+// adjusted is what was spent and taken back and what they have (double entry).
 func (e Entry) Amount() loyalty.Points { return e.Available + e.Pending - e.Debt + e.Expired() }

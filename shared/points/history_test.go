@@ -10,8 +10,8 @@ import (
 
 var movingDay = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 
-// What came as history earns nothing under the most generous rules, and a
-// refund of it takes nothing back.
+// An order that came as history earns nothing under the most generous rules,
+// and a refund of it takes nothing back.
 func TestHistoryEarnsNothing(t *testing.T) {
 	rules := points.Rules{
 		Rate: points.Rate{Points: 5, PerFen: 1}, Categories: map[string]points.Rate{"milk": {Points: 9, PerFen: 1}},

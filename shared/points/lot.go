@@ -9,8 +9,8 @@ import (
 	"github.com/huitou/huitou/shared/loyalty"
 )
 
-// Balance is what a member has. Each part is at least 0; what he can call his
-// own is Available + Pending − Debt.
+// Balance is what a member has. Each part is at least 0; what they can call
+// their own is Available + Pending − Debt.
 type Balance struct {
 	Available loyalty.Points // may be spent
 	Pending   loyalty.Points // becomes available when the return window closes
@@ -22,8 +22,8 @@ func (b Balance) Plus(e Entry) Balance {
 	return Balance{b.Available + e.Available, b.Pending + e.Pending, b.Debt + e.Debt}
 }
 
-// Lot is a member's points that end at one moment (积分批次). What was earned,
-// won or given with the same end is one lot: nothing tells its points apart.
+// Lot is a member's points that end at one moment (积分批次). Points that were
+// earned, won or given with the same end are one lot: nothing tells them apart.
 type Lot struct {
 	Until   time.Time      // the first instant at which they may not be spent
 	Left    loyalty.Points // still part of Available
@@ -140,7 +140,7 @@ func (a Account) spend(e Entry, amount loyalty.Points) (entry Entry, rest loyalt
 
 // takeBack takes points that had gone into the lot with that end: what is left
 // of it, then what expired of it, which nobody has any more, and only then
-// others as spending does. What cannot be taken becomes debt.
+// others as spending does. Points that cannot be taken become debt.
 func (a Account) takeBack(e Entry, amount loyalty.Points, until *time.Time) Entry {
 	if lot, has := a.lot(until); has {
 		left := min(lot.Left, amount)

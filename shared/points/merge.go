@@ -33,10 +33,10 @@ func (a Account) Absorb(id string, part Account) (entry, covered Entry) {
 
 // Release is the entry by which an account lets go of what another holds that
 // it took in with Absorb (撤销合并). part is the other as it stands now, with all
-// that its own orders brought and took since. What of it was spent meanwhile is
-// taken from the rest of this account and becomes its debt beyond that. Debt that
-// leaves comes back to the lots that had covered it, as far as covered tells, and
-// else is good until the time given, nil for ever.
+// that its own orders brought and took since. The points of it that were spent
+// meanwhile are taken from the rest of this account and become its debt beyond
+// that. Debt that leaves comes back to the lots that had covered it, as far as
+// covered tells, and else is good until the time given, nil for ever.
 func (a Account) Release(id string, part Account, covered Entry, until *time.Time) Entry {
 	entry := Entry{ID: loyalty.JoinID("unmerge", id), Kind: EntryUnmerge, Pending: -part.Pending}
 	debt := part.Debt

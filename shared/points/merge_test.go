@@ -62,8 +62,8 @@ func (a Account) check(t *rapid.T, what string) {
 	}
 }
 
-// What was absorbed is released to the point, whatever either had, owed or had
-// lost.
+// An account that was absorbed is released to the point, whatever either had,
+// owed or had lost.
 func TestAbsorbAndReleaseAreInverse(t *testing.T) {
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	until := now.AddDate(1, 0, 0)

@@ -18,7 +18,7 @@ const (
 const earliestMonth = "2000-01"
 
 // Opening is what a member brings along from an old system (期初余额): the points
-// that he had there by the end of each part, and the growth value by month.
+// that they had there by the end of each part, and the growth value by month.
 type Opening struct {
 	Source string          `json:"source"` // which system; a member has one opening of each
 	Points []OpeningPoints `json:"points,omitempty"`
@@ -39,7 +39,7 @@ type OpeningGrowth struct {
 
 // Normal is the one form of all openings that say the same: parts of one end,
 // or of one month, are one, and they stand in the order of time. Ends are
-// rounded up to the minute, to which lots are kept: nobody loses what he was
+// rounded up to the minute, to which lots are kept: nobody loses what they were
 // promised until 23:59:59.
 func (o Opening) Normal() Opening {
 	normal := Opening{Source: o.Source}
@@ -115,8 +115,8 @@ func (o Opening) Check(now time.Time, zone *time.Location) error {
 }
 
 // Credit is what a normal opening does to the member's account: one entry
-// for his points and one for each month's growth. Like every credit the points
-// pay debt first, those that would end first before the others.
+// for their points and one for each month's growth. Like every credit the
+// points pay debt first, those that would end first before the others.
 func (o Opening) Credit(account Account) []Entry {
 	id := loyalty.JoinID("opening", o.Source)
 	var entries []Entry

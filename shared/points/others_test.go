@@ -8,7 +8,7 @@ import (
 	"github.com/huitou/huitou/shared/points"
 )
 
-// What well-known engines answer in the same situation stands beside what is
+// The answers of well-known engines in the same situation stand beside what is
 // right. Each of their rules is short enough to be written down here.
 func TestWhereOtherEnginesGoWrong(t *testing.T) {
 	const paidFen = loyalty.Fen(10_000)
@@ -70,9 +70,9 @@ func TestABalanceIsNeverClamped(t *testing.T) {
 }
 
 // Several engines (FloCafe's "Balance Collapse" among them) compute a balance
-// as the credits that have not expired less all debits. What was spent of a
-// credit is then taken a second time when the credit expires. Here what is left
-// of a lot expires by an entry of its own, once.
+// as the credits that have not expired less all debits. Points that were spent
+// of a credit are then taken a second time when the credit expires. Here what
+// is left of a lot expires by an entry of its own, once.
 func TestExpiryDoesNotTakeWhatWasSpentAgain(t *testing.T) {
 	account := points.Account{Now: day0}
 	for _, credit := range []struct {
@@ -114,8 +114,8 @@ func TestARefundKnowsTheRateOfThePurchase(t *testing.T) {
 }
 
 // Buy, earn, spend, give back: Odoo lets the customer keep what the points
-// bought and his money. Here he owes the points, and what he earns next pays
-// them.
+// bought and their money. Here they owe the points, and what they earn next
+// pays them.
 func TestPointsThatWereSpentAreOwedAfterARefund(t *testing.T) {
 	settled := points.Fact{Kind: points.FactSettled, At: day0.AddDate(0, 0, 31)}
 	_, log, balance := ledgerOf(t, points.Balance{}, paid(points.Line{ID: "1", Quantity: 1, Paid: 10_000}), settled)

@@ -13,7 +13,7 @@ type Grant struct {
 // Retell is what an order gives whoever owns it, line by line, when its log is
 // told again with other payments: freeze makes of each, the fact at a position
 // of the log, the one that is told instead; granted is what those told before
-// it earned. What an order gives depends on its payments and refunds alone, so
+// it earned. It depends on the order's payments and refunds alone, so
 // neither its owners nor the entries of the log count.
 func Retell(order loyalty.OrderKey, log []Fact, freeze func(at int, granted loyalty.Points) Fact) []Grant {
 	o := Replay(order, nil)

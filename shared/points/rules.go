@@ -1,8 +1,8 @@
 // Package points turns what happened to an order into points (订单转积分).
 //
 // An order is a log of facts: paid, completed, refunded, cancelled, claimed,
-// settled. Facts arrive in any order, twice and late. What a line of the order
-// is worth depends only on the set of facts, never on their sequence: the
+// settled. Facts arrive in any order, twice and late. The value of a line of
+// the order depends only on the set of facts, never on their sequence: the
 // points held for it are always
 //
 //	floor(rate × max(0, paid − refunded))
@@ -81,7 +81,7 @@ type Rules struct {
 	Bonuses     Bonuses         `json:"bonuses,omitzero" doc:"what comes on top of the rate, in percent of it; they add up, to 1000 at most"`
 	CapPerOrder loyalty.Points  `json:"cap_per_order,omitempty" minimum:"0" maximum:"1000000000" doc:"the most points that one order earns; 0 means no cap"`
 	CapPerDay   loyalty.Points  `json:"cap_per_day,omitempty" minimum:"0" maximum:"1000000000" doc:"the most points that a member earns with the orders paid on one day of the brand's time zone; 0 means no cap"`
-	// What an amount earns that is not the price of goods in money.
+	// The earnings of amounts that are not the price of goods in money.
 	StoredValueEarns bool `json:"stored_value_earns,omitempty" doc:"whether what was paid from stored value earns points"`
 	ShippingEarns    bool `json:"shipping_earns,omitempty" doc:"whether shipping earns points, with the lines over which it is spread"`
 	GiftsEarn        bool `json:"gifts_earn,omitempty" doc:"whether a line that is a gift earns points on what was paid for it"`

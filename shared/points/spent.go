@@ -71,9 +71,10 @@ func (s Spending) between(from, to loyalty.Points) Entry {
 
 // Owed lists what the order's refunds give back and have not yet, of each member
 // who spent points on it: in all, the share of the points that refunds are of the
-// money paid, rounded down once over all that the member spent. What came back
-// stays, also where a line that is told late makes the refunds a smaller share.
-// Of a member's reservations the one that was committed first comes back first.
+// money paid, rounded down once over all that the member spent. Points that came
+// back stay, also where a line that is told late makes the refunds a smaller
+// share. Of a member's reservations the one that was committed first comes back
+// first.
 func (o *Order) Owed() []Owed {
 	var owed []Owed
 	for i, first := range o.spent {

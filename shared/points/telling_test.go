@@ -12,8 +12,8 @@ import (
 	"github.com/huitou/huitou/shared/points"
 )
 
-// What was told first stands; what contradicts it is kept once, for a person, and
-// changes no points.
+// The first telling stands; one that contradicts it is kept once, for a person,
+// and changes no points.
 func TestATellingThatContradictsTheLogIsKeptOnce(t *testing.T) {
 	first := paid(points.Line{ID: "1", SKU: "MILK", Category: "milk", Quantity: 2, Paid: 10_000})
 	with := func(change func(*points.Line)) points.Fact {

@@ -12,12 +12,13 @@ import (
 //
 //	issued = available + pending + spent + expired + clawed − debt
 type Turnover struct {
-	Issued loyalty.Points // earned, won or given (发放), or brought along by who was merged into him
+	Issued loyalty.Points // earned, won or given (发放), or brought along by who was merged into them
 	Spent  loyalty.Points // set aside or spent, less what came back (核销)
 	Clawed loyalty.Points // taken back by refunds, with orders, or by operators (扣回)
 }
 
-// Turnover is what the entry adds. What only moves points adds nothing.
+// Turnover is what the entry adds. An entry that only moves points adds
+// nothing.
 func (e Entry) Turnover() Turnover {
 	amount := e.Amount()
 	switch {
