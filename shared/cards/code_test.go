@@ -188,9 +188,9 @@ func TestCheckLetterCatchesSinglesAndSwaps(t *testing.T) {
 	t.Logf("check letter: %d of %d slips caught", caught, caught)
 }
 
-// What a forger sends who has cards of the batch before him: a good code with
-// 1 to 26 letters of its tag altered, in the QR's form; in the typed form with
-// the check letter made to fit, for that is no secret.
+// A forger who has cards of the batch at hand sends a good code with 1 to 26
+// letters of its tag altered, in the QR's form; in the typed form with the
+// check letter made to fit, for that is no secret.
 func TestAMillionAlteredTagsAreRefused(t *testing.T) {
 	const tries = 1_000_000
 	codec := ring(t, root('1', 7)).Codec()

@@ -19,7 +19,7 @@ const (
 // GiftStates are all states, in order.
 var GiftStates = []GiftState{GiftPending, GiftShipped}
 
-// Gift is something that a card's winner is owed with his next order (随单赠品).
+// Gift is something that a card's winner is owed with their next order (随单赠品).
 type Gift struct {
 	ID     string           `json:"id"` // a function of the card
 	Batch  string           `json:"batch"`

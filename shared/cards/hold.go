@@ -10,9 +10,9 @@ import (
 )
 
 // Holds says which runs of redemptions are suspicious (可疑兑换). A person's
-// cards are counted in windows of fixed length; what he redeems beyond a bound is
-// held (暂缓发奖): it is his, and the prize waits for an operator. Cards that win
-// nothing are not counted.
+// cards are counted in windows of fixed length; cards redeemed beyond a bound
+// are held (暂缓发奖): the card is the customer's, and the prize waits for an
+// operator. Cards that win nothing are not counted.
 //
 // Nothing is counted by network address: carriers put thousands of customers
 // behind one.
@@ -123,14 +123,14 @@ const (
 	VoidReturned  VoidReason = "returned" // the goods were given back
 	VoidLeaked    VoidReason = "leaked"   // its code was copied before it reached a customer
 	VoidMisprint  VoidReason = "misprint" // it should not have been printed as it was
-	VoidOwnerLeft VoidReason = "erased"   // its owner had his person erased
+	VoidOwnerLeft VoidReason = "erased"   // its owner had their personal data erased
 )
 
 // VoidReasons are all reasons.
 var VoidReasons = []VoidReason{VoidStolen, VoidUnbought, VoidReturned, VoidLeaked, VoidMisprint, VoidOwnerLeft}
 
 // Ground is what an appeal says (申诉理由), of a closed list: nobody has to write
-// about himself, and nothing of him is kept.
+// about themselves, and nothing of their words is kept.
 type Ground string
 
 // The grounds.
@@ -205,7 +205,7 @@ func HoldCard(code Code, award Award, member loyalty.MemberID, why Suspicion, no
 }
 
 // Object is the hold after its customer's appeal; the first one counts, and a
-// repeat changes nothing. What was released needs none.
+// repeat changes nothing. A hold that was released needs none.
 func (h Hold) Object(ground Ground, now time.Time) (Hold, error) {
 	switch {
 	case !slices.Contains(Grounds, ground):
@@ -231,7 +231,7 @@ func (h Hold) Release(operator string, now time.Time) (Hold, error) {
 }
 
 // Void is the hold after an operator's word that the prize will not be given.
-// Where two are needed the first only proposes, and may change his reason; a
+// Where two are needed the first only proposes, and may change their reason; a
 // second one who gives the same ends it. The same word again changes nothing. It
 // fails with KindConflict: "hold_settled" when it ended otherwise,
 // "reason_differs" when another reason is proposed.

@@ -86,7 +86,7 @@ type PayoutState string
 // The states.
 const (
 	PayoutRequested PayoutState = "requested"    // won; the payer was never asked
-	PayoutPaying    PayoutState = "paying"       // the payer was asked; what he did is not known for sure
+	PayoutPaying    PayoutState = "paying"       // the payer was asked; what it did is not known for sure
 	PayoutPaid      PayoutState = "paid"         // for good
 	PayoutFailed    PayoutState = "failed_final" // for good: nothing was paid and nothing will be under this bill
 )
@@ -108,7 +108,7 @@ type PayoutStep struct {
 	Reason    string      `json:"reason,omitempty"`    // in the operator's
 }
 
-// Who makes a step beside people.
+// The makers of a step beside people.
 const (
 	ByCard  = "card"
 	ByPayer = "payer"
@@ -127,16 +127,16 @@ type Payout struct {
 	// application that the openid is of; or the WeCom contact (外部联系人) that
 	// proved it, which the platform turns into an openid for the corporation's own
 	// account (convert_to_openid). Empty for a member who came otherwise: the payer
-	// knows him by his id, and nobody guesses an openid for him. It is personal
+	// knows them by their id, and nobody guesses an openid for them. It is personal
 	// data, and gone once the payout ended.
 	Recipient loyalty.Identity `json:"recipient,omitzero"`
 	Amount    Packet           `json:"amount"`
 	Steps     []PayoutStep     `json:"steps"` // only ever appended to; the last one is the state
 
 	Asked    int         `json:"asked,omitempty"`   // times that the payer was asked
-	AskedAt  time.Time   `json:"asked_at,omitzero"` // when he was last
+	AskedAt  time.Time   `json:"asked_at,omitzero"` // when it was last
 	NextAsk  time.Time   `json:"next_ask"`          // the payer is asked again from then on
-	Said     string      `json:"said,omitempty"`    // what he said last, while that settled nothing
+	Said     string      `json:"said,omitempty"`    // what it said last, while that settled nothing
 	Proposed *Resolution `json:"proposed,omitempty"`
 }
 
@@ -166,14 +166,14 @@ func RequestPayout(code Code, award Award, member loyalty.MemberID, redeemedBy l
 	return payout, nil
 }
 
-// How long the payer is left alone after he was asked.
+// How long the payer is left alone after it was asked.
 const (
 	firstPatience = 10 * time.Minute
 	mostPatience  = 24 * time.Hour
 )
 
-// answerOnItsWay tells whether the payer was asked so lately that his answer may
-// still come.
+// answerOnItsWay tells whether the payer was asked so lately that its answer
+// may still come.
 func (p Payout) answerOnItsWay(now time.Time) bool {
 	return p.Asked > 0 && now.Before(p.AskedAt.Add(time.Minute))
 }
@@ -182,14 +182,14 @@ func inFlight() error {
 	return loyalty.Refuse(loyalty.KindConflict, "payout_in_flight", "the payer was asked a moment ago; try again in a minute")
 }
 
-// Due tells whether the payer is to be asked now. He is not while an operator's
-// resolution waits for a second one.
+// Due tells whether the payer is to be asked now. It is not asked while an
+// operator's resolution waits for a second one.
 func (p Payout) Due(now time.Time) bool {
 	return !p.State().Final() && p.Proposed == nil && !now.Before(p.NextAsk)
 }
 
 // Ask is the payout as it has to be recorded before the payer is asked, so that
-// no answer is needed to know that he may have been.
+// no answer is needed to know that it may have been.
 func (p Payout) Ask(now time.Time) Payout {
 	if p.State() == PayoutRequested {
 		p = p.step(PayoutStep{State: PayoutPaying, At: now, By: ByPayer})
@@ -204,10 +204,10 @@ func (p Payout) Ask(now time.Time) Payout {
 }
 
 // Hasten has the payer asked now instead of at NextAsk (立即重新请款), for somebody
-// who knows that he can be reached again. What was asked for stays: one bill, one
-// amount. It fails with KindConflict: "payout_settled" once the payout ended,
-// "resolution_proposed" while operators are ending it, "payout_in_flight" while an
-// answer may be on its way.
+// who knows that the payer can be reached again. The request stays the same: one
+// bill, one amount. It fails with KindConflict: "payout_settled" once the payout
+// ended, "resolution_proposed" while operators are ending it, "payout_in_flight"
+// while an answer may be on its way.
 func (p Payout) Hasten(now time.Time) (Payout, error) {
 	switch {
 	case p.State().Final():
@@ -222,7 +222,7 @@ func (p Payout) Hasten(now time.Time) (Payout, error) {
 	return p, nil
 }
 
-// step appends a step. Who needs to be paid no more is forgotten.
+// step appends a step. The recipient of a payout that has ended is forgotten.
 func (p Payout) step(step PayoutStep) Payout {
 	p.Steps = append(slices.Clip(p.Steps), step)
 	if step.State.Final() {
@@ -231,7 +231,7 @@ func (p Payout) step(step PayoutStep) Payout {
 	return p
 }
 
-// PayoutOrder is what a payer is asked to pay. It is the same each time that he
+// PayoutOrder is what a payer is asked to pay. It is the same each time that it
 // is asked for a bill.
 type PayoutOrder struct {
 	Bill      Bill              `json:"bill"`
@@ -302,7 +302,7 @@ func evidence(text string, required bool) bool {
 
 // Hear is the payout after a payer's word, which somebody named brought. A word
 // that was heard before changes nothing. One against what is settled is refused
-// with KindConflict code "payout_settled", one about a payout that he was never
+// with KindConflict code "payout_settled", one about a payout that the payer was never
 // asked for with "payout_not_asked".
 func (p Payout) Hear(answer PayoutAnswer, by string, now time.Time) (Payout, error) {
 	if err := answer.Validate(p); err != nil {
@@ -338,7 +338,8 @@ func (p Payout) Unheard(code string) Payout {
 }
 
 // Resolution is how an operator ends a payout by hand (人工处理), under the same
-// bill: he paid it himself, or saw in the payer's books that it never will be.
+// bill: they paid it themselves, or saw in the payer's books that it never will
+// be.
 type Resolution struct {
 	State     PayoutState `json:"state"`
 	Reference string      `json:"reference,omitempty"`

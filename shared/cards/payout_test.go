@@ -165,7 +165,7 @@ func TestByHand(t *testing.T) {
 	}{
 		"another end":       {by("wang", cards.PayoutFailed, ""), "resolution_differs"},
 		"another reference": {by("wang", cards.PayoutPaid, "r-2"), "resolution_differs"},
-		"his own again":     {by("li", cards.PayoutPaid, "r-1"), ""},
+		"their own again":   {by("li", cards.PayoutPaid, "r-1"), ""},
 		"no end":            {by("wang", cards.PayoutPaying, "r-1"), "unknown"},
 		"no reference":      {by("wang", cards.PayoutPaid, ""), "required"},
 		"no reason":         {cards.Resolution{State: cards.PayoutPaid, Reference: "r-1", Operator: "wang", At: at}, "required"},

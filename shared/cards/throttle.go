@@ -9,8 +9,8 @@ type Rules struct {
 }
 
 // Throttle bounds guesses at codes (防刷). A guess is a typed code that could be
-// right, its check letter is, and is not: its tag of 40 bits can be tried. What
-// a QR holds has 130 bits, and is neither counted nor refused.
+// right, its check letter is, and is not: its tag of 40 bits can be tried. The
+// tag in a QR has 130 bits, and is neither counted nor refused.
 type Throttle struct {
 	// PerMember bounds whoever has a member token, in an hour of UTC.
 	PerMember int `json:"guesses_per_member_hour" minimum:"1" maximum:"1000" doc:"wrong typed codes of one member in an hour"`
