@@ -17,9 +17,9 @@ import (
 const attempts = 8
 
 // Release lets a held card's prize go, for an operator (放行). It is given as a
-// redemption gives it, once: to the member who redeemed the card, or into whom
-// he was merged since, by the program of that day. One that is reserved for a
-// phone can be proved from now on. A repeat changes nothing.
+// redemption gives it, once: to the member who redeemed the card, or to the one
+// into whom they were merged since, by the program of that day. One that is
+// reserved for a phone can be proved from now on. A repeat changes nothing.
 //
 // It fails with KindNotFound code "hold_unknown", and with KindConflict:
 // "hold_settled" once the card is void, "member_erased" when nobody is there to

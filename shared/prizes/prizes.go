@@ -1,5 +1,5 @@
 // Package prizes gives what a package card won (发奖), whether its customer
-// redeemed it just now or proved that it is his.
+// redeemed it just now or proved that it is theirs.
 package prizes
 
 import (
@@ -30,7 +30,7 @@ type Win struct {
 	Rules program.Program // whose points they are
 	Known store.Account   // the member's account where it had to be looked at
 	// By is the identity by which the winner came, where that is not the card's.
-	// Who is no member yet becomes one by it.
+	// A winner who is no member yet becomes one by it.
 	By    loyalty.Identity
 	Since time.Time // points end as if they had come then
 	Count store.PrizeCount
@@ -39,8 +39,8 @@ type Win struct {
 
 // Give is what a prize does beside being noted on the card, and makes the
 // member who does not exist yet. A reserved prize does nothing. It completes
-// the card with the member and his ledger entry. The first action is that of his
-// account, where there is one.
+// the card with the member and their ledger entry. The first action is that of
+// their account, where there is one.
 func (g Giver) Give(ctx context.Context, win Win, card *store.Redemption) ([]table.Action, error) {
 	joins := card.Joined || card.Member == "" && win.By != (loyalty.Identity{})
 	if card.Member == "" && !joins {
@@ -121,8 +121,8 @@ func (g Giver) coupon(ctx context.Context, win Win, card store.Redemption) (coup
 		if loyalty.KindOf(err) == loyalty.KindUnavailable {
 			return coupons.Coupon{}, err
 		}
-		// Whoever created the batch should have seen to it; the customer can do
-		// nothing about it.
+		// The operator who created the batch should have seen to it; the
+		// customer can do nothing about it.
 		return coupons.Coupon{}, &loyalty.Error{Kind: loyalty.KindInternal, Code: "prize_not_issuable", Cause: err}
 	}
 	if terms, frozen := win.Batch.TermsOf(template.ID); frozen {
