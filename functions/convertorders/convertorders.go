@@ -30,11 +30,11 @@ type Function struct {
 	Log   *slog.Logger
 }
 
-// Handle applies each message by itself. What cannot be applied, however often it
-// comes, is kept for a person with its reason (待人工处理, see refused.Input). A
-// message that may succeed later, or fails for a fault of ours, is named in the
-// answer, so that the queue delivers it again and, after its last try, keeps it
-// among the dead letters.
+// Handle applies each message by itself. A message that cannot be applied,
+// however often it comes, is kept for a person with its reason (待人工处理, see
+// refused.Input). A message that may succeed later, or fails for a fault of
+// ours, is named in the answer, so that the queue delivers it again and, after
+// its last try, keeps it among the dead letters.
 func (f Function) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	versions, err := f.Store.Programs(ctx)
 	if err != nil {
@@ -75,8 +75,8 @@ func (f Function) convert(ctx context.Context, versions []program.Program, body 
 	if err != nil || event.Type != orders.TypePaid || event.Channel != youzan.Channel {
 		return err
 	}
-	// What another message told of the order too early may be clear by now. Only
-	// this platform tells such.
+	// A refund or a completion that another message told too early may be clear
+	// by now. Only this platform tells such.
 	return f.release(ctx, versions, event.Key())
 }
 

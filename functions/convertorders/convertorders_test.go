@@ -211,7 +211,7 @@ func TestDiscountStoredValueAndGiftsOfAnOrder(t *testing.T) {
 	}
 }
 
-func TestAnOrderOfNobodyWaitsAndIsCreditedWhenHeJoins(t *testing.T) {
+func TestAnOrderOfNobodyWaitsAndIsCreditedWhenItsBuyerJoins(t *testing.T) {
 	b := open(t)
 	for i := range 150 {
 		b.deliver(event(orders.TypePaid, fmt.Sprint(i), milk(10_000)))
