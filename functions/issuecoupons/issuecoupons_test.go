@@ -225,8 +225,8 @@ func (w *world) items() []table.Item {
 }
 
 // check holds I16, I18 and I20: the budget's counters are what was issued and
-// within the budget, a member has one coupon for the occurrence and only if he
-// matches, and no code is twice. It returns how many coupons there are.
+// within the budget, a member has one coupon for the occurrence and only if
+// they match, and no code is twice. It returns how many coupons there are.
 func (w *world) check(budget coupons.Budget) int {
 	w.t.Helper()
 	all := w.coupons()
@@ -570,7 +570,7 @@ func TestAWriteThatLandsAfterThePageWasClosed(t *testing.T) {
 }
 
 // A member who has the coupon already, by whatever way, keeps it and keeps
-// nobody else from his.
+// nobody else from theirs.
 func TestAMemberWhoHasTheCoupon(t *testing.T) {
 	w := newWorld(t, 5, 3, coupons.Budget{Quantity: 5}, 0)
 	w.write(store.PutCoupon(w.template.Issue(w.regulars[2], "campaign:spring:once", "kept", now, time.UTC)))
