@@ -20,7 +20,7 @@ import (
 	"github.com/huitou/huitou/shared/token"
 )
 
-// visitor is a member who comes at times of his choice.
+// visitor is a member who comes at times of their choice.
 type visitor struct {
 	brand
 	id loyalty.MemberID

@@ -17,7 +17,7 @@ import (
 	"github.com/huitou/huitou/shared/store"
 )
 
-// claimBody is an order that the caller says is his.
+// claimBody is an order that the caller says is theirs.
 type claimBody struct {
 	Channel loyalty.Channel `json:"channel" minLength:"1" maxLength:"64"`
 	Shop    string          `json:"shop" minLength:"1" maxLength:"64"`

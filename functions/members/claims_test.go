@@ -70,7 +70,7 @@ func TestAClaimsAnswerTellsNothing(t *testing.T) {
 		"right":           {"free", `"phone_last4":"6065"`, "credited"},
 		"unknown order":   {"none", `"phone_last4":"6065"`, "waiting"},
 		"another's order": {"b-2", `"phone_last4":"6065"`, "refused"},
-		"his own order":   {"b-1", `"buyer":"b-1"`, "credited"},
+		"their own order": {"b-1", `"buyer":"b-1"`, "credited"},
 	} {
 		answer := b.post("/v1/me/orders", bearer, "k-"+test.order, claimOf(test.order, test.proof))
 		want := fmt.Sprintf(`{"channel":"tmall","shop":"flagship","order_id":%q,"taken_at":"2026-11-21T10:00:00Z"}`, test.order)
@@ -80,7 +80,7 @@ func TestAClaimsAnswerTellsNothing(t *testing.T) {
 		states[test.order] = test.state
 	}
 	if got := strings.Count(b.mine(bearer), `"state":"waiting"`); got != 3 {
-		t.Errorf("%d claims wait before anybody looked, want all but the one of his own order", got)
+		t.Errorf("%d claims wait before anybody looked, want all but the one of their own order", got)
 	}
 	b.settle()
 	page := b.mine(bearer)
@@ -118,7 +118,7 @@ func TestTenWrongClaimsInAnHourAreEnough(t *testing.T) {
 		}
 		b.settle()
 	}
-	// What is put on the queue in one go is counted one by one.
+	// Claims that are put on the queue in one go are counted one by one.
 	for i := range 5 {
 		b.post("/v1/me/orders", bearer, fmt.Sprint("g-", i), claimOf("b-1", `"phone_last4":"0000"`))
 		b.post("/v1/me/orders", bearer, fmt.Sprint("h-", i), claimOf("free", fmt.Sprintf(`"phone_last4":"100%d"`, i)))

@@ -1,5 +1,5 @@
-// Package members is the member's own API (/v1/me): what he has, and nothing
-// of anybody else. Who he is comes from his token alone; no path, query or
+// Package members is the member's own API (/v1/me): what they have, and nothing
+// of anybody else. Their token alone tells who they are; no path, query or
 // body can name another.
 package members
 
@@ -71,7 +71,7 @@ func (f Function) authenticate(next http.Handler) http.Handler {
 	})
 }
 
-// me is what a member sees of himself.
+// me is what a member sees of themselves.
 type me struct {
 	MemberID loyalty.MemberID  `json:"member_id"`
 	JoinedAt time.Time         `json:"joined_at"`

@@ -72,7 +72,7 @@ func open(t *testing.T) brand {
 	return b
 }
 
-// member enrols somebody with one order and returns his id and token.
+// member enrols somebody with one order and returns their id and token.
 func (b brand) member(name string, paid loyalty.Fen) (loyalty.MemberID, string) {
 	b.t.Helper()
 	buyer := loyalty.Identity{Kind: loyalty.IdentityBuyer, Channel: "tmall", Value: name}
@@ -107,7 +107,7 @@ func (b brand) call(method, path, bearer string) (int, string) {
 	return recorder.Code, recorder.Body.String()
 }
 
-func TestAMemberSeesHisOwn(t *testing.T) {
+func TestAMemberSeesTheirOwnAlone(t *testing.T) {
 	b := open(t)
 	id, bearer := b.member("b-1", 10_000)
 	_, other := b.member("b-2", 77_700)
