@@ -213,7 +213,7 @@ func TestADearPrizeIsVoidedByTwo(t *testing.T) {
 			}
 			void(li, "stolen", 202)
 			void(li, "stolen", 202)
-			void(li, "returned", 202) // he changed his mind
+			void(li, "returned", 202) // they changed their mind
 			void(wang, "stolen", 409) // another reason
 			if hold := void(wang, "returned", 200); hold.State != "voided" || hold.Decided.Operator != "li" || hold.Decided.Approved != "wang" {
 				t.Errorf("%+v", hold)
@@ -263,7 +263,7 @@ func TestWhoMayNotDecideHolds(t *testing.T) {
 		"an integration":         {integration, holdPath(0, "/void"), `{"reason":"stolen"}`, 403},
 		"nobody":                 {"", holdPath(0, "/release"), "", 401},
 		"without a reason":       {li, holdPath(0, "/void"), `{}`, 400},
-		"for any reason":         {li, holdPath(0, "/void"), `{"reason":"I do not like him"}`, 400},
+		"for any reason":         {li, holdPath(0, "/void"), `{"reason":"I do not like them"}`, 400},
 		"a card nobody redeemed": {li, holdPath(5, "/release"), "", 404},
 		"of an unknown batch":    {li, "/v1/card-holds/K-00009-0000000/void", `{"reason":"stolen"}`, 404},
 		"no id":                  {li, "/v1/card-holds/K-1-0/release", "", 404},

@@ -32,7 +32,7 @@ type identityBody struct {
 	Value   string               `json:"value" minLength:"1" maxLength:"128"`
 }
 
-// member is a member as operators see him.
+// member is a member as operators see them.
 type member struct {
 	MemberID   loyalty.MemberID  `json:"member_id"`
 	JoinedAt   time.Time         `json:"joined_at"`

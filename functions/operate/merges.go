@@ -13,7 +13,7 @@ import (
 )
 
 // mergeBody names the member who becomes a part of the one in the path, or is
-// let go by him.
+// let go by it.
 type mergeBody struct {
 	MemberID loyalty.MemberID `json:"member_id" minLength:"1" maxLength:"64"`
 	Reason   string           `json:"reason" minLength:"1" maxLength:"256" doc:"stands in the ledger for ever: name no person in it"`
@@ -79,7 +79,7 @@ func (f Function) erase(ctx context.Context, in *eraseInput) (*struct{}, error) 
 }
 
 // wholeMember shows a member with the identities of those who were merged into
-// him.
+// them.
 func (f Function) wholeMember(ctx context.Context, account store.Account) (*rest.Body[member], error) {
 	parts, err := f.Store.Parts(ctx, account)
 	if err != nil {

@@ -313,7 +313,7 @@ func TestErasingForgetsThePersonAndKeepsTheLedger(t *testing.T) {
 		t.Errorf("on the list of all members: %v, %v", members, err)
 	}
 
-	// His orders go on: a refund finds the bare account, and the whole's too.
+	// Their orders go on: a refund finds the bare account, and the whole's too.
 	refund(b, "1002")
 	if got := b.pending(string(whole)); !strings.Contains(got, `"pending":150`) {
 		t.Errorf("after a refund: %s", got)
@@ -330,7 +330,7 @@ func TestErasingForgetsThePersonAndKeepsTheLedger(t *testing.T) {
 			t.Errorf("%s of the erased: %d %s", name, status, answer)
 		}
 	}
-	// And whoever comes with his names is a stranger.
+	// And one who comes with their names is a stranger.
 	b.ordered("1003", buyer)
 	status, answer = b.post("/v1/members", "join-2", strings.Replace(person, "canary-text", "x", 1))
 	if status != http.StatusCreated || strings.Contains(answer, string(whole)) {
@@ -353,7 +353,7 @@ func refund(b *brand, order string) {
 }
 
 // A claim that was left in the log of an order gives the erased nothing, and an
-// order that found its owner before he was erased belongs to nobody after.
+// order that found its owner before they were erased belongs to nobody after.
 func TestNobodyWhoWasErasedGetsAnOrder(t *testing.T) {
 	b := open(t)
 	member := loyalty.MemberID(b.join("a"))

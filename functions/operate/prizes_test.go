@@ -142,7 +142,7 @@ func TestThePayersWordComesBack(t *testing.T) {
 }
 
 // A word to the payer costs no second bill: it goes out at once, and not while
-// his answer may be on its way.
+// its answer may be on its way.
 func TestThePayerIsAskedAtOnce(t *testing.T) {
 	b := open(t)
 	b.packets(2, 2)

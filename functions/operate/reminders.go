@@ -92,7 +92,7 @@ type messageEventBody struct {
 }
 
 // optOut withdraws the consent to marketing of the member whom a message went
-// to, or of the one he was merged into since. Of an erased one there is none.
+// to, or of the one they were merged into since. Of an erased one there is none.
 func (f Function) optOut(ctx context.Context, member loyalty.MemberID) error {
 	for {
 		err := f.change(ctx, member, store.WithdrawConsent(loyalty.ConsentMarketing, f.Clock())...)

@@ -136,8 +136,8 @@ func (f Function) accountsOf(ctx context.Context, redemptions []store.Redemption
 }
 
 // announcedPhone is the masked phone of a winner who agrees to marketing. One
-// who was merged into another member has none: whose number it is, and what he
-// agrees to, is the other's to say.
+// who was merged into another member has none: whose number it is, and what they
+// agree to, is the other's to say.
 func announcedPhone(account *store.Account) string {
 	if account == nil || account.Merged != nil || account.Consents[loyalty.ConsentMarketing].IsZero() {
 		return ""

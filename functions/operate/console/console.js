@@ -376,7 +376,7 @@ const words = {
   byTwo: ["{0}、{1}", "{0} and {1}"],
   payer: ["付款方", "The payer"],
   askNow: ["立即重新请款", "Ask the payer now"],
-  askNowHint: ["平时自动请款，间隔从 10 分钟逐次加倍到一天。付款方恢复后可以马上再请一次。", "The payer is asked by itself, after 10 minutes, doubled up to a day. Once he is well again he can be asked at once."],
+  askNowHint: ["平时自动请款，间隔从 10 分钟逐次加倍到一天。付款方恢复后可以马上再请一次。", "The payer is asked by itself, after 10 minutes, doubled up to a day. Once the payer is well again it can be asked at once."],
   askNowSure: ["请付款方再次处理账单 {0}（{1}）？账单号与金额不变，不会重复付款。", "Ask the payer again for bill {0} ({1})? Bill and amount stay, so nothing is paid twice."],
   askedNow: ["已重新请款。", "The payer is being asked."],
   byHand: ["人工处理", "By hand"],
