@@ -1,5 +1,5 @@
 // Package payprizes asks the payer for the red packets that cards gave (红包兑付),
-// each under its one bill, until he says how it ended.
+// each under its one bill, until it says how it ended.
 package payprizes
 
 import (
@@ -34,7 +34,7 @@ type Function struct {
 }
 
 // Handle deals with each message by itself; the answer names those to deliver
-// again. That the payer is asked is recorded before he is: a process that dies
+// again. That the payer is asked is recorded before it is: a process that dies
 // in between, and an answer that is lost, leave a payout that is asked for again
 // under the same bill when its time has come (see settlepoints), and never
 // another payout. A message about a payout that is not due, has ended or is
@@ -68,8 +68,8 @@ func (f Function) pay(ctx context.Context, code cards.Code) error {
 		return p.Hear(answer, cards.ByPayer, f.now())
 	})
 	if err != nil && loyalty.KindOf(err) == loyalty.KindConflict {
-		// It was ended otherwise while he was at it. The record stays; somebody
-		// has to look at the books.
+		// It was ended otherwise while the payer was at it. The record stays;
+		// somebody has to look at the books.
 		f.Log.ErrorContext(ctx, "payer contradicts", slog.String("state", string(answer.Outcome)))
 		return nil
 	}
@@ -79,7 +79,7 @@ func (f Function) pay(ctx context.Context, code cards.Code) error {
 	return err
 }
 
-// ask records that the payer is asked now; nil when he is not to be.
+// ask records that the payer is asked now; nil when it is not to be.
 func (f Function) ask(ctx context.Context, code cards.Code) (*cards.Payout, error) {
 	now := f.now()
 	due := false
