@@ -332,8 +332,8 @@ func TestEmptySecretsProveNothing(t *testing.T) {
 	}
 }
 
-// Whoever moves the brand's clock must not make old signatures good, nor new
-// ones bad.
+// A person who moves the brand's clock must not make old signatures good, nor
+// new ones bad.
 func TestSignaturesKeepToTheRealClock(t *testing.T) {
 	h := newHook()
 	h.Clock = func() time.Time { return now.AddDate(0, 1, 0) }

@@ -33,8 +33,8 @@ func (h *hook) kept(t testing.TB) refused.Input {
 
 const goodPaid = `{"full_order_info":{"order_info":{"tid":"E1","pay_time":"2026-11-21 10:00:00"},"buyer_info":{"yz_open_id":"yz-1","buyer_phone":"13800000000"},"receiver_name":"canary","orders":[{"oid":"1","num":1,"payment":"1.00"}]}}`
 
-// What a platform signed and we cannot read is acknowledged and kept for a person,
-// without a phone and without what we do not read.
+// A push that a platform signed and we cannot read is acknowledged and kept for
+// a person, without a phone and without what we do not read.
 func TestASignedPushThatCannotBeReadIsKeptForAPerson(t *testing.T) {
 	for name, test := range map[string]struct {
 		kind, message, fault string
@@ -122,7 +122,8 @@ func TestAnUnsignedPushIsNeverKept(t *testing.T) {
 	}
 }
 
-// Who sends the canonical event is told what is wrong with it, and keeps it.
+// The sender of the canonical event is told what is wrong with it, and keeps
+// it.
 func TestACanonicalEventThatIsRefusedIsNotKept(t *testing.T) {
 	h := newHook()
 	h.refused(t, h.send(t, signed(t, `{"type":"order.paid"}`)), 400, "invalid")
