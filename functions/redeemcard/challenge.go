@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A challenge (挑战) is what a caller has to answer before a code that he typed is
-// read, while all callers together guess too much. It is answered by work:
+// A challenge (挑战) is what a caller has to answer before a code that they typed
+// is read, while all callers together guess too much. It is answered by work:
 // itself, "." and a number such that the SHA-256 of the whole begins with
 // challengeWork zero bits. Or by patience: itself, a minute later. It is good for
 // one code, so that every guess has to answer its own, and is kept nowhere.

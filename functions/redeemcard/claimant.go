@@ -21,7 +21,8 @@ import (
 	"github.com/huitou/huitou/shared/token"
 )
 
-// claimant is who wants a card's prize: a member by his token, or an identity.
+// claimant is who wants a card's prize: a member by their token, or an
+// identity.
 type claimant struct {
 	member   loyalty.MemberID // proved by a member token; "" with an identity
 	identity loyalty.Identity
@@ -30,12 +31,12 @@ type claimant struct {
 	ground   cards.Ground  // of an appeal
 	returns  bool          // who only wants to see what they won: redeems nothing
 	request  string        // fingerprint of the Idempotency-Key, "" without one
-	known    store.Account // his account, where a credit was refused and had to look at it
+	known    store.Account // their account, where a credit was refused and had to look at it
 	parts    []store.Merge // which accounts were then found to be parts of others
 }
 
 // unproved tells a typed phone: it may be anybody's, so the prize is kept for
-// its owner and nothing is said about him.
+// its owner and nothing is said about them.
 func (c claimant) unproved() bool { return c.member == "" && c.identity.Kind == loyalty.IdentityPhone }
 
 // Redemption is the body of a redemption. A member's token in the Authorization

@@ -22,7 +22,7 @@ func (b *brand) connect(link string) {
 	}
 }
 
-func TestTheWinnerIsToldTheStateOfHisCard(t *testing.T) {
+func TestTheWinnerIsToldTheStateOfTheirCard(t *testing.T) {
 	b := open(t)
 	batch := b.batch(1, cards.FormPlain, prizes[cards.PrizePoints])
 	code := b.code(batch, 3)

@@ -16,8 +16,8 @@ import (
 // same phone that nobody has proved, won before in the same window; where that is
 // a suspicious run the card is held, and the action is its hold. Points are
 // counted by the write that gives them to their member, for nothing; the bound
-// that refuses it comes back with his account. Every other prize costs a write
-// unit. Whom the card makes a member has no run.
+// that refuses it comes back with their account. Every other prize costs a write
+// unit. A person whom the card makes a member has no run.
 func (f *Function) review(ctx context.Context, code cards.Code, card *store.Redemption, who claimant) ([]table.Action, store.PrizeCount, error) {
 	rules, err := f.rules(ctx)
 	if err != nil {
@@ -105,9 +105,9 @@ func (f *Function) appealFromJSON(r *http.Request, code string) (Appealed, error
 	return Appealed{who.ground}, f.object(r, code, who)
 }
 
-// object notes the claimant's appeal with the hold of his card, once: a card has
-// one appeal, however often it is sent. For anybody else, and for a card that is
-// neither held nor void, it does nothing.
+// object notes the claimant's appeal with the hold of their card, once: a card
+// has one appeal, however often it is sent. For anybody else, and for a card
+// that is neither held nor void, it does nothing.
 func (f *Function) object(r *http.Request, raw string, who claimant) error {
 	ctx := r.Context()
 	if !slices.Contains(cards.Grounds, who.ground) {

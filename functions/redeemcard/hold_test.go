@@ -99,7 +99,8 @@ func (b *brand) alreadyMember(value string) loyalty.MemberID {
 	return b.enrol(loyalty.Identity{Kind: loyalty.IdentityOpenID, Channel: "wechat", Value: value})
 }
 
-// given is how many of the prizes a member got that all cards of his batch give.
+// given is how many of the prizes a member got that all cards of their batch
+// give.
 func (b *brand) given(member loyalty.MemberID, award cards.Award) (n int) {
 	b.t.Helper()
 	var err error
@@ -223,7 +224,7 @@ func TestParallelRunsPassNoMoreThanTheBound(t *testing.T) {
 	}
 }
 
-// A card counts once with its person, however often he asks for it.
+// A card counts once with its person, however often they ask for it.
 func TestACardCountsOnce(t *testing.T) {
 	for kind, award := range prizesThatGive {
 		b := open(t)
@@ -376,8 +377,8 @@ func TestReleaseAndVoidAtOnceHaveOneOutcome(t *testing.T) {
 	}
 }
 
-// What the review takes is not the customer's: his points end as if they had
-// come with the redemption, by the program of that day.
+// The time that the review takes is not the customer's: their points end as if
+// they had come with the redemption, by the program of that day.
 func TestAReleaseGivesWhatTheDayOfTheRedemptionPromised(t *testing.T) {
 	b := open(t)
 	batch, member := b.heldCard(prizes[cards.PrizePoints])

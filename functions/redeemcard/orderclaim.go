@@ -32,11 +32,12 @@ const (
 	last4      = 4
 )
 
-// claimOrder takes a claim of an order by the page's form. Who may claim is told
-// by the card's reference, which the page with the prize holds and no other: not
-// whether he has proved who he is. Until that the claim waits, and it becomes
-// that of whom the prize becomes; the answer is the same either way, and whether
-// there is such an order or the proof agrees.
+// claimOrder takes a claim of an order by the page's form. The right to claim is
+// told by the card's reference, which the page with the prize holds and no
+// other: not whether the visitor has proved who they are. Until that the claim
+// waits, and then it becomes the claim of the member who gets the prize; the
+// answer is the same either way, and whether there is such an order or the
+// proof agrees.
 func (f *Function) claimOrder(r *http.Request, raw string, p *page) error {
 	form, err := readForm(r)
 	if err != nil {
@@ -96,7 +97,7 @@ func (c claimForm) read(shops []program.Shop) (loyalty.OrderKey, points.Proof) {
 func shopValue(s program.Shop) string { return string(s.Channel) + "/" + s.Shop }
 
 // proofOf reads what only the buyer knows: the last four digits of the order's
-// phone, or all of them, else the platform's name of him.
+// phone, or all of them, else the platform's name of them.
 func proofOf(order loyalty.OrderKey, written string) (points.Proof, bool) {
 	digits := plain(written)
 	if len(digits) == last4 && strings.Trim(digits, "0123456789") == "" {

@@ -142,7 +142,7 @@ func TestAClaimWaitsForTheWinner(t *testing.T) {
 	}
 	claims := b.claims(owner)
 	if len(claims) != 1 || claims[0].Order != tmallOrder || claims[0].Proof.PhoneLast4 != "6065" || !claims[0].At.Equal(noon.Add(time.Hour)) {
-		t.Fatalf("his claims are %+v", claims)
+		t.Fatalf("their claims are %+v", claims)
 	}
 	if told := string(claim.Message(claims[0])); !slices.Equal(b.orders.bodies, []string{told}) {
 		t.Errorf("told is %q, want %s once", b.orders.bodies, told)
@@ -153,10 +153,10 @@ func TestAClaimWaitsForTheWinner(t *testing.T) {
 	second := claimOf(b.reference(batch, 0), "6065")
 	second.Set("order", "2156000000000000002")
 	if his := b.claiming(code, second); his.Body != reserved.Body || his.StatusCode != 200 {
-		t.Errorf("a claim on his own card is answered otherwise:\n%s", cmp.Diff(reserved.Body, his.Body))
+		t.Errorf("a claim on their own card is answered otherwise:\n%s", cmp.Diff(reserved.Body, his.Body))
 	}
 	if len(b.claims(owner)) != 2 || len(b.orders.bodies) != 2 {
-		t.Errorf("his claims are %+v, told is %q", b.claims(owner), b.orders.bodies)
+		t.Errorf("their claims are %+v, told is %q", b.claims(owner), b.orders.bodies)
 	}
 	for _, canary := range []string{tmallOrder.Order, "6065", b.reference(batch, 0), string(owner)} {
 		if strings.Contains(b.logged.String(), canary) {
@@ -165,8 +165,8 @@ func TestAClaimWaitsForTheWinner(t *testing.T) {
 	}
 }
 
-// Who may claim is told by the reference of this very card; whoever has none, or
-// fills in what cannot be an order, changes nothing.
+// The reference of this very card gives the right to claim; a visitor who has
+// none, or fills in what cannot be an order, changes nothing.
 func TestClaimsThatAreRefusedChangeNothing(t *testing.T) {
 	b := open(t)
 	batch := b.batch(1, cards.FormPlain, prizes[cards.PrizePoints])
@@ -247,7 +247,7 @@ func TestACardTakesThreeClaims(t *testing.T) {
 	owner := b.enrol(b.phoneIdentity(buyersPhone))
 	b.redeem(code, b.bearer(owner), "")
 	if claims := b.claims(owner); len(claims) != 1 || claims[0].Proof.PhoneLast4 != "6062" || len(b.orders.bodies) != 1 {
-		t.Errorf("his claims are %+v, told is %q", claims, b.orders.bodies)
+		t.Errorf("their claims are %+v, told is %q", claims, b.orders.bodies)
 	}
 
 	b.at(noon.Add(points.ClaimLife))
@@ -301,7 +301,7 @@ func TestAClaimGuessesNoCode(t *testing.T) {
 	}
 }
 
-// Whatever the moment in which the card becomes somebody's, his claim is not
+// Whatever the moment in which the card becomes somebody's, their claim is not
 // lost, and told once or more.
 func TestAClaimAndAProofRace(t *testing.T) {
 	first := map[string]int{}
@@ -330,7 +330,7 @@ func TestAClaimAndAProofRace(t *testing.T) {
 		})
 		group.Wait()
 		if len(b.claims(owner)) != 1 || len(b.orders.bodies) == 0 {
-			t.Fatalf("his claims are %+v, told is %q", b.claims(owner), b.orders.bodies)
+			t.Fatalf("their claims are %+v, told is %q", b.claims(owner), b.orders.bodies)
 		}
 	}
 	t.Logf("first: %v", first)

@@ -31,7 +31,7 @@ var (
 	pageScript string
 )
 
-// What pages are made of is made when the first is asked for: many an instance
+// The parts of pages are made when the first is asked for: many an instance
 // is started by a redemption.
 var (
 	pageTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageMarkup)) })
@@ -47,7 +47,7 @@ type page struct {
 	Name  string       // of the brand, in the page's language
 	Logo  template.URL // "" for the name
 
-	// What joining agrees to.
+	// The terms that joining agrees to.
 	LegalVersion string
 	Legal        []legalText
 
@@ -168,8 +168,9 @@ func (f *Function) servePage(w http.ResponseWriter, r *http.Request, code string
 }
 
 // show prepares the page of a card that can be redeemed. A card that was
-// redeemed says so, and lets the winner see his prize again. It decides nothing,
-// so that copies which may be behind by a moment do, for half the price.
+// redeemed says so, and lets the winner see their prize again. It decides
+// nothing, so that copies which may be behind by a moment do, for half the
+// price.
 func (f *Function) show(r *http.Request, raw string, p *page) error {
 	code, err := f.parse(r, raw, "")
 	if err != nil {
@@ -402,7 +403,7 @@ func (f *Function) render(w http.ResponseWriter, r *http.Request, status int, p 
 	}
 }
 
-// language is the page's: what the visitor chose, else what his browser asks
+// language is the page's: what the visitor chose, else what their browser asks
 // for, else Chinese.
 func language(r *http.Request) string {
 	switch chosen := r.URL.Query().Get("lang"); chosen {

@@ -52,7 +52,7 @@ func (b *brand) mixed() cards.Batch {
 	})
 }
 
-// Whoever reads the page of a card learns what the batch holds and nothing of
+// A reader of a card's page learns what the batch holds and nothing of
 // this card: every card of a form has the same page, to the letter.
 func TestEveryCardHasTheSamePageUntilTheDraw(t *testing.T) {
 	b := open(t)
@@ -197,8 +197,9 @@ func (b *brand) withdraw(code, phone string) events.APIGatewayV2HTTPResponse {
 	return b.send(b.t.Context(), "POST", "/c/"+code+"?withdraw=1", map[string]string{"content-type": "application/x-www-form-urlencoded"}, url.Values{"phone": {phone}}.Encode())
 }
 
-// Who redeemed a card takes the optional consents back with it; everybody gets
-// the same answer, and nothing follows for the card, the prize or a member.
+// The person who redeemed a card takes the optional consents back with it;
+// everybody gets the same answer, and nothing follows for the card, the prize
+// or a member.
 func TestTheOptionalConsentsAreWithdrawnOnThePage(t *testing.T) {
 	b := open(t)
 	batch := b.batch(1, cards.FormPlain, prizes[cards.PrizePoints])

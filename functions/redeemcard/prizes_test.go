@@ -82,7 +82,7 @@ func TestAReservedRedPacketIsPaidToTheOneWhoProvesIt(t *testing.T) {
 	}
 }
 
-// A client says who he is; no amount of his is read.
+// A client says who they are; no amount of theirs is read.
 func TestNoAmountComesFromAClient(t *testing.T) {
 	b := open(t)
 	batch := b.batch(1, cards.FormPlain, prizes[cards.PrizeRedPacket])
@@ -216,7 +216,7 @@ func TestAWholePoolRedeemedAtOnce(t *testing.T) {
 	group.Wait()
 	elapsed := time.Since(start)
 
-	// What was given, counted from what the table holds.
+	// The prizes that were given, counted from what the table holds.
 	given, won := map[string]int{}, make([]string, batch.Count)
 	effects := map[cards.PrizeKind]int{}
 	redeemed := 0

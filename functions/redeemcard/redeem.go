@@ -30,7 +30,7 @@ type state string
 const (
 	stateCredited state = "credited" // it is the member's
 	stateReserved state = "reserved" // it is kept for the owner of a phone that nobody has proved
-	stateHeld     state = "held"     // it is kept for him while an operator looks at it
+	stateHeld     state = "held"     // it is kept for them while an operator looks at it
 	stateVoided   state = "voided"   // an operator found that it is not to be given
 )
 
@@ -135,8 +135,8 @@ func (f *Function) try(ctx context.Context, read reading, who claimant) (draw, e
 // look reads, in one round trip, the card, its batch, which member the claimant
 // is, and for a typed code what was counted of guesses. It asks for all of it
 // before it judges any, so that a card which nobody can have redeemed yet, for
-// which it is ErrNotFound, takes as long as one that somebody has. Whose a typed
-// phone is stays unread: nothing may follow from it.
+// which it is ErrNotFound, takes as long as one that somebody has. The owner of
+// a typed phone stays unread: nothing may follow from it.
 func (f *Function) look(ctx context.Context, consistency table.Consistency, read reading, who claimant, now time.Time) (store.CardLook, error) {
 	identity := who.identity
 	if who.member != "" || who.unproved() {
@@ -179,7 +179,7 @@ func (f *Function) present(ctx context.Context, who claimant, award cards.Award)
 	return err
 }
 
-// again answers for a card that was redeemed before. Whoever won it gets the
+// again answers for a card that was redeemed before. The winner gets the
 // first answer, even when the batch is over by now; a reserved prize becomes
 // the member's who owns the phone; everybody else learns the date at most.
 func (f *Function) again(ctx context.Context, code cards.Code, batch cards.Batch, found store.CardLook, who claimant, now time.Time) (draw, error) {
@@ -234,7 +234,7 @@ func (f *Function) claim(ctx context.Context, code cards.Code, reserved store.Re
 
 // write commits a redemption, whose first action is the card's. When only the
 // credit was refused and there is no account, the member is gone, and trying
-// again would not bring him back; a new member's identity may merely have been
+// again would not bring them back; a new member's identity may merely have been
 // given away. Nor does a token open anything of a member who was erased or merged
 // into another.
 func (f *Function) write(ctx context.Context, actions []table.Action, byToken bool) error {
@@ -296,7 +296,7 @@ func (f *Function) promised(ctx context.Context, batch cards.Batch, id string) (
 }
 
 // announce asks for the orders that waited for a new member's identity, for those
-// that were claimed while the prize was reserved, and for his red packet to be
+// that were claimed while the prize was reserved, and for their red packet to be
 // paid. It is repeated with the winner's repeat, so a
 // message that was lost is sent again; a payout that nobody asks for again is
 // found by settlepoints. A prize that is not given yet has nothing to announce.

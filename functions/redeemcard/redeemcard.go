@@ -52,10 +52,10 @@ type Function struct {
 //
 // /C/ is the same as /c/. A code that cannot be redeemed now is 404
 // card_not_found whatever the reason; a card that somebody else redeemed is
-// 409 card_taken with the date. Who typed too many wrong codes gets 429
-// too_many_codes for every one that he types, and when all did, everybody who
-// types one 429 challenge_required until he answers the challenge. The pages
-// answer with the same statuses.
+// 409 card_taken with the date. A caller who typed too many wrong codes gets
+// 429 too_many_codes for every one that they type, and when all did, everybody
+// who types one 429 challenge_required until they answer the challenge. The
+// pages answer with the same statuses.
 func (f *Function) Handle(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 	return gateway.Handle(http.HandlerFunc(f.route))(ctx, event)
 }

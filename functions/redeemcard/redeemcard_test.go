@@ -395,7 +395,7 @@ func TestAnUnknownIdentityBecomesAMember(t *testing.T) {
 	if diff := cmp.Diff(want, b.orders.bodies); diff != "" {
 		t.Errorf("orders that wait: %s", diff)
 	}
-	// He is one member, whichever card he redeems next.
+	// They are one member, whichever card they redeem next.
 	if second := b.redeem(b.code(batch, 1), nil, openid("o-1")); second.StatusCode != 200 {
 		t.Fatalf("%d %s", second.StatusCode, second.Body)
 	}
@@ -422,7 +422,7 @@ func TestALostMessageIsSentAgainWithTheRepeat(t *testing.T) {
 	}
 }
 
-func TestTheWinnerGetsHisFirstAnswerAgainAndOthersTheDate(t *testing.T) {
+func TestTheWinnerGetsTheirFirstAnswerAgainAndOthersTheDate(t *testing.T) {
 	b := open(t)
 	batch := b.batch(1, cards.FormPlain, prizes[cards.PrizePoints])
 	code := b.code(batch, 0)
@@ -432,7 +432,7 @@ func TestTheWinnerGetsHisFirstAnswerAgainAndOthersTheDate(t *testing.T) {
 	for name, again := range map[string]events.APIGatewayV2HTTPResponse{
 		"the same":             b.redeem(code, map[string]string{"idempotency-key": "k-1"}, openid("winner")),
 		"another key":          b.redeem(code, map[string]string{"idempotency-key": "k-2"}, openid("winner")),
-		"his token":            b.redeem(code, b.bearer(winner), ""),
+		"their token":          b.redeem(code, b.bearer(winner), ""),
 		"another spelling":     b.redeem(strings.ToLower(code[:10])+"-"+code[10:], nil, openid("winner")),
 		"upper-case path":      b.send(t.Context(), "POST", "/C/"+code+"/redemption", map[string]string{"content-type": "application/json"}, openid("winner")),
 		"typed form":           b.redeem(b.typed(batch, 0), nil, openid("winner")),
@@ -731,7 +731,7 @@ func TestAReservedPrizeBecomesTheMembersWhoOwnsThePhone(t *testing.T) {
 		t.Errorf("history %+v, %v", history, err)
 	}
 	if again := b.redeem(code, nil, phone("+86 13800000000")); again.Body != reserved.Body {
-		t.Errorf("who typed the phone gets %s, want %s: that it was proved is not his to know", again.Body, reserved.Body)
+		t.Errorf("the one who typed the phone gets %s, want %s: that it was proved is not theirs to know", again.Body, reserved.Body)
 	}
 }
 
@@ -768,7 +768,7 @@ func TestALostRaceIsDecidedAgain(t *testing.T) {
 	}
 	b.meanwhile(func() { b.redeem(second, nil, openid("same")) })
 	if got := b.redeem(second, nil, openid("same")); got.StatusCode != 200 {
-		t.Errorf("who overtook himself gets %d", got.StatusCode)
+		t.Errorf("the one who overtook themselves gets %d", got.StatusCode)
 	}
 	if balance := b.account(b.owner("same")).Balance; balance != (points.Balance{Available: 8613}) {
 		t.Errorf("balance %+v", balance)
@@ -804,8 +804,8 @@ func (b *brand) merge(into, part loyalty.MemberID) {
 	}
 }
 
-// Whoever redeems under the identity of a member who was merged into another
-// does it for that one; a token of his opens nothing any more.
+// A person who redeems under the identity of a member who was merged into
+// another does it for that one; a token of theirs opens nothing any more.
 func TestCardsOfAMergedMember(t *testing.T) {
 	b := open(t)
 	batch := b.batch(1, cards.FormPlain, prizes[cards.PrizePoints])
@@ -867,7 +867,7 @@ func TestCardsOfAnErasedMember(t *testing.T) {
 		code := b.code(b.batch(2+i, cards.FormPlain, prizes[kind]), 0)
 		before := b.snapshot()
 		if got := b.redeem(code, b.bearer(gone), ""); got.StatusCode != 401 {
-			t.Errorf("%s by his token: %d %s", kind, got.StatusCode, got.Body)
+			t.Errorf("%s by their token: %d %s", kind, got.StatusCode, got.Body)
 		}
 		b.unchanged(before, "an erased member's token")
 	}

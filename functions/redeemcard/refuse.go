@@ -23,11 +23,11 @@ func (f *Function) refuse(ctx context.Context, code cards.Code, batch cards.Batc
 	return over
 }
 
-// prove gives a reserved prize to the member if the phone is his. It does
+// prove gives a reserved prize to the member if the phone is theirs. It does
 // nothing for anybody else. In a frozen batch the prize stays where it is; a
 // claim made before the freeze may still be on its way then, and is fended off
-// before the refusal. One that is held or void stays so. The mark that does so counts for whoever sees it, also if
-// he read the batch before its freeze.
+// before the refusal by a mark, which counts for whoever sees it, also if they
+// read the batch before its freeze. A prize that is held or void stays so.
 func (f *Function) prove(ctx context.Context, code cards.Code, card store.Redemption, batch cards.Batch, who claimant, now time.Time) (result draw, his bool, err error) {
 	frozen := batch.State == cards.StateFrozen
 	if card.Member != "" || who.member == "" || card.Withheld || frozen && !batch.Settling(now) {
@@ -52,7 +52,7 @@ func (f *Function) prove(ctx context.Context, code cards.Code, card store.Redemp
 }
 
 // owns tells whether the identity is the member's, or that of one who was merged
-// into him.
+// into them.
 func (f *Function) owns(ctx context.Context, member loyalty.MemberID, identity loyalty.Identity) (bool, error) {
 	owners, err := f.Store.Owners(ctx, identity)
 	if err != nil || owners[0] == "" || owners[0] == member {

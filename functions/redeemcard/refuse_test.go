@@ -80,12 +80,12 @@ func TestALateRedemptionMeetsALastNo(t *testing.T) {
 		b.at(closed.Add(time.Minute))
 	})
 	if got := b.redeem(second, nil, openid("in-time")); got.StatusCode != 200 {
-		t.Errorf("the winner, refused while he won, gets %d", got.StatusCode)
+		t.Errorf("the winner, refused while they won, gets %d", got.StatusCode)
 	}
 }
 
-// The owner of a phone who was refused his reserved prize, because the batch was
-// frozen meanwhile, does not get it by a claim of his that lands later.
+// The owner of a phone who was refused their reserved prize, because the batch
+// was frozen meanwhile, does not get it by a claim of theirs that lands later.
 func TestALateClaimMeetsALastNo(t *testing.T) {
 	b := open(t)
 	batch := b.batch(1, cards.FormPlain, prizes[cards.PrizePoints])
@@ -106,6 +106,6 @@ func TestALateClaimMeetsALastNo(t *testing.T) {
 		t.Errorf("it gives %+v", balance)
 	}
 	if got := b.redeem(code, nil, phone("13800000000")); got.Body != reserved.Body {
-		t.Errorf("who typed the phone gets %s, want his first answer", got.Body)
+		t.Errorf("the one who typed the phone gets %s, want their first answer", got.Body)
 	}
 }

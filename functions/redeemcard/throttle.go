@@ -21,7 +21,7 @@ import (
 )
 
 // reading is a code whose signature verified, and what bounds whoever typed it:
-// his own guesses and those of all. A scan is not bounded.
+// their own guesses and those of all. A scan is not bounded.
 type reading struct {
 	cards.Code
 	bounds []bound
@@ -54,11 +54,11 @@ func (r reading) bounded(counted []int64) error {
 }
 
 // meters is how many counters all callers share, so that a flood heats none of
-// them. Which one is a caller's, his name decides.
+// them. The caller's name decides which one is theirs.
 const meters = 8
 
-// parse reads a code as cards.Codec.Parse does, and bounds guesses (防刷). What
-// a QR holds, and what cannot be a code, costs nothing here; nor does a typed code
+// parse reads a code as cards.Codec.Parse does, and bounds guesses (防刷). A code in
+// a QR, and a text that cannot be a code, cost nothing here; nor does a typed code
 // that is right: the counters are read with the card. One that is wrong costs one
 // read unit, and two write units to be counted. Once its caller had too many, right
 // and wrong ones are refused alike, after one read, with KindThrottled code
@@ -107,7 +107,7 @@ func (f *Function) parse(r *http.Request, raw string, member loyalty.MemberID) (
 
 // address names where a request comes from: the peer as the gateway saw it,
 // which no header changes, and of an IPv6 address the network of 64 bits that
-// one customer has to himself. It is hashed under a key, for an address is
+// one customer has to themselves. It is hashed under a key, for an address is
 // personal data. Requests without one share a name.
 func (f *Function) address(ctx context.Context) string {
 	var network string

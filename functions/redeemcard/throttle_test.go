@@ -119,9 +119,9 @@ func TestGuessesAreBoundedAndScansAreNot(t *testing.T) {
 	}
 }
 
-// What cannot be a guess is not counted: no code at all, a slip that the check
-// letter catches, what a QR holds, a card that somebody else took, and a right
-// code of a batch that is not open.
+// Codes that cannot be a guess are not counted: no code at all, a slip that the
+// check letter catches, what a QR holds, a card that somebody else took, and a
+// right code of a batch that is not open.
 func TestOnlyGuessesAreCounted(t *testing.T) {
 	b := open(t)
 	b.from = "203.0.113.7"

@@ -92,7 +92,7 @@ func (b *brand) refusables() map[string]refusable {
 	}
 }
 
-// Whoever asks with a genuine code is refused after the same reads whatever the
+// A caller with a genuine code is refused after the same reads whatever the
 // reason, by scan and by keyboard, as a newcomer, a member, a phone and a token;
 // and so a page is shown or refused. What differs is the answer to a card that
 // somebody else has, which is another by CONTRACT.
@@ -137,7 +137,7 @@ func TestARefusalReadsTheSameWhateverTheReason(t *testing.T) {
 				b.f.Store.Table = b.engine
 				asked := []string{want}
 				if request.name == "a token" && strings.Contains(name, "kept") {
-					asked = append(asked, "strong[I]") // whether it is his phone
+					asked = append(asked, "strong[I]") // whether it is their phone
 				}
 				if diff := cmp.Diff(asked, watch.asked); diff != "" {
 					t.Errorf("%s, %s (%d letters): %s", name, request.name, len(code), diff)

@@ -15,10 +15,11 @@ import (
 const viewWithdrawn view = "withdrawn"
 
 // withdraw takes back (撤回同意) the optional consents that were given with a
-// card, for who types the phone that redeemed it. The answer is the same
-// whether it was that phone or not. A member whom the card made by a friend's
-// proof loses those that he has by the card; no consent of a member's own follows
-// from what anybody may type: those are withdrawn by his token.
+// card, for the one who types the phone that redeemed it. The answer is the
+// same whether it was that phone or not. A member whom the card made by a
+// friend's proof loses those that they have by the card; no consent of a
+// member's own follows from what anybody may type: those are withdrawn by their
+// token.
 func (f *Function) withdraw(r *http.Request, raw string, p *page) error {
 	who, wrong, typed, err := f.claimantFromForm(r)
 	if err != nil {
@@ -61,8 +62,8 @@ func (f *Function) withdraw(r *http.Request, raw string, p *page) error {
 	return loyalty.Refuse(loyalty.KindUnavailable, "lost_race", "others wrote at the same time; try again")
 }
 
-// hisConsents takes from the card's member the optional consents that he has by
-// the card.
+// hisConsents takes from the card's member the optional consents that they have
+// by the card.
 func (f *Function) hisConsents(ctx context.Context, card store.Redemption) ([]table.Action, error) {
 	if card.Member == "" {
 		return nil, nil
