@@ -1134,7 +1134,7 @@ func TestMergedMembersGetOneMessage(t *testing.T) {
 	}
 }
 
-// Nobody is written to who was erased, and nobody looks at him for ever.
+// Nobody who was erased is written to, and nobody looks at them for ever.
 func TestTheErasedGetNoMessage(t *testing.T) {
 	w := newWorld(t, rules())
 	w.enrol("m", marketing...)
