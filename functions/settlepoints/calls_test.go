@@ -114,7 +114,7 @@ func TestWhatRodeOnAReminderThatIsNoMore(t *testing.T) {
 			}
 			end(b)
 			if after := b.account("b"); !after.RemindAt.IsZero() || !after.SettleAt.Equal(day(30, 10, 0)) {
-				t.Errorf("he is called at %v and %v", after.RemindAt, after.SettleAt)
+				t.Errorf("they are called at %v and %v", after.RemindAt, after.SettleAt)
 			}
 			b.tick(day(30, 10, 15))
 			b.expect("b", 10, 0, 0, time.Time{})

@@ -185,7 +185,7 @@ func TestRefusedMergesChangeNothing(t *testing.T) {
 		into, part loyalty.MemberID
 		code       string
 	}{
-		"himself":            {"a", "a", "invalid"},
+		"themselves":         {"a", "a", "invalid"},
 		"nobody":             {"a", "z", "member_unknown"},
 		"into nobody":        {"z", "c", "member_unknown"},
 		"a part again":       {"c", "b", "member_merged"},
@@ -311,7 +311,7 @@ func TestMergeThenSplitRestoresBothAccounts(t *testing.T) {
 // With a life in between, the part ends as if it had never been merged, and the
 // whole with as much as if it had not either, but for what was spent meanwhile.
 // That counters are the sums of entries after every commit, audited sees to.
-func TestALifeTogetherLeavesEachHisOwn(t *testing.T) {
+func TestALifeTogetherLeavesEachTheirOwn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		together, apart := ranked(t), ranked(t)
 		l := &life{brands: []*brand{together, apart}, now: day(0, 10, 0), owner: map[string]loyalty.MemberID{}}
@@ -485,7 +485,7 @@ func refunded(yuan loyalty.Fen) points.Fact {
 }
 
 // The whole is reminded for its parts, of no purchase twice, and under a cap that
-// counts what went to either; afterwards each has his own last purchase again.
+// counts what went to either; afterwards each has their own last purchase again.
 func TestTheWholeIsRemindedForBoth(t *testing.T) {
 	b := open(t)
 	b.enrol("a")

@@ -23,7 +23,7 @@ import (
 )
 
 // retryAfter is when a member is looked at again whose history does not yet
-// show all of his pending points.
+// show all of their pending points.
 const retryAfter = time.Hour
 
 // historyPage is how many records are read of a member's history at a time.
@@ -134,9 +134,10 @@ func (r *run) accounts(ctx context.Context, accounts []store.Account) error {
 	return errors.Join(failed...)
 }
 
-// together deals with merged members. What is due of one person is settled oldest
-// first, whichever of his accounts holds it: which credit pays a debt must not hang
-// on which account the index names first.
+// together deals with merged members. The orders and credits of one person that
+// are due are settled oldest first, whichever of their accounts holds them:
+// which credit pays a debt must not hang on which account the index names
+// first.
 func (r *run) together(ctx context.Context) error {
 	var failed []error
 	for _, whole := range slices.Sorted(maps.Keys(r.persons)) {
@@ -147,8 +148,9 @@ func (r *run) together(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// person deals with one person's accounts that are due. What only several of them
-// tell, the order of settlement, comes first; each has its own end and call.
+// person deals with one person's accounts that are due. The order of
+// settlement, which only several of them tell, comes first; each has its own
+// end and call.
 func (r *run) person(ctx context.Context, accounts []store.Account) error {
 	if len(accounts) == 1 {
 		return r.member(ctx, accounts[0])
@@ -204,8 +206,8 @@ func oldestFirst(a, b pendingOrder) int {
 	return cmp.Or(a.SettleAt().Compare(b.SettleAt()), a.Key.Compare(b.Key))
 }
 
-// member settles what is due of one member, does what time did to his account
-// and moves his wake-up call, with the last fact that this takes. A call that
+// member settles what is due of one member, does what time did to their account
+// and moves their wake-up call, with the last fact that this takes. A call that
 // could not be moved, because something was asked for meanwhile, stands: the
 // next tick looks again.
 func (r *run) member(ctx context.Context, account store.Account) error {
@@ -256,7 +258,8 @@ func (r *run) member(ctx context.Context, account store.Account) error {
 // Only the orders' logs, read strongly, are believed.
 func (r *run) pending(ctx context.Context, account store.Account) (orders []pendingOrder, left bool, err error) {
 	missing, growing := account.Balance.Pending, account.GrowthPending
-	// What is pending of his parts is settled when their own calls come.
+	// The pending points of their parts are settled when the parts' own calls
+	// come.
 	parts, err := r.Store.Parts(ctx, account)
 	if err != nil {
 		return nil, false, err

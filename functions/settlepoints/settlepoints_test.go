@@ -69,9 +69,9 @@ func open(t T) *brand {
 }
 
 // audited checks after every commit that each member's counters are the sum of
-// the entries in his orders' logs and his own facts, that no part of a balance is
-// negative, that what is pending is what his orders and his parts' hold, and that
-// his calls are heard.
+// the entries in their orders' logs and their own facts, that no part of a
+// balance is negative, that what is pending is what their orders and their
+// parts' hold, and that their calls are heard.
 type audited struct {
 	table.Table
 	*brand
@@ -143,18 +143,18 @@ func (a audited) Write(ctx context.Context, actions ...table.Action) error {
 			a.Fatalf("%d points of %s are pending, the orders hold %d", account.Balance.Pending, member, pending)
 		}
 		if account.Balance != sum.Balance {
-			a.Fatalf("the counters of %s are %+v, his entries add up to %+v", member, account.Balance, sum.Balance)
+			a.Fatalf("the counters of %s are %+v, their entries add up to %+v", member, account.Balance, sum.Balance)
 		}
 		sum.Lots = slices.DeleteFunc(sum.Lots, func(lot points.Lot) bool { return lot.Left == 0 && lot.Expired == 0 })
 		if diff := cmp.Diff(sum.Lots, account.Lots, cmpopts.EquateEmpty()); diff != "" {
-			a.Fatalf("the lots of %s (+) are not what his entries add up to (-):\n%s", member, diff)
+			a.Fatalf("the lots of %s (+) are not what their entries add up to (-):\n%s", member, diff)
 		}
 		if sum.Available < 0 || sum.Pending < 0 || sum.Debt < 0 {
 			a.Fatalf("%s has %+v", member, sum)
 		}
 		for month, counting := range growth[member] {
 			if counting != account.Growth[month] || counting < 0 || growing[member] != account.GrowthPending {
-				a.Fatalf("%s has growth %v and %d pending, his entries add up to %v and %d", member, account.Growth, account.GrowthPending, growth[member], growing[member])
+				a.Fatalf("%s has growth %v and %d pending, their entries add up to %v and %d", member, account.Growth, account.GrowthPending, growth[member], growing[member])
 			}
 		}
 	}
@@ -199,7 +199,7 @@ func (a audited) heard(calm store.Store, account store.Account) {
 		}
 		late := account.RemindAt.IsZero() || account.RemindAt.After(due)
 		if late && cycles && !purchase.Told && !rules.TooLate(purchase.Category, purchase.At, a.now, shanghai) {
-			a.Fatalf("a reminder to %s is due on %v, and he is called at %v", account.Member, due, account.RemindAt)
+			a.Fatalf("a reminder to %s is due on %v, and they are called at %v", account.Member, due, account.RemindAt)
 		}
 	}
 }
