@@ -46,7 +46,7 @@ func (b *brand) named() (named, all int) {
 	return named, all
 }
 
-// What is told of a contact at any moment of an erasure is kept nowhere when it
+// News of a contact at any moment of an erasure is kept nowhere when it
 // was the member's, and ties nobody to the member when it came later.
 func TestAnErasureLeavesNothingOfAFriendWhoIsToldOfMeanwhile(t *testing.T) {
 	for _, change := range []friend.Change{friend.Removed, friend.Added} {

@@ -17,12 +17,12 @@ import (
 )
 
 // prove says what the first friend of a card proves. Its State is given with the
-// prize, to whoever redeemed the card and to nobody else: he held that page. So
-// he is who won a prize that is reserved for a typed phone, and becomes a member
-// by it unless he is one; the phone stays unproved and is not his. A card that
-// was won by a member or an identity gives that member the contact; one that was
-// reserved and has gone to the phone's owner since gives nobody's contact to
-// anybody, for the page may have been a stranger's.
+// prize, to whoever redeemed the card and to nobody else: they held that page.
+// So the friend is the winner of a prize that is reserved for a typed phone, and
+// becomes a member by it unless they are one; the phone stays unproved and is
+// not theirs. A card that was won by a member or an identity gives that member
+// the contact; one that was reserved and has gone to the phone's owner since
+// gives nobody's contact to anybody, for the page may have been a stranger's.
 func (f Function) prove(ctx context.Context, rules program.Program, code cards.Code, look store.CardFriendLook, external string, fact *friend.Fact) (actions []table.Action, err error) {
 	card := *look.Redemption
 	switch {
@@ -58,9 +58,9 @@ func (f Function) standing(ctx context.Context, card store.Redemption, owner loy
 
 // claim makes a reserved prize the contact's. Date and prize stay those of the
 // redemption; by which rules it is given is decided now, as for the owner of the
-// phone who comes with his token. In a frozen batch the prize stays where it is
-// and, while a proof from before the freeze may be on its way, is marked so that
-// none lands after the "no".
+// phone who comes with their token. In a frozen batch the prize stays where it
+// is and, while a proof from before the freeze may be on its way, is marked so
+// that none lands after the "no".
 func (f Function) claim(ctx context.Context, rules program.Program, code cards.Code, reserved store.Redemption, owner loyalty.MemberID, external string, fact *friend.Fact) ([]table.Action, error) {
 	if reserved.Withheld || reserved.Identity == (loyalty.Identity{}) {
 		fact.Prize = friend.PrizeWithheld
@@ -88,7 +88,7 @@ func (f Function) claim(ctx context.Context, rules program.Program, code cards.C
 			return nil, err
 		}
 		if account.Open() != nil {
-			return nil, nil // erased a moment ago; who he is then, he is to nobody
+			return nil, nil // erased a moment ago; who they are then, they are to nobody
 		}
 		card.Member, win.Known = account.Member, account
 	}
@@ -96,7 +96,7 @@ func (f Function) claim(ctx context.Context, rules program.Program, code cards.C
 	if err != nil {
 		return nil, err
 	}
-	if card.Suspended() { // the card is his, and its prize waits
+	if card.Suspended() { // the card is the member's, and its prize waits
 		card.Award = cards.Award{Kind: cards.PrizeNone}
 	}
 	given, err := prizes.Giver{Store: f.Store, Random: f.Random}.Give(ctx, win, &card)
@@ -117,9 +117,9 @@ func (f Function) claim(ctx context.Context, rules program.Program, code cards.C
 }
 
 // review counts a prize with those that the same member won or proved before, so
-// that whoever types many phones and brings all their cards as one friend is held
-// like who redeems them himself. It holds the card where that is a suspicious
-// run; whom the card makes a member has none.
+// that a person who types many phones and brings all the cards as one friend is
+// held like one who redeems them in person. It holds the card where that is a
+// suspicious run; a member whom the card makes one has none.
 func (f Function) review(ctx context.Context, rules program.Program, code cards.Code, card *store.Redemption) ([]table.Action, error) {
 	bounds := rules.Cards.Suspects()
 	if card.Member == "" || card.Award.Kind == cards.PrizeNone || card.Suspended() || !bounds.Counts() {
@@ -159,9 +159,9 @@ func (f Function) link(ctx context.Context, card store.Redemption, external stri
 	}, nil
 }
 
-// follow does what a prize that was proved brings with it: his red packet is
-// asked to be paid, and orders that were claimed on the card's page are claimed
-// for him. All of it is harmless to repeat.
+// follow does what a prize that was proved brings with it: the member's red
+// packet is asked to be paid, and orders that were claimed on the card's page
+// are claimed for them. All of it is harmless to repeat.
 func (f Function) follow(ctx context.Context, change friend.Event, record store.FriendRecord) error {
 	if !record.Prize.Proved() {
 		return nil

@@ -225,10 +225,10 @@ func TestAFriendProvesAReservedPrize(t *testing.T) {
 			account := s.account(member)
 			want := store.Profile{Identities: []store.ProfileIdentity{{Kind: loyalty.IdentityWeCom, Channel: "wecom", Value: external}}}
 			if diff := cmp.Diff(want, account.Profile); diff != "" || !account.JoinedAt.Equal(s.now) {
-				t.Errorf("he joined at %s with (-want +got):\n%s", account.JoinedAt, diff)
+				t.Errorf("they joined at %s with (-want +got):\n%s", account.JoinedAt, diff)
 			}
 			if diff := cmp.Diff(map[loyalty.Consent]time.Time{loyalty.ConsentMembership: redeemedAt, loyalty.ConsentMarketing: redeemedAt}, account.Consents); diff != "" {
-				t.Errorf("his consents (-want +got):\n%s", diff)
+				t.Errorf("their consents (-want +got):\n%s", diff)
 			}
 			proved, news := friend.PrizeProved, greeting+"\n"+program.Default().Brand.WelcomePrize
 			if award == nothing {
@@ -238,7 +238,7 @@ func TestAFriendProvesAReservedPrize(t *testing.T) {
 				t.Errorf("the fact is %+v", fact)
 			}
 			if len(s.platform.taken) != 1 || s.platform.taken[0].Text != news || s.platform.taken[0].Member != member {
-				t.Errorf("he is greeted with %+v", s.platform.taken)
+				t.Errorf("they are greeted with %+v", s.platform.taken)
 			}
 			if got := s.redeemed(card); got.Member != member || !got.At.Equal(redeemedAt) || got.Joined || got.Identity != s.phone() {
 				t.Errorf("the card is %+v", got)
@@ -284,8 +284,8 @@ func (s *shop) given(award cards.Award, member loyalty.MemberID) {
 	}
 }
 
-// Whose identity the contact is gets the prize: a member as he is, the whole of
-// a part, who keeps it when they are parted, and nobody who was erased.
+// The owner of the contact's identity gets the prize: a member as they are, the whole
+// of a part, who keeps it when they are parted, and nobody who was erased.
 func TestAFriendWhoIsSomebodyProvesAReservedPrize(t *testing.T) {
 	t.Run("a member", func(t *testing.T) {
 		s := openShop(t)
@@ -344,13 +344,13 @@ func TestAFriendWhoIsSomebodyProvesAReservedPrize(t *testing.T) {
 		again.At = again.At.Add(time.Second)
 		s.tell(again, s.added())
 		if got := s.redeemed(card); got.Member != gone || s.owner() != "" || s.fact().Untied != friend.UntiedTaken || s.fact().Prize != friend.PrizeTaken {
-			t.Errorf("when he who proved it was erased: %+v, %+v", got, s.fact())
+			t.Errorf("when the one who proved it was erased: %+v, %+v", got, s.fact())
 		}
 	})
 }
 
-// Whoever proves the reserved prize first has it; the other is told so, and
-// nothing of him moves.
+// The first who proves the reserved prize has it; the other is told so, and
+// nothing of them moves.
 func TestTheFirstProofWins(t *testing.T) {
 	t.Run("the friend", func(t *testing.T) {
 		s := openShop(t)
@@ -377,7 +377,7 @@ func TestTheFirstProofWins(t *testing.T) {
 		}
 		before := s.all("M#", "I#")
 		s.tell(s.added())
-		// He held the page, and need not be the phone's owner for all that.
+		// They held the page, and need not be the phone's owner for all that.
 		if fact := s.fact(); fact.Prize != friend.PrizeTaken || fact.Member != "" || s.owner() != "" {
 			t.Errorf("the fact is %+v, the contact is %q's", fact, s.owner())
 		}
@@ -385,7 +385,7 @@ func TestTheFirstProofWins(t *testing.T) {
 			t.Errorf("a refusal changed (-before +after):\n%s", diff)
 		}
 		if want := greeting + "\n" + program.Default().Brand.WelcomeTaken; s.platform.taken[0].Text != want {
-			t.Errorf("he is greeted with %q", s.platform.taken[0].Text)
+			t.Errorf("they are greeted with %q", s.platform.taken[0].Text)
 		}
 		s.expect("second", 1, 0, 1)
 	})
@@ -401,9 +401,9 @@ func TestTheFirstProofWins(t *testing.T) {
 		if fact := s.fact(); fact.Prize != friend.PrizeHis || fact.Member != owner {
 			t.Errorf("the fact is %+v", fact)
 		}
-		s.brand.expect("his before", 1, 0, 1)
+		s.brand.expect("theirs before", 1, 0, 1)
 	})
-	t.Run("a friend before him", func(t *testing.T) {
+	t.Run("a friend before them", func(t *testing.T) {
 		s := openShop(t)
 		s.batch(hundred)
 		s.reserve(card)
@@ -416,7 +416,7 @@ func TestTheFirstProofWins(t *testing.T) {
 			t.Errorf("a link that was passed on changed (-before +after):\n%s", diff)
 		}
 		if got := s.platform.taken[1]; got.Text != greeting+"\n"+program.Default().Brand.WelcomeTaken || got.Member != "" {
-			t.Errorf("he is greeted with %+v", got)
+			t.Errorf("they are greeted with %+v", got)
 		}
 	})
 }
@@ -501,12 +501,12 @@ func TestWithdrawnConsentsAreNotGiven(t *testing.T) {
 	s.write(store.ChangeRedemption(card, was, is))
 	s.tell(s.added())
 	if got := slices.Collect(maps.Keys(s.account(s.owner()).Consents)); !slices.Equal(got, []loyalty.Consent{loyalty.ConsentMembership}) {
-		t.Errorf("he has given %v", got)
+		t.Errorf("they have given %v", got)
 	}
 }
 
 // A consent that was ticked on the page is withdrawn on the page, also when it
-// has become a member's; one that he gave himself since is his.
+// has become a member's; one that they gave themselves since is theirs.
 func TestAConsentOfThePageIsWithdrawnThere(t *testing.T) {
 	withdraw := func(s *shop) {
 		t.Helper()
@@ -525,7 +525,7 @@ func TestAConsentOfThePageIsWithdrawnThere(t *testing.T) {
 		want []loyalty.Consent
 	}{
 		"of the page": {false, []loyalty.Consent{loyalty.ConsentMembership}},
-		"his own":     {true, []loyalty.Consent{loyalty.ConsentMarketing, loyalty.ConsentMembership}},
+		"their own":   {true, []loyalty.Consent{loyalty.ConsentMarketing, loyalty.ConsentMembership}},
 	} {
 		s := openShop(t)
 		s.batch(hundred)
@@ -538,7 +538,7 @@ func TestAConsentOfThePageIsWithdrawnThere(t *testing.T) {
 		withdraw(s)
 		withdraw(s)
 		if got := slices.Sorted(maps.Keys(s.account(s.owner()).Consents)); !slices.Equal(got, c.want) {
-			t.Errorf("%s: he has given %v, want %v", name, got, c.want)
+			t.Errorf("%s: they have given %v, want %v", name, got, c.want)
 		}
 		if got := s.redeemed(card).Consents; !slices.Equal(got, []loyalty.Consent{loyalty.ConsentMembership}) {
 			t.Errorf("%s: the card says %v", name, got)
@@ -546,8 +546,8 @@ func TestAConsentOfThePageIsWithdrawnThere(t *testing.T) {
 	}
 }
 
-// One friend may bring several cards: each gives him its prize, and he is one
-// member.
+// One friend may bring several cards: each gives them its prize, and they are
+// one member.
 func TestOneFriendBringsSeveralCards(t *testing.T) {
 	s := openShop(t)
 	s.batch(hundred)
@@ -564,8 +564,9 @@ func TestOneFriendBringsSeveralCards(t *testing.T) {
 	s.expect("three cards", 3, 0, 3)
 }
 
-// Whoever types many phones and brings all their cards as one friend is held like
-// who redeems them himself: the card is his, and its prize waits for an operator.
+// A person who types many phones and brings all the cards as one friend is held
+// like one who redeems them in person: the cards are theirs, and their prizes
+// wait for an operator.
 func TestAFriendWithTooManyCardsWaits(t *testing.T) {
 	s := openShop(t)
 	s.batch(packet)
@@ -591,7 +592,7 @@ func TestAFriendWithTooManyCardsWaits(t *testing.T) {
 		t.Errorf("its packet: %v; asked for %q", err, s.payouts.bodies)
 	}
 	if got := s.platform.taken[3].Text; got != greeting {
-		t.Errorf("he is greeted with %q", got)
+		t.Errorf("they are greeted with %q", got)
 	}
 	s.expect("four cards", 4, 0, 4)
 	if _, err := (prizes.Giver{Store: s.store, Random: rand.Reader}).Release(t.Context(), last, "li", s.now); err != nil {
@@ -782,7 +783,7 @@ func TestACrashWhileAPrizeIsProved(t *testing.T) {
 			s.given(packet, member)
 			claims, _, err := s.store.Claims(t.Context(), member, 10, "")
 			if err != nil || len(claims) != 1 || claims[0].Order != order {
-				t.Errorf("call %d, after %t: his claims are %+v, %v", at, after, claims, err)
+				t.Errorf("call %d, after %t: their claims are %+v, %v", at, after, claims, err)
 			}
 			for _, body := range s.orders.bodies {
 				if body != string(claim.Message(claims[0])) {
@@ -825,8 +826,8 @@ func TestUnitsOfAProof(t *testing.T) {
 	}
 }
 
-// While an operator looks at a card, and after he voided it, no friend makes its
-// prize anybody's.
+// While an operator looks at a card, and after they voided it, no friend makes
+// its prize anybody's.
 func TestAFriendProvesNothingOfAHeldCard(t *testing.T) {
 	for _, state := range []cards.HoldState{cards.HoldOpen, cards.HoldVoided} {
 		s := openShop(t)

@@ -1,6 +1,7 @@
 // Package welcomefriends records who became a WeCom friend (企业微信好友) of the
-// brand's staff and who left, ties him to the package card that brought him and
-// gives him its prize where that waited for proof (好友核实), and greets him (欢迎语).
+// brand's staff and who left, ties each to the package card that brought them
+// and gives them its prize where that waited for proof (好友核实), and greets them
+// (欢迎语).
 package welcomefriends
 
 import (
@@ -50,8 +51,8 @@ type Function struct {
 // Handle deals with each message by itself; the answer names those to deliver
 // again. A change is recorded before the greeting leaves. A delivery that finds
 // it recorded and the greeting still due hands that over again while the 20
-// seconds last, and records that they are over afterwards. What follows from a
-// prize that he was given is sent last, and again with each repeat.
+// seconds last, and records that they are over afterwards. The consequences of
+// a prize that they were given are sent last, and again with each repeat.
 func (f Function) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	versions, err := f.Store.Programs(ctx)
 	if err != nil {
@@ -127,7 +128,8 @@ func (f Function) decide(ctx context.Context, rules program.Program, change frie
 }
 
 // tie gives the card its friend, and what that proves: a prize that is reserved
-// to him, or his identity to the member who won the card. It completes the fact.
+// to them, or their identity to the member who won the card. It completes the
+// fact.
 func (f Function) tie(ctx context.Context, rules program.Program, code cards.Code, external string, fact *friend.Fact) ([]table.Action, error) {
 	look, err := f.Store.LookAtCardFriend(ctx, code, external)
 	if err != nil {

@@ -256,7 +256,7 @@ func TestDoubledEventsCountOnce(t *testing.T) {
 }
 
 // TestAnyOrder delivers the life of a friend in every order: the counts do not
-// depend on it, and neither does who he is.
+// depend on it, and neither does who they are.
 func TestAnyOrder(t *testing.T) {
 	day := func(n int) time.Time { return began.AddDate(0, 0, n) }
 	back := friend.Event{Change: friend.Added, At: day(5), User: "lisi", External: external, State: "shop-12"}
@@ -576,7 +576,7 @@ func TestUnits(t *testing.T) {
 }
 
 // Nobody is given a contact who was erased; a part's is the whole's.
-func TestAWinnerWhoIsNoMemberOfHisOwn(t *testing.T) {
+func TestAWinnerWhoIsNoMemberOfTheirOwn(t *testing.T) {
 	hand := store.Hand{Operator: "zhang", At: began}
 	t.Run("erased", func(t *testing.T) {
 		b := open(t)
