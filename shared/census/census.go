@@ -80,7 +80,7 @@ const sumSize = 8
 // Cursor is base64url of a sum and the state of a walk, which must encode to
 // JSON. The sum covers the question, so that what was found for one is not taken
 // for what another asks. Like a cursor of the table it protects against mistakes
-// and not against forgery: whoever forges one lies to himself.
+// and not against forgery: one who forges it deceives only themselves.
 func Cursor(question, state any) string {
 	raw := encode(state)
 	return base64.RawURLEncoding.EncodeToString(append(sum(question, raw), raw...))

@@ -20,7 +20,7 @@ import (
 const MaxOnCard = 3
 
 // OnCard keeps a claim that the winner of a card made on its page (卡页订单认领).
-// Who that is need not be proved yet: the claim waits on the card, and becomes
+// The winner need not be proved yet: the claim waits on the card, and becomes
 // the claim of the member whom the card becomes (see FromCard). A repeat changes
 // nothing. Whether there is such an order has no influence on anything here. It
 // returns the card's claims as they stand then. It fails with cards.ErrNotFound
@@ -38,7 +38,7 @@ func OnCard(ctx context.Context, s store.Store, code cards.Code, order loyalty.O
 		case known.Redemption == nil:
 			return known, cards.ErrNotFound
 		case known.Redemption.Member == "" && known.Redemption.Identity == (loyalty.Identity{}):
-			return known, nil // he for whom it was kept was erased: it becomes nobody's
+			return known, nil // the one for whom it was kept was erased: it becomes nobody's
 		case slices.ContainsFunc(live, func(c store.CardClaim) bool { return c.Cause == made.Cause }):
 			return known, nil
 		case len(live) >= MaxOnCard:
@@ -89,7 +89,7 @@ func FromCard(ctx context.Context, s store.Store, code cards.Code, known store.C
 		}
 		taken, err := Take(ctx, s, member.Member, *made.Order, made.Proof, made.Cause, now)
 		if loyalty.KindOf(err) == loyalty.KindThrottled {
-			continue // too many of his claims were refused; he can make it again
+			continue // too many of their claims were refused; they can make it again
 		}
 		if err != nil {
 			return err

@@ -1,5 +1,5 @@
 // Package claim takes members' claims of orders by their numbers (凭单号认领,
-// 订单转积分). Whoever asks learns nothing from the answer or from what it
+// 订单转积分). The claimant learns nothing from the answer or from what it
 // costs: a claim is kept and put on the orders queue, and ledger.Claim decides.
 package claim
 

@@ -28,7 +28,8 @@ type Request struct {
 	Identities []Identity // few enough for one write: the API takes 20
 	Consents   []loyalty.Consent
 	// GivenAt is when the person gave the consents; zero where the request does
-	// not say. What they withdrew is given again only by a later act that is dated.
+	// not say. A consent that they withdrew is given again only by a later act
+	// that is dated.
 	GivenAt  time.Time
 	Agreed   string            // version of the legal texts that they are given to; see store.Told
 	Birthday string            // "2024-05" or "2024-05-17"; "" says nothing

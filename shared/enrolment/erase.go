@@ -7,12 +7,13 @@ import (
 	"github.com/huitou/huitou/shared/store"
 )
 
-// Erase forgets the person behind a member and those who were merged into him
-// (注销, PIPL 47): identities, profile, consents, what he was sent, his claims'
-// proofs, and by what name he redeemed cards. The ledger stays under the bare
-// id, with his counters, his orders and his coupons: what happens to his orders
-// goes on being counted, and what he had is for the brand's rules to decide.
-// An order that comes under one of his identities later is a stranger's.
+// Erase forgets the person behind a member and those who were merged into them
+// (注销, PIPL 47): identities, profile, consents, what they were sent, their
+// claims' proofs, and by what name they redeemed cards. The ledger stays under
+// the bare id, with their counters, orders and coupons: what happens to their
+// orders goes on being counted, and what they had is for the brand's rules to
+// decide. An order that comes under one of their identities later is a
+// stranger's.
 //
 // A repeat erases what came in between. It fails with KindNotFound code
 // "member_unknown", with KindConflict code "member_merged" for a part of another,
@@ -49,7 +50,7 @@ func Erase(ctx context.Context, s store.Store, member loyalty.MemberID, erasure 
 				return err
 			}
 		}
-		// Last, for until now he could do more of them.
+		// Last, for until now they could do more of them.
 		for _, person := range persons {
 			if err := s.ForgetDeeds(ctx, person.Member); err != nil {
 				return err

@@ -94,7 +94,7 @@ func TestTheFunnelCountsEachStep(t *testing.T) {
 		funnels[card.Arm].Count(card)
 	}
 	for _, friends := range []experiment.Friends{
-		{Arm: 0, Day: day, Added: 5, Gone: map[int]int{0: 1, 6: 1, 7: 1}}, // the last stayed his week
+		{Arm: 0, Day: day, Added: 5, Gone: map[int]int{0: 1, 6: 1, 7: 1}}, // the last stayed their week
 		{Arm: 0, Day: day.AddDate(0, 0, 12), Added: 1},                    // the week of all of them is just over
 		{Arm: 0, Day: day.AddDate(0, 0, 13), Added: 2, Gone: map[int]int{0: 1}},
 	} {

@@ -12,7 +12,7 @@ type Card struct {
 	Arm         int
 	Prize       loyalty.Fen // what its prize is worth
 	Claimed     bool        // an order is the holder's (订单绑定)
-	Repurchased bool        // he paid an order after he redeemed the card (首次复购)
+	Repurchased bool        // they paid an order after they redeemed the card (首次复购)
 }
 
 // Friends are those whom the cards of one arm brought on one day (加粉).
@@ -58,8 +58,8 @@ func (f *Funnel) Count(card Card) {
 	}
 }
 
-// CountFriends adds the friends of one day. Who left before so many whole days
-// is not retained (流失); whether the others are is decided for all of a day
+// CountFriends adds the friends of one day. One who left before so many whole
+// days is not retained (流失); whether the others are is decided for all of a day
 // together, once the last of them has had the time.
 func (f *Funnel) CountFriends(friends Friends, days int, now time.Time) {
 	stay := friends.Added

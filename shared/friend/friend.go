@@ -1,6 +1,6 @@
 // Package friend is the rules of WeCom friends (企业微信好友, 外部联系人): when a
-// customer is a friend of the brand's staff, which package card brought him,
-// how long he stays (留存), and whether he may still be greeted (欢迎语).
+// customer is a friend of the brand's staff, which package card brought them,
+// how long they stay (留存), and whether they may still be greeted (欢迎语).
 package friend
 
 import (
@@ -76,7 +76,7 @@ type Fact struct {
 	Untied string    `json:"untied,omitempty"` // why a card's State did not count: Untied…
 	// Member is whose identity the customer is, or became by this.
 	Member loyalty.MemberID `json:"member,omitempty"`
-	Prize  Prize            `json:"prize,omitempty"` // of the card that State names, as it is for him
+	Prize  Prize            `json:"prize,omitempty"` // of the card that State names, as it is for them
 }
 
 // Prize is what adding the staff made of the prize of the card that a State
@@ -85,18 +85,18 @@ type Fact struct {
 // typed phone (好友核实), once, to the first who comes.
 type Prize string
 
-// What a card's prize can be for a friend.
+// The states of a card's prize for a friend.
 const (
 	PrizeNone     Prize = ""         // there is no card, nothing in it, or nothing is known of whose it is
-	PrizeProved   Prize = "proved"   // it was reserved, and is his by this
-	PrizeBlank    Prize = "blank"    // the same of a card that gives nothing: he is a member by this
-	PrizeHis      Prize = "his"      // it was his before
-	PrizeHeld     Prize = "held"     // the card is his by this, and its prize waits for an operator (待审核)
+	PrizeProved   Prize = "proved"   // it was reserved, and is theirs by this
+	PrizeBlank    Prize = "blank"    // the same of a card that gives nothing: they are a member by this
+	PrizeHis      Prize = "his"      // it was theirs before
+	PrizeHeld     Prize = "held"     // the card is theirs by this, and its prize waits for an operator (待审核)
 	PrizeTaken    Prize = "taken"    // it is somebody else's
 	PrizeWithheld Prize = "withheld" // nobody gets it any more: the batch is frozen, or who it was kept for was erased
 )
 
-// Proved tells whether the card became his by it.
+// Proved tells whether the card became theirs by it.
 func (p Prize) Proved() bool { return p == PrizeProved || p == PrizeBlank || p == PrizeHeld }
 
 // Why a State that names a card brought it no friend.
@@ -115,13 +115,13 @@ func (f Fact) Tells(e Event) bool {
 type Stay struct {
 	Card  Card
 	Added time.Time
-	Ended time.Time // zero while he is a friend
+	Ended time.Time // zero while they are a friend
 }
 
 // Stays are the friendships that cards brought, in the order of their
 // beginning, whatever the order in which the facts became known. A customer is
-// a friend of the brand while he is one of anybody's of its staff. A card
-// brings him once: coming back later is no second friend.
+// a friend of the brand while they are one of anybody's of its staff. A card
+// brings them once: coming back later is no second friend.
 func Stays(facts []Fact) []Stay {
 	ordered := slices.Clone(facts)
 	slices.SortStableFunc(ordered, func(a, b Fact) int {
@@ -152,7 +152,7 @@ func Stays(facts []Fact) []Stay {
 	return stays
 }
 
-// rank orders what happened in one second: nobody is removed before he is
+// rank orders what happened in one second: nobody is removed before they are
 // added.
 func rank(f Fact) int {
 	if f.Change == Added {
@@ -277,11 +277,11 @@ const (
 	WelcomeNoText  Welcome = "no_text" // the brand's program has none
 	WelcomeLate    Welcome = "late"    // the 20 seconds were over before it was known to have left
 	WelcomeRefused Welcome = "refused" // the platform does not take it; they are chatting already, or another application was first
-	WelcomeOnce    Welcome = "once"    // he was greeted when the friendship began: it was confirmed by now
+	WelcomeOnce    Welcome = "once"    // they were greeted when the friendship began: it was confirmed by now
 )
 
 // Greet decides about the greeting of an event at a time by the platform's
-// clock; greeted tells that the same staff greeted him in this friendship.
+// clock; greeted tells that the same staff greeted them in this friendship.
 func Greet(e Event, text string, greeted bool, now time.Time) Welcome {
 	switch {
 	case e.Change != Added:

@@ -114,18 +114,18 @@ func TestStays(t *testing.T) {
 		facts []friend.Fact
 		want  []friend.Stay
 	}{
-		"nothing":               {},
-		"no card":               {facts: []friend.Fact{fact(friend.Added, began, "a"), fact(friend.Removed, after(1, 0), "a")}},
-		"a friend":              {facts: []friend.Fact{fact(friend.Added, began, "a", card)}, want: []friend.Stay{{Card: card, Added: began}}},
-		"who left":              {facts: []friend.Fact{fact(friend.Added, began, "a", card), fact(friend.Removed, after(1, 0), "a")}, want: []friend.Stay{{card, began, after(1, 0)}}},
-		"who was dropped":       {facts: []friend.Fact{fact(friend.Added, began, "a", card), fact(friend.Dropped, after(1, 0), "a")}, want: []friend.Stay{{card, began, after(1, 0)}}},
-		"told the other way":    {facts: []friend.Fact{fact(friend.Removed, after(1, 0), "a"), fact(friend.Added, began, "a", card)}, want: []friend.Stay{{card, began, after(1, 0)}}},
-		"in one second":         {facts: []friend.Fact{fact(friend.Removed, began, "a"), fact(friend.Added, began, "a", card)}, want: []friend.Stay{{card, began, began}}},
-		"confirmed later":       {facts: []friend.Fact{fact(friend.Added, began, "a", card), fact(friend.Added, after(0, 1), "a", card)}, want: []friend.Stay{{Card: card, Added: began}}},
-		"back again":            {facts: []friend.Fact{fact(friend.Added, began, "a", card), fact(friend.Removed, after(1, 0), "a"), fact(friend.Added, after(2, 0), "a", card)}, want: []friend.Stay{{card, began, after(1, 0)}}},
-		"another still has him": {facts: []friend.Fact{fact(friend.Added, began, "a", card), fact(friend.Added, began, "b"), fact(friend.Removed, after(1, 0), "a")}, want: []friend.Stay{{Card: card, Added: began}}},
-		"nobody has him":        {facts: []friend.Fact{fact(friend.Added, began, "a", card), fact(friend.Added, began, "b"), fact(friend.Removed, after(1, 0), "a"), fact(friend.Removed, after(2, 0), "b")}, want: []friend.Stay{{card, began, after(2, 0)}}},
-		"a stranger leaves":     {facts: []friend.Fact{fact(friend.Removed, began, "old"), fact(friend.Added, after(1, 0), "a", card)}, want: []friend.Stay{{Card: card, Added: after(1, 0)}}},
+		"nothing":                {},
+		"no card":                {facts: []friend.Fact{fact(friend.Added, began, "a"), fact(friend.Removed, after(1, 0), "a")}},
+		"a friend":               {facts: []friend.Fact{fact(friend.Added, began, "a", card)}, want: []friend.Stay{{Card: card, Added: began}}},
+		"who left":               {facts: []friend.Fact{fact(friend.Added, began, "a", card), fact(friend.Removed, after(1, 0), "a")}, want: []friend.Stay{{card, began, after(1, 0)}}},
+		"who was dropped":        {facts: []friend.Fact{fact(friend.Added, began, "a", card), fact(friend.Dropped, after(1, 0), "a")}, want: []friend.Stay{{card, began, after(1, 0)}}},
+		"told the other way":     {facts: []friend.Fact{fact(friend.Removed, after(1, 0), "a"), fact(friend.Added, began, "a", card)}, want: []friend.Stay{{card, began, after(1, 0)}}},
+		"in one second":          {facts: []friend.Fact{fact(friend.Removed, began, "a"), fact(friend.Added, began, "a", card)}, want: []friend.Stay{{card, began, began}}},
+		"confirmed later":        {facts: []friend.Fact{fact(friend.Added, began, "a", card), fact(friend.Added, after(0, 1), "a", card)}, want: []friend.Stay{{Card: card, Added: began}}},
+		"back again":             {facts: []friend.Fact{fact(friend.Added, began, "a", card), fact(friend.Removed, after(1, 0), "a"), fact(friend.Added, after(2, 0), "a", card)}, want: []friend.Stay{{card, began, after(1, 0)}}},
+		"another still has them": {facts: []friend.Fact{fact(friend.Added, began, "a", card), fact(friend.Added, began, "b"), fact(friend.Removed, after(1, 0), "a")}, want: []friend.Stay{{Card: card, Added: began}}},
+		"nobody has them":        {facts: []friend.Fact{fact(friend.Added, began, "a", card), fact(friend.Added, began, "b"), fact(friend.Removed, after(1, 0), "a"), fact(friend.Removed, after(2, 0), "b")}, want: []friend.Stay{{card, began, after(2, 0)}}},
+		"a stranger leaves":      {facts: []friend.Fact{fact(friend.Removed, began, "old"), fact(friend.Added, after(1, 0), "a", card)}, want: []friend.Stay{{Card: card, Added: after(1, 0)}}},
 		"two cards": {
 			facts: []friend.Fact{fact(friend.Added, began, "a", card), fact(friend.Added, after(1, 0), "b", other), fact(friend.Removed, after(2, 0), "a"), fact(friend.Removed, after(3, 0), "b")},
 			want:  []friend.Stay{{card, began, after(3, 0)}, {other, after(1, 0), after(3, 0)}},
@@ -238,7 +238,7 @@ func TestGreet(t *testing.T) {
 		"too late":         {event(), "hello", false, began.Add(20 * time.Second), friend.WelcomeLate},
 		"no code":          {bare, "hello", false, began, friend.WelcomeNoCode},
 		"no text":          {event(), "", false, began, friend.WelcomeNoText},
-		"he left":          {removed, "hello", false, began, friend.WelcomeNone},
+		"they left":        {removed, "hello", false, began, friend.WelcomeNone},
 		"once is enough":   {event(), "hello", true, began, friend.WelcomeOnce},
 	} {
 		if got := friend.Greet(test.event, test.text, test.greeted, test.now); got != test.want {

@@ -2,9 +2,10 @@
 // that lost the answer sends the same Idempotency-Key and body and learns what
 // became of its request; it never happens twice.
 //
-// What is remembered may tell of a person, and outlives him when he is erased. So
-// an answer is sealed with a key that comes from the request's own body, which is
-// not kept: only who sends the same request again can read it.
+// An answer that is remembered may tell of a person, and outlives them when they
+// are erased. So it is sealed with a key that comes from the request's own
+// body, which is not kept: only a client that sends the same request again can
+// read it.
 package idempotency
 
 import (
@@ -93,8 +94,9 @@ func (o once) serve(w http.ResponseWriter, r *http.Request, next http.Handler) e
 		if now.Before(known.Until) {
 			return loyalty.Refuse(loyalty.KindConflict, "in_progress", "a request with this Idempotency-Key is being answered; ask again in a moment")
 		}
-		// Whoever began is dead, or left no answer. What it did, it did under ids
-		// that come from this same key, so doing it again changes nothing twice.
+		// The process that began is dead, or left no answer. What it did, it did
+		// under ids that come from this same key, so doing it again changes
+		// nothing twice.
 		begun.First = known.First
 		won, err := o.store.ReplaceRequest(r.Context(), o.caller, o.kept(), known, begun, now)
 		if err != nil {

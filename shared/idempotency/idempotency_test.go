@@ -94,8 +94,9 @@ func TestKeysBelongToTheirCaller(t *testing.T) {
 	}
 }
 
-// Whoever began and died left a claim. It holds for a minute; then a repeat
-// takes over, under the same cause, so that what was half done is done once.
+// A process that began and died left a claim. It holds for a minute; then a
+// repeat takes over, under the same cause, so that what was half done is done
+// once.
 func TestARepeatTakesOverFromTheDead(t *testing.T) {
 	d := open(t)
 	d.respond = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }

@@ -318,7 +318,7 @@ func TestTheReportIsWhatAllEntriesAddUpTo(t *testing.T) {
 	}
 }
 
-// What happens while the walk goes on may be in it or not; the books balance.
+// A change while the walk goes on may be in it or not; the books balance.
 func TestActivityDuringTheWalk(t *testing.T) {
 	b := open(t, 150)
 	for i, member := range b.members {
@@ -445,8 +445,9 @@ func TestBreakage(t *testing.T) {
 	}
 }
 
-// Who was merged counts in whom he was merged into, and who was erased counts
-// apart; the books balance and are the ledger's at every step.
+// A member who was merged counts in the one they were merged into, and one who
+// was erased counts apart; the books balance and are the ledger's at every
+// step.
 func TestMergedAndErasedMembers(t *testing.T) {
 	b := open(t, 3)
 	for i, member := range b.members {
@@ -483,7 +484,7 @@ func TestMergedAndErasedMembers(t *testing.T) {
 	expect("undone", 3, 260, 330, 30, 0)
 	b.must(enrolment.Erase(b.ctx(), b.store, "m002", store.Erasure{By: store.Hand{Operator: "zhang", At: day(36)}}))
 	expect("erased", 2, 260, 330, 30, 100)
-	// A member is erased with those who were merged into him, and counts once.
+	// A member is erased with those who were merged into them, and counts once.
 	_, err = ledger.Merge(b.ctx(), b.store, store.Merge{ID: "3", Into: "m000", Part: "m001", By: hand, Reason: "the same after all"})
 	b.must(err)
 	b.must(enrolment.Erase(b.ctx(), b.store, "m000", store.Erasure{By: store.Hand{Operator: "zhang", At: day(36)}}))
@@ -493,7 +494,8 @@ func TestMergedAndErasedMembers(t *testing.T) {
 	expect("all erased", 0, 120, 280, 0, 120)
 }
 
-// Who is erased while the walk goes on may be missing, and counts at most once.
+// A member who is erased while the walk goes on may be missing, and counts at
+// most once.
 func TestErasedDuringTheWalk(t *testing.T) {
 	b := open(t, 40)
 	for i, member := range b.members {
@@ -510,8 +512,8 @@ func TestErasedDuringTheWalk(t *testing.T) {
 	b.checked(b.report(true, 10, day(1), nil))
 }
 
-// What erased members have, owe and let lapse says nothing of what the others
-// will spend.
+// The points that erased members have, owe and let lapse say nothing of what
+// the others will spend.
 func TestErasedMembersAreNoEstimate(t *testing.T) {
 	living := liability.Sums{
 		Members: 1, Totals: liability.Totals{Issued: 300, Available: 110, Pending: 20, Spent: 90, Expired: 90, Debt: 10},

@@ -2,8 +2,8 @@ package loyalty
 
 import "strings"
 
-// idEscaper keeps the parts of an id apart. What holds neither of its two
-// characters stays as it is.
+// idEscaper keeps the parts of an id apart. A part that holds neither of its
+// two characters stays as it is.
 var idEscaper = strings.NewReplacer("%", "%25", ":", "%3A")
 
 // JoinID adds to a kind, or to an id, the parts that name its cause:

@@ -62,8 +62,8 @@ func TestTheGreetingTellsOfThePrize(t *testing.T) {
 		prize friend.Prize
 		want  string
 	}{
-		"his by it":        {own, friend.PrizeProved, own.Welcome + "\n到账啦"},
-		"his before":       {own, friend.PrizeHis, own.Welcome + "\n到账啦"},
+		"theirs by it":     {own, friend.PrizeProved, own.Welcome + "\n到账啦"},
+		"theirs before":    {own, friend.PrizeHis, own.Welcome + "\n到账啦"},
 		"somebody else's":  {own, friend.PrizeTaken, own.Welcome + "\n晚了一步"},
 		"nobody's":         {own, friend.PrizeWithheld, own.Welcome + "\n晚了一步"},
 		"no card":          {own, friend.PrizeNone, own.Welcome},

@@ -14,9 +14,9 @@ const (
 )
 
 // Greeting is what a new WeCom friend is greeted with (欢迎语): Welcome, and what
-// became of the prize of the card that brought him. Where WeCom's 4,000 bytes do
-// not hold both it is Welcome alone; "" where that is empty, for then the staff
-// say what there is to say.
+// became of the prize of the card that brought them. Where WeCom's 4,000 bytes
+// do not hold both it is Welcome alone; "" where that is empty, for then the
+// staff say what there is to say.
 func (b Brand) Greeting(prize friend.Prize) string {
 	news := ""
 	switch prize {

@@ -38,8 +38,8 @@ func (t *CardTexts) In(language string) CardText {
 	return *found
 }
 
-// CardText is what a brand says itself on a card's page in one language. What
-// is empty is said in huitou's words.
+// CardText is what a brand says itself on a card's page in one language. A text
+// that is empty is said in huitou's words.
 type CardText struct {
 	Headline string `json:"headline,omitempty" maxLength:"40" doc:"above the form"`
 	Lead     string `json:"lead,omitempty" maxLength:"120" doc:"below the headline"`

@@ -28,8 +28,8 @@ func rules(version int64, rate loyalty.Points, lists map[string][]string) progra
 	return p
 }
 
-// What rules give does not depend on the rules that were asked before them: a
-// payment that is frozen twice is frozen as by the last.
+// The points that rules give do not depend on the rules that were asked before
+// them: a payment that is frozen twice is frozen as by the last.
 func TestAPaymentIsFrozenAnew(t *testing.T) {
 	payment := points.Payment{Channel: "douyin", Zone: time.UTC}
 	told := points.Fact{Kind: points.FactPaid, At: day0, Lines: []points.Line{
@@ -93,8 +93,8 @@ func TestTheVersionInForce(t *testing.T) {
 	}
 }
 
-// What came as history stays history under every program that it is frozen by,
-// also that of a simulation.
+// An order that came as history stays history under every program that it is
+// frozen by, also that of a simulation.
 func TestHistoryBringsNeitherPointsNorGrowth(t *testing.T) {
 	rules := program.Default()
 	rules.Tiers = &tiers.Rules{Growth: tiers.Growth{Points: 1, PerFen: 100}}

@@ -162,7 +162,7 @@ func refuse(ctx context.Context, err error) huma.StatusError {
 	return f
 }
 
-// newError says what huma found wrong with a request. What a client sent and
+// newError says what huma found wrong with a request. A request that
 // did not validate is 400, whatever huma calls it.
 func newError(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
 	base := context.Background()
@@ -367,7 +367,7 @@ type Operation struct {
 	Status           int                     // of success; 0 for 200
 	Also             map[int]string          // further statuses of success, with what they mean
 	Content          map[string]reflect.Type // of success, by media type, where it is not the JSON of the output's Body
-	Roles            []token.Role            // of operators who may call; an admin always may. None means that the caller proves who he is in another way
+	Roles            []token.Role            // of operators who may call; an admin always may. None means that the caller proves who they are in another way
 	Security         string                  // "operator" unless set; "none", "member"
 	NoIdempotencyKey bool                    // of a POST that only reads
 	Refuses          []int                   // further statuses of refusal, beside those that every call of its kind has
@@ -376,13 +376,13 @@ type Operation struct {
 }
 
 // Act is what an operator is about to do (操作). Nothing in it is checked for
-// secrets: parameters are what he wrote into the path.
+// secrets: parameters are what they wrote into the path.
 type Act struct {
 	Name       string // Operation.Act
 	Path       string // Operation.Path
 	Parameters map[string]string
 	On         string // what it is done on where the path does not say, "" elsewhere
-	Reason     string // as he gave it, "" where none is asked for
+	Reason     string // as they gave it, "" where none is asked for
 }
 
 // Recorder keeps the audit log. It is told of an act before it is done; where

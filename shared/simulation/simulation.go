@@ -270,8 +270,8 @@ func (w *walk) isAsked(fact points.Fact) bool {
 }
 
 // freeze is the payment at a position of an order's log as the ledger would
-// have frozen it: it asks for the buyer where he was known when it was
-// recorded, and was not given the order by hand.
+// have frozen it: it asks for the buyer where they were known when it was
+// recorded, and were not given the order by hand.
 func (w *walk) freeze(account store.Account, order loyalty.OrderKey, log []points.Fact, at int, granted loyalty.Points) points.Fact {
 	payment := points.Payment{Channel: order.Channel, Zone: w.zone, Granted: granted}
 	if log[at].Member == "" || !w.rules.Points.Personal() || points.Replay(order, log[:at]).Binding != nil {

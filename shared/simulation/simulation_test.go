@@ -195,7 +195,7 @@ func world(t *rapid.T, orderly bool) (names []string, keys []loyalty.OrderKey, s
 	return names, keys, rapid.Permutation(append(payments, story...)).Draw(t, "arrival")
 }
 
-// rules draws a document; what it asks of the buyer depends on which of his
+// rules draws a document; what it asks of the buyer depends on which of their
 // orders the ledger met first, and is drawn for orderly worlds alone.
 func rules(t *rapid.T, name string, orderly bool) program.Document {
 	rate := rapid.SampledFrom([][2]int64{{1, 100}, {3, 200}, {2, 77}, {0, 100}}).Draw(t, name)
@@ -238,7 +238,7 @@ func (b *brand) tell(names []string, story []happening) {
 }
 
 // earned is what the entries of an order say: what its owner was given for it
-// and what he holds.
+// and what they hold.
 func earned(key loyalty.OrderKey, log []points.Fact) (given, held loyalty.Points, order *points.Order) {
 	order = points.Replay(key, log)
 	if order.Member == "" {
@@ -257,7 +257,7 @@ func earned(key loyalty.OrderKey, log []points.Fact) (given, held loyalty.Points
 	return given, held, order
 }
 
-// What a simulation says is what the ledger gives when the program is really
+// A simulation says what the ledger gives when the program is really
 // the brand's in the period, however few reads a call makes.
 func TestASimulationIsWhatTheLedgerGives(t *testing.T) {
 	defer checks(t, "300")()
@@ -477,7 +477,8 @@ func TestReadsFollowBuyersNotMembers(t *testing.T) {
 	if err != nil || next != "" || got.Totals.Orders != buyers || got.Members.Looked != members {
 		t.Fatalf("%+v, %q, %v", got, next, err)
 	}
-	// Each shard: its list and its accounts; each buyer: his history and the order.
+	// Each shard: its list and its accounts; each buyer: their history and the
+	// order.
 	if most := 2*table.RosterShards + 2*buyers; usage.RoundTrips > most {
 		t.Errorf("%d round trips, at most %d", usage.RoundTrips, most)
 	}
@@ -501,8 +502,8 @@ func TestReadsFollowBuyersNotMembers(t *testing.T) {
 	}
 }
 
-// Rules that ask for the buyer find him where the ledger would have: known when
-// the payment was recorded, and not by hand. His tier is that of today.
+// Rules that ask for the buyer find them where the ledger would have: known
+// when the payment was recorded, and not by hand. Their tier is that of today.
 func TestTheBuyerIsAskedForWhereTheLedgerAsks(t *testing.T) {
 	b := open(t, t.Context(), memory(t))
 	member := b.join("ann")

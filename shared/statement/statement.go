@@ -1,5 +1,5 @@
 // Package statement is a member's account as it is shown: to the member
-// himself and to the brand's operators, in the same words.
+// themselves and to the brand's operators, in the same words.
 package statement
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/huitou/huitou/shared/store"
 )
 
-// Points is what a member has; each part is at least 0 and his balance is
+// Points is what a member has; each part is at least 0 and their balance is
 // available + pending − debt.
 type Points struct {
 	Available loyalty.Points `json:"available" doc:"may be spent now"`
@@ -37,7 +37,7 @@ type Expiring struct {
 // any more, even before settlepoints has written it off.
 func OfPoints(account store.Account, now time.Time) Points {
 	held := account.Points(now)
-	if account.Merged != nil { // what he has counts with another
+	if account.Merged != nil { // what they have counts with another
 		held = points.Account{}
 	}
 	shown := Points{Available: held.Spendable(), Pending: held.Pending, Debt: held.Debt, Expiring: []Expiring{}}
@@ -114,8 +114,8 @@ func Ledger(ctx context.Context, s store.Store, account store.Account, limit int
 	return entries, next, nil
 }
 
-// Gifts is one page of what a member is owed with his next order (随单赠品), and
-// of those who were merged into him.
+// Gifts is one page of what a member is owed with their next order (随单赠品), and
+// of those who were merged into them.
 func Gifts(ctx context.Context, s store.Store, account store.Account, limit int, cursor string) ([]cards.Gift, string, error) {
 	return through(account, func(member loyalty.MemberID, cursor string) ([]cards.Gift, string, error) {
 		return s.GiftsOf(ctx, member, limit, cursor)
@@ -252,7 +252,7 @@ type Coupon struct {
 }
 
 // Coupons is one page of a member's coupons at a time, in no order that means
-// anything; those of members who were merged into him follow his own.
+// anything; those of members who were merged into them follow their own.
 func Coupons(ctx context.Context, s store.Store, account store.Account, limit int, cursor string, now time.Time) ([]Coupon, string, error) {
 	return through(account, func(member loyalty.MemberID, cursor string) ([]Coupon, string, error) {
 		held, next, err := s.Coupons(ctx, member, limit, cursor)

@@ -8,7 +8,7 @@ import (
 	"github.com/huitou/huitou/shared/store"
 )
 
-// Tier is a member's tier (会员等级) and his growth value (成长值).
+// Tier is a member's tier (会员等级) and their growth value (成长值).
 type Tier struct {
 	Level    string         `json:"level,omitempty" doc:"id of the tier; absent below the first and where the brand has none"`
 	Name     string         `json:"name,omitempty"`

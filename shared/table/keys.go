@@ -32,8 +32,8 @@ const (
 	IndexMember = "member"
 	// IndexRemind lists the accounts that want to be looked at by
 	// remindrepurchase, by time. It is a wake-up call, never later than the
-	// member's next due date, and often earlier; one that rides on his other call
-	// is not listed.
+	// member's next due date, and often earlier; one that rides on their other
+	// call is not listed.
 	IndexRemind = "remind"
 	// IndexSettle is the same for settlepoints.
 	IndexSettle = "settle"
@@ -61,7 +61,8 @@ const ErasedShard = -1
 // WakeShards is into how many partitions the wake-up indexes are cut.
 const WakeShards = 16
 
-// AccountKey is the member's account: counters, consents, what he last bought.
+// AccountKey is the member's account: counters, consents, what they last
+// bought.
 func AccountKey(member loyalty.MemberID) Key { return Key{join("M", string(member)), "A"} }
 
 // ReservationKey is points that a member set aside to spend.
@@ -105,7 +106,7 @@ func BackKey(member loyalty.MemberID, reservation, act string) Key {
 	return Key{join("M", string(member)), join("V", reservation, "R", act)}
 }
 
-// EndedKey is the fact that lots of a member's points ended, by how often his
+// EndedKey is the fact that lots of a member's points ended, by how often their
 // lots had changed before.
 func EndedKey(member loyalty.MemberID, seen int64) Key {
 	return Key{join("M", string(member)), fmt.Sprintf("E#%09d", seen)}
@@ -177,8 +178,8 @@ func FailuresKey(member loyalty.MemberID, at time.Time) Key {
 	return Key{join("M", string(member)), join("L", at.UTC().Format("2006-01-02T15"))}
 }
 
-// EarnedKey counts what a member earned with the orders that he paid on one day,
-// written "2026-11-18", by the brand's calendar.
+// EarnedKey counts what a member earned with the orders that they paid on one
+// day, written "2026-11-18", by the brand's calendar.
 func EarnedKey(member loyalty.MemberID, day string) Key {
 	return Key{join("M", string(member)), join("Y", day)}
 }
@@ -466,7 +467,7 @@ func ProgramKey(version int64) Key { return Key{ProgramPK, fmt.Sprintf("V#%09d",
 // ProgramPK lists the versions of the brand's rules.
 const ProgramPK = "P"
 
-// TokenKey finds an operator by the hash of his token.
+// TokenKey finds an operator by the hash of their token.
 func TokenKey(hash string) Key { return Key{join("T", hash), "A"} }
 
 // AuditShards is into how many partitions a month of the audit log is cut: each

@@ -9,8 +9,8 @@ import (
 	"github.com/huitou/huitou/shared/table"
 )
 
-// What is listed of a member by a prefix is of one kind alone: whoever reads a
-// page of his gifts must not come upon his mergers.
+// The items listed of a member by a prefix are of one kind alone: one who reads
+// a page of their gifts must not come upon their mergers.
 func TestAPrefixListsOneKind(t *testing.T) {
 	const member = loyalty.MemberID("m")
 	at := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)

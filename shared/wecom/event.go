@@ -26,7 +26,7 @@ const (
 	ChangeDeleteFollow = "del_follow_user"           // the customer removed the staff
 )
 
-// Event is one event. What does not concern its Type is empty.
+// Event is one event. Fields that do not concern its Type are empty.
 type Event struct {
 	Type string // Event or, for somebody else's application, InfoType
 	// At is when it happened, to the second, by the platform's clock.
@@ -131,7 +131,7 @@ var errForm = errors.New("wecom: not one <xml> with a text for each name")
 
 // readFields reads the texts directly under <xml>. It takes no DTD, and with it
 // no entity but XML's own five, no comment, no second root, no text beside the
-// elements, no name twice. What lies deeper is passed over: other events have
+// elements, no name twice. Anything deeper is passed over: other events have
 // lists in them.
 func readFields(document []byte) (map[string]string, error) {
 	decoder := xml.NewDecoder(bytes.NewReader(document))

@@ -68,7 +68,7 @@ var ErrUnproved error = loyalty.Refuse(loyalty.KindUnauthenticated, "bad_signatu
 //	msg_signature = sha1hex(join(sort(token, timestamp, nonce, encrypted)))
 //	encrypted     = base64(AES-256-CBC(16 random bytes, length, text, receiver))
 //
-// The signature covers the time, which the caller holds against his clock. It
+// The signature covers the time, which the caller holds against its clock. It
 // fails with ErrUnproved alone.
 func Open(apps []App, signature Signature, encrypted string) ([]byte, error) {
 	for _, app := range apps {

@@ -10,7 +10,7 @@ import (
 )
 
 // Point is the call at which an invocation dies: before it, or after it took
-// effect. What the same invocation calls afterwards fails too, as a dead process
+// effect. Any later call of the same invocation fails too, as a dead process
 // calls nothing. It serves one goroutine at a time; the zero Point is no crash.
 type Point struct {
 	At    int  // which call, from 1; 0 for none

@@ -13,8 +13,8 @@ import (
 	"github.com/huitou/huitou/shared/table"
 )
 
-// What the log did not take is acknowledged to nobody, and nothing is served any
-// more: after a restart it would be gone.
+// A write that the log did not take is acknowledged to nobody, and nothing is
+// served any more: after a restart it would be gone.
 func TestAWriteThatTheLogRefusesIsNotAcknowledged(t *testing.T) {
 	folder := t.TempDir()
 	engine, err := Open(folder)
