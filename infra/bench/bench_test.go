@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What an operation costs in units and round trips is the same on every
+// The cost of an operation in units and round trips is the same on every
 // machine, so the suite holds it; `make bench-check` holds allocations as well.
 func TestUnitsStayWithinTheirBounds(t *testing.T) {
 	bounds, err := readBounds(t.Context())
@@ -87,7 +87,7 @@ func TestGrowthIsFound(t *testing.T) {
 	}
 }
 
-// What is due costs the same among ten times as many members.
+// Due work costs the same among ten times as many members.
 func TestDueWorkFollowsWhatIsDue(t *testing.T) {
 	const due = 200
 	var few []Growth

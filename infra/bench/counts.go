@@ -27,9 +27,9 @@ type Counts struct {
 // and pools make them differ a little from one run to the next.
 const allocationSlack = 1.10
 
-// What a start may take more: another version of Go makes a binary a little
-// larger, and where the system keeps its files decides how many pages of one
-// come at a time. What it finds are packages that begin with work.
+// The most by which a start may grow: another version of Go makes a binary a
+// little larger, and where the system keeps its files decides how many pages of
+// one come at a time. The check finds packages that begin with work.
 const (
 	bytesSlack = 1.03
 	pagesSlack = 1.15

@@ -69,7 +69,7 @@ var (
 	lotOver = settledAt.AddDate(0, 3, 0)
 )
 
-// settled gives each of the first n members 398 points that he may spend.
+// settled gives each of the first n members 398 points that they may spend.
 func (s *shop) settled(n int, ends bool) error {
 	if ends {
 		if err := s.engine.Write(s.ctx, store.PutProgram(expiring())); err != nil {
@@ -92,7 +92,7 @@ func expiring() program.Program {
 	return rules
 }
 
-// spent is what an act of the first member takes once he has points.
+// spent is what an act of the first member takes once they have points.
 func (s *shop) spent(ends bool, act func(*shop) (Units, error)) (Units, error) {
 	return after(s.settled(1, ends), func() (Units, error) { return act(s) })
 }

@@ -94,7 +94,7 @@ type Contended struct {
 const contenders = 64
 
 // measureOneMember credits orders to one member, refunds them in part and spends
-// his points, all at once, on the durable engine.
+// their points, all at once, on the durable engine.
 func measureOneMember(ctx context.Context) (measured Contended, err error) {
 	folder, err := durableFolder(ctx)
 	if err != nil {

@@ -561,7 +561,7 @@ func (s *shop) merged(times int, undo bool) (Units, error) {
 // packet is ¥1.88.
 var packet = cards.Award{Kind: cards.PrizeRedPacket, Amount: 188}
 
-// payerAtOnce pays whatever he is asked to.
+// payerAtOnce pays whatever it is asked to.
 type payerAtOnce struct{}
 
 // Pay implements payer.Payer.

@@ -197,8 +197,8 @@ func (d *deployment) variables(function string) map[string]string {
 }
 
 // mayDelete are the functions that an access pattern lets delete items, and the
-// partitions in which they are. What is named here for nobody is never deleted:
-// orders, payouts, redeemed cards, the audit log.
+// partitions in which they are. No function deletes anything else, such as
+// orders, payouts, redeemed cards and the audit log.
 var mayDelete = map[string][]string{
 	"ConvertOrders": {"I#*"},                      // the mark of an order that waited for its buyer
 	"Members":       {"I#*"},                      // the same mark, when a claim finds the owner
@@ -435,7 +435,7 @@ var assertions = []assertion{
 			}
 		}
 	}},
-	{"greeting", "a new friend can be greeted for 20 seconds: nobody stands before him in the queue, and nobody's slow call beside him", func(d *deployment, broken func(string, string)) {
+	{"greeting", "a new friend can be greeted for 20 seconds: nobody stands before them in the queue, and nobody's slow call beside them", func(d *deployment, broken func(string, string)) {
 		for _, e := range d.events("SQS") {
 			queue := local(e.properties.at("Queue").text())
 			if e.function != "WelcomeFriends" {

@@ -211,8 +211,8 @@ func (c CardsCreateCommand) Run(ctx context.Context, console Console) error {
 // create sends the batch under the user's key, or under one that derives from
 // its content. A refusal is remembered with its key, although what it was
 // about (a coupon template that did not exist) may be there by now: then the
-// next key of the same content is taken. What is sent is the canonical form,
-// because a key belongs to the bytes of a body.
+// next key of the same content is taken. The body is sent in the canonical
+// form, because a key belongs to the bytes of a body.
 func (c CardsCreateCommand) create(ctx context.Context, huitou *api, body jsontext.Value) (reply, error) {
 	if err := body.Canonicalize(); err != nil {
 		return reply{}, err

@@ -84,7 +84,7 @@ func (b Batch) record(ctx context.Context, console Console, connection Connectio
 }
 
 // readManifest counts the cards of an exported file and hashes it, in one
-// reading. What is no such file is refused.
+// reading. Any other file is refused.
 func readManifest(name string) (manifestDocument, error) {
 	file, err := os.Open(name)
 	if err != nil {

@@ -81,7 +81,7 @@ func (c CardsQRCommand) find(ctx context.Context) ([]string, error) {
 	return row, err
 }
 
-// writeNew writes a file that only the user can read. What is there under the
+// writeNew writes a file that only the user can read. A file that has the
 // name already is not touched.
 func writeNew(name, content string) error {
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -97,7 +97,7 @@ No friends are recorded yet; --by redeemed compares by redemptions.
 	}
 }
 
-// What can be said of arms, in each of its ways.
+// The verdicts on arms, each of them.
 func TestCardsResultVerdicts(t *testing.T) {
 	b := openBrand(t)
 	arm := func(name, value string) string {

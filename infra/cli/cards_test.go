@@ -249,7 +249,7 @@ func TestPartsOfOtherFilesAreLeftAlone(t *testing.T) {
 	}
 }
 
-// What is no card never reaches the file, so no cell is a formula.
+// A row that is no card never reaches the file, so no cell is a formula.
 func TestExportTakesCardsOnly(t *testing.T) {
 	const header = "card,url,code\n"
 	for name, answer := range map[string]string{

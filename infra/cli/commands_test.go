@@ -46,7 +46,7 @@ given      0 coupons, ¥0.00
 	if got := b.done("templates", "show", "welcome-20"); got != written {
 		t.Error(got)
 	}
-	// What is shown can be edited and written again.
+	// A document that is shown can be edited and written again.
 	edited := strings.Replace(b.done("templates", "show", "welcome-20", "--json"), "2000", "3000", 1)
 	if got := b.done("templates", "put", "welcome-20", b.file("t.json", edited)); got != strings.Replace(written, "¥20.00", "¥30.00", 1) {
 		t.Error(got)
@@ -287,7 +287,7 @@ func TestOperatorsAndQueues(t *testing.T) {
 	if got := b.done("operators", "add", "zhang.wei", "--role", "viewer", "--idempotency-key", "k1"); got != added {
 		t.Error("the same request gave another token")
 	}
-	// Without the key of the first request nobody learns his token.
+	// Without the key of the first request nobody learns their token.
 	if got := b.refused(1, "operators", "add", "zhang.wei", "--role", "viewer"); !strings.Contains(got, "409 operator_exists") {
 		t.Error(got)
 	}
@@ -378,7 +378,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// What the API repeats of others cannot steer the terminal.
+// Texts of others that the API repeats cannot steer the terminal.
 func TestTextOfOthers(t *testing.T) {
 	b := openBrand(t)
 	name := "red \x1b[31m\u009b31m\u202e\a\r\n奶粉"

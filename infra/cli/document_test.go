@@ -211,7 +211,7 @@ func TestMoney(t *testing.T) {
 	}
 }
 
-// What the API says reaches the terminal as text, and JSON keeps its meaning.
+// The API's texts reach the terminal as text, and JSON keeps its meaning.
 func TestJSONForATerminal(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		raw, err := json.Marshal(map[string]string{"a": rapid.String().Draw(t, "text")})

@@ -230,7 +230,7 @@ func sendRow(ctx context.Context, huitou *api, path []string, document any, chec
 	answer, err = huitou.do(ctx, request)
 	refusal, isRefusal := errors.AsType[*problemError](err)
 	if isRefusal && refusal.replayed {
-		// What stood against it in an earlier run may be gone. The call finds what it
+		// The reason of an earlier refusal may be gone. The call finds what it
 		// has done before, under whatever key.
 		request.key += "-" + rand.Text()
 		answer, err = huitou.do(ctx, request)

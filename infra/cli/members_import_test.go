@@ -83,7 +83,7 @@ func TestMembersImport(t *testing.T) {
 	}
 }
 
-// What a row may not be is named by line and column, and never said again.
+// The fault of a row is named by line and column, and never said again.
 func TestRowsOfMembersThatAreRefused(t *testing.T) {
 	b := openBrand(t)
 	file := b.file("members.csv", `phone,openid:wechat,points,points_until,growth,growth_month,joined_at,consents
@@ -266,7 +266,7 @@ func TestADryRunAndARunRefuseTheSameRows(t *testing.T) {
 	if code, _, errs := imported(t.Context(), t, file, "--source", "oldcrm"); code != 0 {
 		t.Fatal(errs)
 	}
-	// What is wrong with a row; those that only huitou can know stand last.
+	// The faults of rows; those that only huitou can know stand last.
 	faults := []struct {
 		column, cell string
 		known        bool

@@ -22,8 +22,8 @@ func (c Console) text(result string) error {
 	return nil
 }
 
-// json writes a JSON document as the API gave it, indented. What could steer
-// a terminal is written as the escape that means the same.
+// json writes a JSON document as the API gave it, indented. Characters that
+// could steer a terminal are written as the escapes that mean the same.
 func (c Console) json(raw []byte) error {
 	var indented bytes.Buffer
 	if err := json.Indent(&indented, bytes.TrimSpace(raw), "", "  "); err != nil {

@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// eachRow works on the rows of an import, several at a time. What work gives
-// back accounts for its row; accounts are taken one after the other. An error
-// means that there is no use in going on: rows that were not begun are left,
-// those under way come to their end. The answer is why not all were done, ""
-// when they were.
+// eachRow works on the rows of an import, several at a time. The function that
+// work returns accounts for its row; accounts are taken one after the other. An
+// error means that there is no use in going on: rows that were not begun are
+// left, those under way come to their end. The answer is why not all were done,
+// "" when they were.
 func eachRow(ctx context.Context, rows, workers int, work func(ctx context.Context, row int) (account func(), err error)) (stopped string) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -244,7 +244,7 @@ func (c ProgramApplyCommand) dryRun(console Console, source document, body []byt
 	return console.text(listChanges(changes) + fmt.Sprintf("%d changes, nothing done (--dry-run)\n", len(changes)))
 }
 
-// compare finds what a program would change in the one in force. What is empty
+// compare finds what a program would change in the one in force. An empty value
 // is the same as what is absent.
 func compare(current, next []byte) ([]change, error) {
 	var old, wish map[string]any

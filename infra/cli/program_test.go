@@ -88,8 +88,8 @@ func TestProgramDiff(t *testing.T) {
 	}
 }
 
-// What would rewrite the past is refused, and the refusal says where the time
-// stood.
+// A program that would rewrite the past is refused, and the refusal says where
+// the time stood.
 func TestProgramApplyRefusesThePast(t *testing.T) {
 	b := openBrand(t)
 	shown := b.done("program", "show", "--json")

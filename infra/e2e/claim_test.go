@@ -14,8 +14,8 @@ import (
 
 const orderNumber = "2156000000000000001"
 
-// claimByTouch fills the form for the order with a finger. What a finger chooses
-// in a list of the system's own is set.
+// claimByTouch fills the form for the order with a finger. A choice in a list
+// of the system's own is set.
 func (b *tab) claimByTouch(t *testing.T, proof string) {
 	t.Helper()
 	b.do(t, "choosing the shop", chromedp.ScrollIntoView("#claim-shop"), chromedp.SetValue("#claim-shop", "tmall/flagship"))

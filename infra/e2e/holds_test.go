@@ -11,9 +11,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// One phone redeems a carton. What is beyond the bound is kept for its owner, who
-// reads so and appeals, with JavaScript and without; operators find it in
-// their queue and decide with keys alone; the page tells him what came of it.
+// One phone redeems a carton. Cards beyond the bound are kept for their owner,
+// who reads so and appeals, with JavaScript and without; operators find it in
+// their queue and decide with keys alone; the page tells the owner what came of
+// it.
 func TestAHeldCardFromTheScanToTheDecision(t *testing.T) {
 	shop := open(t)
 	_, addresses := shop.batch(t, "整箱卡", map[string]any{"count": 14, "arms": []map[string]any{

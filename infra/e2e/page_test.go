@@ -261,7 +261,7 @@ func TestScanToPrize(t *testing.T) {
 	}
 }
 
-// What is wrong is said beside the field, in every view nothing leaves the
+// A fault is said beside the field, in every view nothing leaves the
 // origin, and each view has its weight.
 func TestTheOtherViewsOfACard(t *testing.T) {
 	shop := open(t)
@@ -393,7 +393,7 @@ func TestThePageForAScreenReader(t *testing.T) {
 	b.shootWhole(t, "after-the-prize")
 }
 
-// Large letters, no motion, and the colours that a reader chose for himself.
+// Large letters, no motion, and the colours that a reader chose for themselves.
 func TestThePageForTiredEyes(t *testing.T) {
 	shop := open(t)
 	shop.dress(t)

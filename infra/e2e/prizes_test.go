@@ -129,7 +129,7 @@ func TestConsoleOfRedPackets(t *testing.T) {
 	})
 }
 
-// A gift leaves with one of the member's orders, and is on his page.
+// A gift leaves with one of the member's orders, and is on their page.
 func TestConsoleOfGifts(t *testing.T) {
 	shop := open(t)
 	_, addresses := shop.batch(t, "赠品卡", map[string]any{"count": 4, "arms": []map[string]any{

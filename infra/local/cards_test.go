@@ -17,7 +17,7 @@ import (
 	"github.com/huitou/huitou/shared/cards"
 )
 
-// named makes an operator and gives his token.
+// named makes an operator and gives their token.
 func (p *process) named(t *testing.T, name, role string) string {
 	t.Helper()
 	var made struct{ Token string }

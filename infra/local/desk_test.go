@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// What the desk sees and does goes through the whole stack with the rights that
-// the template gives: an order of nobody is listed, found and bound; a member is
-// looked up; an operator comes, is rotated and goes.
+// The desk's work goes through the whole stack with the rights that the template
+// gives: an order of nobody is listed, found and bound; a member is looked up;
+// an operator comes, is rotated and goes.
 func TestTheDeskThroughTheWholeStack(t *testing.T) {
 	p := shared(t)
 	member := p.member(t, openID("desk-1"))

@@ -92,7 +92,7 @@ func TestFriendsThroughTheWholeStack(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"CODE-friends-1": member, "CODE-friends-2": ""}, greeted); diff != "" {
 		t.Errorf("the greetings, by whom they went to (-want +got):\n%s", diff)
 	}
-	// The contact is the member now: enrolling him finds the same.
+	// The contact is the member now: enrolling them finds the same.
 	var found struct {
 		ID string `json:"member_id"`
 	}
@@ -110,7 +110,7 @@ func TestFriendsThroughTheWholeStack(t *testing.T) {
 		}
 	}
 	if got := p.friends(t, batch); got != (funnel{Added: 1, Left: 1}) {
-		t.Errorf("when he left the batch has %+v", got)
+		t.Errorf("when they left, the batch has %+v", got)
 	}
 }
 

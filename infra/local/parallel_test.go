@@ -180,8 +180,8 @@ func (c *crowd) tell(e event) {
 	}
 }
 
-// worked waits until every message is dealt with. What failed is hidden for
-// minutes; it is there again at once when the process starts anew.
+// worked waits until every message is dealt with. A message that failed is
+// hidden for minutes; it is there again at once when the process starts anew.
 func (c *crowd) worked() {
 	c.Helper()
 	ctx, cancel := context.WithTimeout(c.Context(), startTime)
@@ -218,7 +218,7 @@ func (c *crowd) settled(later time.Duration) {
 
 const settling = "SettlePoints/Hourly"
 
-// What becomes of a reservation, of each fourth; the others are committed.
+// How a reservation ends, of each fourth; the others are committed.
 const (
 	cancelled = 2
 	forgotten = 3

@@ -13,10 +13,10 @@ import (
 	"github.com/huitou/huitou/shared/wecom/wecomtest"
 )
 
-// The way of a buyer of a public platform, through the whole stack: he scans,
-// types his phone, wins, claims his order on the page, and adds the staff. He is
-// a member then, with the prize and the order's points, and his card counts once
-// at each step of the batch's funnel.
+// The way of a buyer of a public platform, through the whole stack: they scan,
+// type their phone, win, claim their order on the page, and add the staff. They
+// are a member then, with the prize and the order's points, and their card
+// counts once at each step of the batch's funnel.
 func TestFromThePackageCardIntoThePrivateDomain(t *testing.T) {
 	p := shared(t)
 	now := time.Now()
@@ -63,10 +63,10 @@ func TestFromThePackageCardIntoThePrivateDomain(t *testing.T) {
 	p.post(t, "/v1/members", map[string]any{"identities": []identity{{Kind: "wecom", Channel: "wecom", Value: "wm-proof-1"}}}).read(t, http.StatusOK, &found)
 	member := found.ID
 	if diff := cmp.Diff([]string{"membership", "marketing"}, found.Consents); diff != "" {
-		t.Errorf("his consents (-want +got):\n%s", diff)
+		t.Errorf("their consents (-want +got):\n%s", diff)
 	}
 	if got, want := p.balance(t, member), (balance{Available: 50, Pending: 100}); got != want {
-		t.Errorf("he has %+v, want %+v", got, want)
+		t.Errorf("they have %+v, want %+v", got, want)
 	}
 	if got := send(cards[0]+"?claim=1", claim); got != first {
 		t.Errorf("the same claim is answered otherwise now:\n%s", cmp.Diff(first, got))

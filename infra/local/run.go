@@ -31,8 +31,8 @@ import (
 // without an account.
 var demoYouzan = []youzan.App{{ClientID: "demo-client-id", ClientSecret: "demo-client-secret"}}
 
-// closeTime is how long work in flight may take after Ctrl-C. What is not done
-// by then is done after the next start.
+// closeTime is how long work in flight may take after Ctrl-C. Work that is not
+// done by then is done after the next start.
 const closeTime = 10 * time.Second
 
 // run serves until ctx ends.

@@ -25,7 +25,8 @@ type secrets struct {
 }
 
 // openSecrets reads the folder's secrets, or draws them at the first start.
-// What the configuration fixes takes the place of what was drawn.
+// A secret that the configuration fixes takes the place of the one that was
+// drawn.
 func openSecrets(c config) (secrets, error) {
 	path := filepath.Join(c.folder, "secrets.json")
 	raw, err := os.ReadFile(path)

@@ -194,7 +194,7 @@ func text(pointer string, characters int) string {
 	return strings.Repeat("字", characters)
 }
 
-// What the schema bounds, Validate bounds alike, and the other way round: at
+// Validate bounds all that the schema bounds, and the other way round: at
 // each bound both say yes, one beyond it both say no. Every number has bounds,
 // and everything says what it is.
 func TestTheSchemaAndValidateHaveTheSameBounds(t *testing.T) {

@@ -238,7 +238,7 @@ func (b *brand) state() reference.State {
 		m := &reference.Member{Pots: reference.Pots{}}
 		accounts[member], state.Members[person] = b.account(member), m
 		holders[member] = append(holders[member], m)
-		for _, part := range accounts[member].Parts { // what is pending of their orders he holds besides
+		for _, part := range accounts[member].Parts { // what is pending of their orders the whole holds besides
 			holders[part] = append(holders[part], m)
 		}
 	}
@@ -307,7 +307,7 @@ func (b *brand) balance(account store.Account, sum points.Balance) {
 		}
 	}
 	if sum != account.Balance {
-		b.Fatalf("the counters of %s are %+v, his entries add up to %+v", account.Member, account.Balance, sum)
+		b.Fatalf("the counters of %s are %+v, their entries add up to %+v", account.Member, account.Balance, sum)
 	}
 }
 

@@ -12,7 +12,7 @@ const (
 	Spent   = "spent"   // Person spends Points, or as many as are available
 	Tick    = "tick"    // the schedule that settles fired
 	Merged  = "merged"  // Part becomes a part of Person (会员合并)
-	Parted  = "parted"  // and a member of his own again
+	Parted  = "parted"  // and a member of their own again
 )
 
 // Input is one thing that reached huitou and could be done: who spends, claims or

@@ -142,8 +142,8 @@ func (p pen) announcements() []announcement {
 	return all
 }
 
-// joins is how a person becomes a member, first with some of his identities,
-// perhaps, then with all, and what he spends.
+// joins is how a person becomes a member, first with some of their identities,
+// perhaps, then with all, and what they spend.
 func (p pen) joins(person string) []reference.Input {
 	var inputs []reference.Input
 	all := []string{"tmall:" + person, "douyin:" + person, "phone:" + person}
@@ -278,8 +278,8 @@ func (p pen) discounted(lines []reference.Line) []reference.Line {
 	return lines
 }
 
-// merge merges two people, of whom one may have spent all that he had just before,
-// and parts most of them again.
+// merge merges two people, of whom one may have spent all that they had just
+// before, and parts most of them again.
 func (p pen) merge(people int) []reference.Input {
 	whole := p.even(0, people-1, "whole")
 	merged := reference.Input{

@@ -36,14 +36,14 @@ type State struct {
 // Member is one person's account.
 type Member struct {
 	Pots
-	Debt    int64   // taken back beyond what he could spend
-	whole   *Member // whose part he is: what his orders bring, both hold
-	covered Pots    // of his debt, when he became a part, by the whole's lots
+	Debt    int64   // taken back beyond what they could spend
+	whole   *Member // whose part they are: what their orders bring, both hold
+	covered Pots    // of their debt, when they became a part, by the whole's lots
 }
 
 // Pots are points by where they lie: in a lot (积分批次), under its end, or with an
-// order whose return window is open. What ends first sorts first, what is pending
-// last. What ended unspent stays where it is.
+// order whose return window is open. Points that end first sort first, what is
+// pending last. Points that ended unspent stay where they are.
 type Pots map[string]int64
 
 const endless, pending = "endless", "pending "
@@ -207,7 +207,8 @@ func (s State) settle(now time.Time) {
 	}
 }
 
-// merge gives a member all that the part holds; what he may spend covers its debt.
+// merge gives a member all that the part holds; what the member may spend
+// covers its debt.
 func (m *Member) merge(part *Member, now time.Time) {
 	for _, pot := range slices.Sorted(maps.Keys(part.Pots)) {
 		m.add(pot, part.Pots[pot], now)
@@ -216,8 +217,9 @@ func (m *Member) merge(part *Member, now time.Time) {
 	m.Debt += m.move(part.Debt, part.covered, m.lots(now)...)
 }
 
-// unmerge takes from him what the part holds by now. Debt that was covered comes
-// back to the lots that had covered it, and beyond that to the lot of today.
+// unmerge takes from them what the part holds by now. Debt that was covered
+// comes back to the lots that had covered it, and beyond that to the lot of
+// today.
 func (m *Member) unmerge(part *Member, today string, now time.Time) {
 	debt := min(part.Debt, m.Debt)
 	m.Debt -= debt
@@ -229,7 +231,8 @@ func (m *Member) unmerge(part *Member, today string, now time.Time) {
 }
 
 // add puts points into a pot or, below zero, takes them back: from that pot, then
-// as spending does, and what is missing is debt. What may be spent pays debt.
+// as spending does, and what is missing is debt. Points that may be spent pay
+// debt.
 func (m *Member) add(pot string, points int64, now time.Time) {
 	m.Pots[pot] += max(0, points)
 	m.Debt += m.move(max(0, -points), Pots{}, pot)

@@ -53,14 +53,14 @@ func TestTheLedgerIsTheModel(t *testing.T) {
 	}
 }
 
-// What members bought is counted the same, too.
+// The purchases of members are counted the same, too.
 func TestPurchasesAreTheModel(t *testing.T) {
 	agree(t, *histories/4, func(t *rapid.T, h history, _ map[string]int) {
 		same(t, h, run(t, h).purchases(), reference.PurchasesAfter(h.program(), h.inputs))
 	})
 }
 
-// Whoever is to trust the model reads it whole.
+// A reader who is to trust the model reads it whole.
 func TestTheModelIsShort(t *testing.T) {
 	var lines, code int
 	for line := range strings.Lines(read(t, "model.go")) {

@@ -31,7 +31,7 @@ var planted = []struct{ name, old, new string }{
 	{"the last telling of a line stands", "case in.Kind == Paid && known.Line != line, ", "case in.Kind == Paid && known.Line != line:\nknown.Fen = line.Fen\no.otherwise[fmt.Sprint(in.Refund, line)] = true\ncase "},
 	{"the first rules decide for all lines", "worth := line.rules.Points * max(0, line.Fen-o.back(id)) / line.rules.PerFen", "worth := s.inForce(o.first[Paid]).Points * max(0, line.Fen-o.back(id)) / s.inForce(o.first[Paid]).PerFen"},
 
-	// What was told otherwise.
+	// Orders told otherwise.
 	{"a contradiction leaves no trace", "o.otherwise[fmt.Sprint(in.Refund, line)] = true", "_ = fmt.Sprint()"},
 	{"a contradiction counts with each repeat", "fmt.Sprint(in.Refund, line)", "fmt.Sprint(in.Now, in.Refund, line)"},
 	{"a refund may change its amount", "in.Refund != \"\" && back != 0 && back != line.Fen", "false"},
@@ -81,10 +81,10 @@ var planted = []struct{ name, old, new string }{
 	{"a merge leaves pending points behind", "m.add(pot, part.Pots[pot], now)", "if pot <= endless {\nm.add(pot, part.Pots[pot], now)\n}"},
 	{"a merge forgets debt", "m.Debt += m.move(part.Debt, part.covered, m.lots(now)...)", "m.move(part.Debt, part.covered, m.lots(now)...)"},
 	{"a merge does not cover debt", "m.Debt += m.move(part.Debt, part.covered, m.lots(now)...)", "m.Debt += part.Debt"},
-	{"a part's later orders are his alone", "m.add(line.pot, worth-s.Points[id], in.Now)", "m.add(line.pot, worth-s.Points[id], in.Now)\nif m.whole != nil {\nbreak\n}"},
+	{"a part's later orders are the part's alone", "m.add(line.pot, worth-s.Points[id], in.Now)", "m.add(line.pot, worth-s.Points[id], in.Now)\nif m.whole != nil {\nbreak\n}"},
 	{"a part's orders settle for the part alone", "m.add(line.pot, s.Points[id], now)", "m.add(line.pot, s.Points[id], now)\nif m.whole != nil {\nbreak\n}"},
-	{"a part spends his own", "m = cmp.Or(m.whole, m)\n", ""},
-	{"a part's new names are his own", "cmp.Or(s.owners[name], m.whole, m)", "cmp.Or(s.owners[name], m)"},
+	{"a part spends its own", "m = cmp.Or(m.whole, m)\n", ""},
+	{"a part's new names are its own", "cmp.Or(s.owners[name], m.whole, m)", "cmp.Or(s.owners[name], m)"},
 
 	// And its undoing.
 	{"what was spent meanwhile is forgiven", "m.add(pot, -points, now)", "m.add(pot, -min(points, m.Pots[pot]), now)"},

@@ -20,7 +20,7 @@ type Purchases struct {
 type Bought struct{ Orders, Quantity int64 }
 
 // PurchasesAfter is the reference model of purchase histories: a sum over the orders that
-// are known after a history. A whole's are also those of his parts.
+// are known after a history. A whole's are also those of their parts.
 func PurchasesAfter(program []Version, inputs []Input) map[string]Purchases {
 	state, all := After(program, inputs), map[string]Purchases{}
 	for person, member := range state.Members {

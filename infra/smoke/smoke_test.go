@@ -299,7 +299,7 @@ func TestEveryBinaryAnswers(t *testing.T) {
 	b.befriend(member, b.redeem(member))
 	b.pay(member)
 
-	// Members: the member sees what he has, nobody else anything.
+	// Members: the member sees what they have, nobody else anything.
 	bearer, _, err := token.NewMember(b.secrets.TokenKey, member, time.Now())
 	b.must(err)
 	b.ask("Members", http.StatusUnauthorized, b.request("GET", "/v1/me", "", nil))
@@ -378,7 +378,7 @@ func (b *brand) card(batch int, award cards.Award) (code string) {
 }
 
 // redeem gives the member a card's prize and returns the State that a friend
-// of his comes with; a second person gets none.
+// of theirs comes with; a second person gets none.
 func (b *brand) redeem(member loyalty.MemberID) (state string) {
 	b.Helper()
 	code := b.card(1, cards.Award{Kind: cards.PrizePoints, Amount: 888})

@@ -25,7 +25,7 @@ const (
 
 // ServeHTTP answers as API Gateway does for an HTTP API with payload format
 // 2.0: it makes the event, calls the route's function and turns the answer
-// back. What the gateway itself refuses has the gateway's own small body.
+// back. A refusal of the gateway itself has the gateway's own small body.
 func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	origin := r.Header.Get("Origin")
 	if s.cors.preflight(w, r, origin) {

@@ -571,8 +571,8 @@ func (s *Stack) Messages(name string, limit int) ([]Message, error) {
 }
 
 // Redrive sends the visible messages of a dead-letter queue back to where they
-// died, each as a new message in one write, and says how many. What did not
-// come from a queue (the firing of a schedule) stays. It fails with
+// died, each as a new message in one write, and says how many. A message that
+// did not come from a queue (the firing of a schedule) stays. It fails with
 // KindNotFound for a queue that is not there.
 func (s *Stack) Redrive(ctx context.Context, dead string) (int, error) {
 	q, ok := s.queues[dead]

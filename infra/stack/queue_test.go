@@ -147,7 +147,7 @@ func TestRedrive(t *testing.T) {
 		if _, err := s.Redrive(t.Context(), "Nowhere"); loyalty.KindOf(err) != loyalty.KindNotFound {
 			t.Errorf("unknown queue: %v", err)
 		}
-		// What the schedule left came from no queue.
+		// The message that the schedule left came from no queue.
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		before := s.state("TickDeadQueue")
@@ -198,7 +198,7 @@ func TestBatchOutcome(t *testing.T) {
 	}
 }
 
-// What the template does not say does not happen.
+// A queue does nothing that the template does not say.
 func TestWithout(t *testing.T) {
 	fails := perMessage(func(m events.SQSMessage) error {
 		if m.Body == "poison" {
@@ -418,7 +418,7 @@ func TestKill(t *testing.T) {
 	})
 }
 
-// What the sender was not promised is not there.
+// A message that the sender was not promised is not there.
 func TestSendRefuses(t *testing.T) {
 	engine := embedded.Memory()
 	s := open(t, toy, engine, nil)

@@ -29,7 +29,7 @@ type recurrence struct {
 
 // parseExpression reads rate(…) and cron(…) as EventBridge Scheduler does. A
 // rate counts from midnight, where AWS counts from the schedule's creation.
-// What one process does not do is refused: at(…), years, L, W and #.
+// Forms that one process does not run are refused: at(…), years, L, W and #.
 func parseExpression(expression string, zone *time.Location) (func(time.Time) time.Time, error) {
 	unknown := fmt.Errorf("schedule expression %q is not known here", expression)
 	kind, rest, _ := strings.Cut(expression, "(")

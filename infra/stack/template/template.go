@@ -1,7 +1,7 @@
 // Package template reads a SAM template and resolves its intrinsic functions
 // as far as one process needs them. A name, an ARN or a URL of a resource
 // becomes "local:" and its logical id; a parameter becomes its default or the
-// value given in its place. What it does not know it refuses, with the line.
+// value given in its place. It refuses what it does not know, with the line.
 package template
 
 import (
