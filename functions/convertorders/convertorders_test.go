@@ -286,7 +286,7 @@ func TestAnOlderPurchaseDoesNotHideANewerOne(t *testing.T) {
 	}
 }
 
-// What an order costs is the bill's largest line: PERFORMANCE.md's target is 6
+// The cost of an order is the bill's largest line: PERFORMANCE.md's target is 6
 // write units with history, attributes and due date.
 func TestUnitsOfAnOrder(t *testing.T) {
 	b := open(t)

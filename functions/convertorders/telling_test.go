@@ -245,7 +245,8 @@ func TestAnOrderOfManyCategoriesIsCreditedAndTakenBack(t *testing.T) {
 	}
 }
 
-// What is done to the order of a part is done to the whole in the same writes.
+// Everything that is done to the order of a part is done to the whole in the
+// same writes.
 func TestAnOrderOfManyCategoriesOfAMergedMember(t *testing.T) {
 	b := open(t)
 	whole, part := b.enrol(buyer("whole")), b.enrol(buyer("b-1"))
@@ -371,8 +372,9 @@ func TestDiscountCodesStandInTheOrdersLog(t *testing.T) {
 	}
 }
 
-// Who becomes a member while an operator has given their order to another gets it
-// when the operator takes it back, by whatever event or claim they were named.
+// A buyer who becomes a member while an operator has given their order to
+// another gets it when the operator takes it back, by whatever event or claim
+// they were named.
 func TestTheBuyerGetsAnOrderThatAnOperatorTakesBack(t *testing.T) {
 	paid := event(orders.TypePaid, "1001", milk(10_000))
 	nameless := told(orders.TypePaid, "1001", func(e *orders.Event) { e.Buyer = orders.Buyer{} }, milk(10_000))

@@ -56,15 +56,14 @@ type Function struct {
 // run at the same time issue to a shard's members one after the other, see
 // store.Issues. A coupon of the occurrence itself counts as given, not against
 // the limits. The coupons of members who were merged into another count with
-// that one. What goes by the accounts, as who belongs to whom does, is as they
-// were read: members who are merged, and a card that is redeemed, while a page
-// is worked on count as if it had happened after it.
+// that one. Everything that goes by the accounts, as who belongs to whom does,
+// is as they were read: members who are merged, and a card that is redeemed,
+// while a page is worked on count as if it had happened after it.
 //
-// What applies when somebody edits mid-flight: the run uses the rule, the
-// template's terms and limits and the holdout that it was frozen with. A budget that was
-// lowered binds every page from that moment on but those that have reserved
-// their part. A campaign that was paused or removed stops: its pages give back
-// what they hold, and ask for no more.
+// When somebody edits mid-flight, the run uses the rule, the template's terms and limits
+// and the holdout that it was frozen with. A budget that was lowered binds every page
+// from that moment on but those that have reserved their part. A campaign that was
+// paused or removed stops: its pages give back what they hold, and ask for no more.
 func (f Function) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	return batch.Each(ctx, event, f.Log, func(ctx context.Context, body []byte, _ time.Time) error {
 		var page campaign.Page

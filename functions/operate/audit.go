@@ -240,7 +240,7 @@ func (f Function) secret(value string) bool {
 	return token.Looks(value)
 }
 
-// What a reason may hold that does not belong into the log: 11 digits or more,
+// The parts of a reason that do not belong into the log: 11 digits or more,
 // however they are grouped; four groups of four letters, as a card's code is
 // written; a long word with a digit in it, as codes and tokens are. That takes
 // order numbers too: the whole reason stands with the thing itself.

@@ -586,7 +586,7 @@ func TestNoSecretEntersTheLog(t *testing.T) {
 			}
 		}
 	}
-	// What is none stays readable.
+	// A text that is none of these stays readable.
 	path := "/v1/orders/tmall/flagship/2156123456789012345/binding"
 	if status, _, _ := o.call(request{method: "DELETE", path: path + "?reason=" + url.QueryEscape("2026-11-21 10:00, 39800 fen 晚到的包裹 late-parcel"), token: adminToken}); status != http.StatusNotFound {
 		t.Error(status)

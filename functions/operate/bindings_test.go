@@ -135,7 +135,7 @@ func TestAnOrderThatIsTakenBackGoesToItsBuyer(t *testing.T) {
 	}
 }
 
-// What was told oddly of an order stands on its page.
+// Oddities that were told of an order stand on its page.
 func TestAnOrdersPageShowsExcessContradictionsAndCodes(t *testing.T) {
 	b := open(t)
 	b.unowned()

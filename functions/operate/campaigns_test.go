@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// What would be kept and never run, or kept and read by nobody, is refused with
-// the field and the remedy, and nothing is written.
+// A campaign that would be kept and never run, or kept and read by nobody, is
+// refused with the field and the remedy, and nothing is written.
 func TestACampaignThatCannotDoWhatItSaysIsRefused(t *testing.T) {
 	b := open(t)
 	for _, document := range []struct{ path, body string }{

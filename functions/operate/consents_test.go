@@ -22,8 +22,8 @@ func (b *brand) consents(member string) string {
 	return strings.Join(shown.Consents, " ")
 }
 
-// What a member withdrew stays withdrawn at every door by which somebody tells of
-// consents, unless they say that it was given later.
+// A consent that a member withdrew stays withdrawn at every door by which
+// somebody tells of consents, unless they say that it was given later.
 func TestAWithdrawnConsentStaysWithdrawn(t *testing.T) {
 	const usual = `"consents":["membership","marketing"]`
 	withdrawn := now.Add(-time.Hour)

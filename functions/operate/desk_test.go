@@ -447,7 +447,7 @@ func TestClaimsThatWaitAreListedUntilTheyAreDecided(t *testing.T) {
 	if got := b.pages(waiting, "order_id", 50); !slices.Equal(got, []string{"never", "bare"}) {
 		t.Errorf("after the order came: %v", got)
 	}
-	// Who was erased waits for nothing.
+	// A member who was erased waits for nothing.
 	b.call(request{method: "DELETE", path: "/v1/members/" + string(members[2]) + "?reason=asked", token: adminToken})
 	if got := b.pages(waiting, "order_id", 50); len(got) != 0 {
 		t.Errorf("claims of who was erased: %v", got)

@@ -358,7 +358,7 @@ func TestAFreeCardIsVoidedForGood(t *testing.T) {
 	}
 }
 
-// What is held or void has cost nothing and has no winner to announce.
+// A card that is held or void has cost nothing and has no winner to announce.
 func TestAHeldCardIsNoWinnersAndCostsNothing(t *testing.T) {
 	for _, state := range append([]cards.HoldState{""}, cards.HoldStates...) {
 		b := open(t)

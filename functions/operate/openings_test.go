@@ -147,8 +147,8 @@ func TestALineThatIsRefusedMakesNobody(t *testing.T) {
 	}
 }
 
-// Whoever joins by the API agrees to the texts in force, and later versions do not
-// change what was agreed to.
+// A person who joins by the API agrees to the texts in force, and later
+// versions do not change what was agreed to.
 func TestTheVersionThatAMemberAgreedToIsKept(t *testing.T) {
 	b := open(t)
 	publish := func(number int64, version string) {

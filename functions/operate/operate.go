@@ -22,9 +22,9 @@
 // equal ones changes nothing.
 //
 // An act that is refused (4xx), or fails (5xx), has that said in its row, for one
-// unit more; the last attempt counts. What does not come as far as an act leaves
-// no row: no token or a wrong one, a role that may not, a body that does not
-// validate against its schema, a key used before with another body. Those
+// unit more; the last attempt counts. A call that does not come as far as an act
+// leaves no row: no token or a wrong one, a role that may not, a body that does
+// not validate against its schema, a key used before with another body. Those
 // change nothing, and anybody with any token could fill the log with them; the
 // access log has them.
 //

@@ -12,8 +12,9 @@ import (
 	"github.com/huitou/huitou/shared/store"
 )
 
-// What waits for a person stands in IndexMember until the very write that settles
-// it. What the index names is read again, so a list never shows what is settled.
+// An order that waits for a person stands in IndexMember until the very write
+// that settles it. Every order that the index names is read again, so a list
+// never shows what is settled.
 
 // waitingOrder is an order that nobody owns (无主订单).
 type waitingOrder struct {
@@ -97,7 +98,7 @@ type orderClaim struct {
 	State    points.Claim     `json:"state" enum:"credited,waiting,refused"`
 }
 
-// orderEvent is one fact of the log. What it told of the buyer is not shown.
+// orderEvent is one fact of the log. The buyer that it told of is not shown.
 type orderEvent struct {
 	Seq      int              `json:"seq"`
 	Kind     points.FactKind  `json:"kind" enum:"paid,completed,refunded,cancelled,told,conflict,claimed,asked,bound,unbound,named,settled,continued,spent,returned"`

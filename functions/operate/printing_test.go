@@ -268,7 +268,7 @@ func TestTheFileIsForPrintingHouses(t *testing.T) {
 	}
 }
 
-// What a sheet says, as a drawing.
+// The contents of a sheet, as a drawing.
 type drawnSheet struct {
 	Width   string `xml:"width,attr"`
 	Height  string `xml:"height,attr"`

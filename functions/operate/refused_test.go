@@ -183,7 +183,8 @@ func TestWhatCannotBeRetriedOrDismissedIsRefusedAndChangesNothing(t *testing.T) 
 	if len(b.orders.bodies) != 0 {
 		t.Errorf("queued %q", b.orders.bodies)
 	}
-	// What was applied is applied: asking again is answered as it stands.
+	// An input that was applied is applied: asking again is answered as it
+	// stands.
 	if status, answer := b.by(adminToken, "/v1/refused/"+applied+"/retry", ""); status != 202 || !strings.Contains(answer, `"applied"`) || len(b.orders.bodies) != 0 {
 		t.Errorf("%d %s", status, answer)
 	}

@@ -139,7 +139,8 @@ func TestTheLiabilityReport(t *testing.T) {
 
 func TestTheReportAsCSVIsTheReportAsJSON(t *testing.T) {
 	b := owing(t, 12)
-	// What has expired, and what is owed, by other paths than the report's.
+	// The points that expired, and those that are owed, by other paths than the
+	// report's.
 	lot := points.Share{Until: now.AddDate(0, -2, 0), Points: 0, Expired: 4}
 	changes, _ := store.Credit([]points.Entry{{ID: "x", Kind: points.EntryExpire, Debt: 4, Lots: []points.Share{lot}}}, store.Account{Member: "m000"})
 	must(t, b.engine.Write(t.Context(), store.UpdateAccount("m000", changes)))

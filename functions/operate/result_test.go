@@ -196,7 +196,7 @@ func TestTheResultIsTheFunnelOfEachArm(t *testing.T) {
 	}
 }
 
-// Who came as a friend and stayed decides, not who redeemed: the first arm
+// Friends who came and stayed decide, not customers who redeemed: the first arm
 // brings more friends, and all of them leave on the second day.
 func TestTheResultCountsFriendsWhoStay(t *testing.T) {
 	b := open(t)
@@ -338,7 +338,7 @@ func TestResultsAreForReadersAndBatchesThatExist(t *testing.T) {
 	}
 }
 
-// What a result costs to count: printed for the record, held in round trips.
+// The cost of counting a result: printed for the record, held in round trips.
 func TestAResultReadsARedeemedCardAndItsMemberOnce(t *testing.T) {
 	b := open(t)
 	batch, draws := b.makeBatch(tested)

@@ -94,8 +94,8 @@ func (b *brand) refusables() map[string]refusable {
 
 // A caller with a genuine code is refused after the same reads whatever the
 // reason, by scan and by keyboard, as a newcomer, a member, a phone and a token;
-// and so a page is shown or refused. What differs is the answer to a card that
-// somebody else has, which is another by CONTRACT.
+// and so a page is shown or refused. The answer to a card that somebody else
+// has is another, as it has to be.
 func TestARefusalReadsTheSameWhateverTheReason(t *testing.T) {
 	b := open(t)
 	refused := b.refusables()

@@ -29,9 +29,9 @@ type Function struct {
 // For all that is due it puts one message on the queue and writes nothing: the call
 // stands until sendmessages has recorded an outcome, so whatever is lost on the
 // way is asked for again at the next tick, under the same id. Where nothing is
-// due any more it moves the call to the next due date. What is due and over the
-// cap waits for the first moment at which there is room, or is recorded as capped
-// where that is too late (see repurchase.Rules.RemindAt).
+// due any more it moves the call to the next due date. A reminder that is due and
+// over the cap waits for the first moment at which there is room, or is recorded as
+// capped where that is too late (see repurchase.Rules.RemindAt).
 //
 // It fails when it could not deal with some of the members; the others are
 // served, and the same tick may be fired again. A tick without a time is

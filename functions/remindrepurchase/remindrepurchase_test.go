@@ -24,7 +24,7 @@ import (
 	"github.com/huitou/huitou/shared/table/embedded"
 )
 
-// What follows after a message is queued is tested with the sender, in
+// The way of a message after it is queued is tested with the sender, in
 // functions/sendmessages.
 
 const milk = "milk-powder" // 28 days, 7 days' lead
@@ -263,7 +263,7 @@ func (l lame) Query(ctx context.Context, q table.Query) (table.Page, error) {
 	return l.Table.Query(ctx, q)
 }
 
-// What a tick reads follows what is due, not how many members there are.
+// The reads of a tick follow what is due, not how many members there are.
 func TestReadsFollowWhatIsDue(t *testing.T) {
 	reads := map[int]table.Usage{}
 	for _, members := range []int{200, 5_000} {

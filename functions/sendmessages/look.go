@@ -166,8 +166,8 @@ func (l look) sent() []time.Time {
 	return sent[max(0, len(sent)-l.rules.Cap.Messages):]
 }
 
-// noted is the account's record of goods once their outcome is written. What was
-// in a message stays in it.
+// noted is the account's record of goods once their outcome is written. Goods
+// that were in a message stay in it.
 func (l look) noted(goods notify.Goods, outcome string, version int64) store.Reminded {
 	noted := store.Reminded{Bought: goods.Bought, Outcome: outcome, At: l.now, Program: version}
 	if l.recorded(goods) != "" {

@@ -260,7 +260,7 @@ func TestQueuedUntilTheGoodsAreUsedUp(t *testing.T) {
 	}
 }
 
-// What a member's page says is what the schedule does: whenever it is fired it
+// The schedule does what a member's page says: whenever it is fired it
 // asks for those reminders that the page shows as scheduled by then.
 func TestThePageAndTheScheduleAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -317,7 +317,7 @@ func (w *world) asked() (categories []string) {
 	return categories
 }
 
-// What is due at once is one message, and one for the cap.
+// Two categories that are due at once are one message, and one for the cap.
 func TestTwoCategoriesAtOnceAreOneMessage(t *testing.T) {
 	for _, messages := range []int{1, 2} {
 		t.Run(fmt.Sprint("cap ", messages), func(t *testing.T) {
@@ -377,8 +377,8 @@ func TestATextNamesThreeOfManyGoods(t *testing.T) {
 	}
 }
 
-// What of a message is right is looked at for each of the goods: the others
-// leave without it.
+// Each of the goods of a message is looked at by itself: those that are not
+// right any more stay behind, and the others leave.
 func TestOfOneMessageWhatIsNotRightStaysBehind(t *testing.T) {
 	for name, test := range map[string]struct {
 		meanwhile func(w *world, first, second loyalty.OrderKey)
@@ -456,8 +456,8 @@ func TestAnUnansweredMessageStaysOneMessage(t *testing.T) {
 	}
 }
 
-// What falls due while a message is unanswered is a message of its own, and a
-// body that names both brings each to its end.
+// A reminder that falls due while a message is unanswered is a message of its
+// own, and a body that names both brings each to its end.
 func TestABodyOfTwoMessages(t *testing.T) {
 	w := newWorld(t, rules())
 	w.enrol("m", marketing...)
@@ -683,8 +683,8 @@ type busy struct{ table.Table }
 
 func (b busy) Write(context.Context, ...table.Action) error { return &table.ConditionError{} }
 
-// What is crashed into and delivered again ends with one message and the
-// record of it, whichever call the crash hit.
+// A message that a crash interrupts and that is delivered again ends with one
+// message and the record of it, whichever call the crash hit.
 func TestCrashAtEveryCall(t *testing.T) {
 	scenario := func(w *world) {
 		w.enrol("m", marketing...)
@@ -841,8 +841,9 @@ func TestAMessageThatNobodyAnswersIsGivenUpBeforeTheReceiverForgetsItsID(t *test
 	}
 }
 
-// What the sender refuses is on record, is asked for no more, and fails, so that
-// it is kept; delivered again once the sender takes it, it leaves.
+// A message that the sender refuses is on record, is asked for no more, and
+// fails, so that it is kept; delivered again once the sender takes it, it
+// leaves.
 func TestARejectedMessageIsKeptAndCanBeTriedAgain(t *testing.T) {
 	w := newWorld(t, rules())
 	w.enrol("m", marketing...)

@@ -78,7 +78,8 @@ func TestPointsExpireWithTheirLot(t *testing.T) {
 	b.tick(february.Add(time.Hour))
 	b.expect("m1", 7, 0, 0, march)
 
-	// What was set aside comes back after its end: it is good for a week more.
+	// Points that were set aside come back after their end: they are good for a
+	// week more.
 	b.must(func() error {
 		_, err := ledger.Cancel(context.Background(), b.store, "m1", "v2", february.AddDate(0, 0, 1))
 		return err

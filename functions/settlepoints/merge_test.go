@@ -533,8 +533,8 @@ func TestTheWholeIsRemindedForBoth(t *testing.T) {
 	}
 }
 
-// What was said of a purchase stays with it as long as it stays the last that
-// either is known to have bought, whosever it was.
+// The record of a reminder of a purchase stays with it as long as it stays the
+// last that either is known to have bought, whosever it was.
 func TestWhatWasSaidOfAPurchaseStaysWithIt(t *testing.T) {
 	for name, own := range map[string]time.Time{"an earlier one that is heard of late": day(3, 10, 0), "one of the same instant": day(5, 10, 0)} {
 		t.Run(name, func(t *testing.T) {

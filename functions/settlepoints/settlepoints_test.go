@@ -517,7 +517,7 @@ func TestALongHistory(t *testing.T) {
 	}
 }
 
-// What a tick reads follows what is due, not how many members there are.
+// The reads of a tick follow what is due, not how many members there are.
 func TestReadsFollowWhatIsDue(t *testing.T) {
 	spent := map[int]table.Usage{}
 	for _, members := range []int{200, 10_000} {

@@ -149,8 +149,8 @@ func TestATierIsKeptByGrowthThatSettlesAfterThePeriod(t *testing.T) {
 	b.level("m1", "", time.Time{})
 }
 
-// What an operator takes back after the year's end counts in no year, and comes
-// back for its own.
+// An order that an operator takes back after the year's end counts in no year,
+// and comes back for its own.
 func TestAnOrderThatIsUnboundAfterTheYearLeavesItsYear(t *testing.T) {
 	b := yearly(t)
 	b.enrol("m2")
@@ -181,7 +181,7 @@ func TestAMergeAcrossTheYearsEndCountsForTheYear(t *testing.T) {
 	b.same("the whole", before)
 }
 
-// What earns no points may still give growth, and is settled for it.
+// An order that earns no points may still give growth, and is settled for it.
 func TestGrowthWithoutPoints(t *testing.T) {
 	b := tiered(t, tiers.DemoteAtOnce)
 	b.rules[0].Points.Rate = points.Rate{Points: 0, PerFen: 100}

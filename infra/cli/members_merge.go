@@ -8,7 +8,7 @@ import (
 	"net/url"
 )
 
-// Merging names another member and why he is merged, or let go.
+// Merging names another member and why they are merged, or let go.
 type Merging struct {
 	Member     `embed:""`
 	Other      string `arg:"" name:"other" help:"The id of the member who is merged into the first, or let go by it."`

@@ -32,8 +32,8 @@ func refusal(t *testing.T, name string, a answer, status int) string {
 		t.Errorf("%s: %d %q is no problem document", name, a.status, a.body)
 		return ""
 	}
-	// What only the local process has is answered by no function and has no
-	// request id.
+	// A path that only the local process has is answered by no function and has
+	// no request id.
 	local := a.header.Get("Apigw-Requestid") == ""
 	if a.status != status || document.Status != status || document.Title == "" || (document.Instance == "") != local ||
 		!strings.HasPrefix(a.header.Get("Content-Type"), problemJSON) {

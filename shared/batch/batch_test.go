@@ -160,7 +160,8 @@ func TestEachTellsWhenTheMessageWasSent(t *testing.T) {
 	}
 }
 
-// What there is no time for is handed back untried, rather than begun and killed.
+// A message for which there is no time is handed back untried, rather than
+// begun and killed.
 func TestEachWithinBeginsNothingThatItHasNoTimeFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -187,7 +187,7 @@ type Batch struct {
 	// Terms are frozen with the first agreement to open it, see Terms.
 	Terms []Terms `json:"terms,omitempty"`
 
-	// What happened to it. Each step is signed.
+	// The steps that happened to it, each signed.
 	State     State      `json:"state"`
 	Created   *Signature `json:"created,omitempty"`
 	Printed   *Delivery  `json:"printed,omitempty"`   // the file that went to the printing house

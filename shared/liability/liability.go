@@ -33,7 +33,7 @@ import (
 // How many members one call looks at.
 const (
 	MaxMembers    = 2000
-	MaxReconciled = 200 // each costs a look at his history
+	MaxReconciled = 200 // each costs a look at their history
 )
 
 // minEnds is in how many months points must have expired before a rate is
@@ -90,7 +90,7 @@ type Lapse struct {
 type Reconciliation struct {
 	Facts  int64              `json:"facts"`  // lines of the ledger that were read
 	Ledger Totals             `json:"ledger"` // what they add up to
-	Differ int64              `json:"differ"` // members whose account is not what his ledger adds up to
+	Differ int64              `json:"differ"` // members whose account is not what their ledger adds up to
 	Apart  []loyalty.MemberID `json:"apart"`  // the first of them
 	Lapses map[Month]Lapse    `json:"lapses"` // by the month in which the lots ended
 }
@@ -294,8 +294,8 @@ func (w *walk) fold(ctx context.Context, member loyalty.MemberID) (told, error) 
 	}
 }
 
-// lapse counts what an entry says of lots that have ended. What came back counts
-// for the lot that it came back to.
+// lapse counts what an entry says of lots that have ended. Points that came
+// back count for the lot that they came back to.
 func (w *walk) lapse(entry points.Entry, into map[Month]Lapse) {
 	for _, share := range entry.Lots {
 		if share.Until.After(w.AsOf) {

@@ -11,8 +11,8 @@ import (
 )
 
 // Reminder is the body of a queued message: the wish to remind a member of all
-// goods that are due at once. What of it is still right, and in which message it
-// leaves, is decided when it is sent.
+// goods that are due at once. The sender decides which of them are still right,
+// and in which message they leave.
 type Reminder struct {
 	Kind    string           `json:"kind"` // KindRepurchase
 	ID      string           `json:"id"`   // ReminderID of the member and the first goods

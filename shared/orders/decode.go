@@ -49,7 +49,7 @@ type hookLine struct {
 // Decode reads the one event in the body of a hook as strictjson.Decode reads
 // it, within the limits of this package. It fails with loyalty.KindInvalid, or
 // KindTooLarge over MaxBytes; Fields point at what is wrong and never repeat a
-// value. What a field may hold is the business of Validate.
+// value. Validate judges what a field may hold.
 func Decode(raw []byte) (Event, error) {
 	var hook hookEvent
 	if err := strictjson.Decode(raw, &hook); err != nil {

@@ -508,7 +508,8 @@ func FuzzDecode(f *testing.F) {
 		if event.Validate(now) != nil {
 			return
 		}
-		// What was decoded once is the same when it is written and read again.
+		// An event that was decoded once is the same when it is written and
+		// read again.
 		again, err := orders.Encode(event)
 		if err != nil {
 			t.Fatal(err)

@@ -57,9 +57,9 @@ func (a API) Public(r *http.Request) bool {
 }
 
 // Serve makes an API on a mux. Its refusals are problem documents that never
-// repeat a value, and it serves no pages of its own. What huma derives from a
-// call's types is derived when the call first comes: an instance answers a few
-// of a hundred, and all of them were most of its cold start.
+// repeat a value, and it serves no pages of its own. Everything that huma
+// derives from a call's types is derived when the call first comes: an instance
+// answers a few of a hundred, and all of them were most of its cold start.
 func Serve(mux *http.ServeMux) API {
 	return API{mux: mux, public: map[string]bool{}, keyless: map[string]bool{}}
 }
@@ -386,8 +386,8 @@ type Act struct {
 }
 
 // Recorder keeps the audit log. It is told of an act before it is done; where
-// it fails the act is not done. What it returns is told how the act ended, and
-// says what the caller is told.
+// it fails the act is not done. The function that it returns is told how the
+// act ended, and says what the caller is told.
 type Recorder func(context.Context, Act) (ended func(error) error, err error)
 
 // Reasoned is an input that gives a reason for its act.
@@ -551,8 +551,8 @@ func (o Operation) answers(document *huma.OpenAPI) {
 	for media, body := range o.Content {
 		success.Content[media] = &huma.MediaType{Schema: document.Components.Schemas.Schema(body, true, "")}
 	}
-	// What is read by people refuses them with a page, and with a problem document
-	// what never came as far as that.
+	// An operation that people read refuses them with a page, and with a
+	// problem document what never came as far as that.
 	if _, isPage := o.Content["text/html"]; isPage && o.Security == "none" {
 		for status, response := range responses {
 			if status >= "400" {
@@ -590,8 +590,8 @@ func authorize(roles []token.Role) func(huma.Context, func(huma.Context)) {
 }
 
 // Strict refuses bodies that are no plain JSON before anything reads them, and
-// answers for paths and methods that nobody serves. What wrap makes of the mux
-// sees sound requests alone.
+// answers for paths and methods that nobody serves. The handler that wrap makes
+// of the mux sees sound requests alone.
 func Strict(mux *http.ServeMux, wrap func(http.Handler) http.Handler) http.Handler {
 	inner := wrap(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -23,7 +23,7 @@ import (
 const Definition = "Orders paid in the period (from ≤ paid < to) that a member owns now; orders that nobody owns are in no member's history and are not counted. " +
 	"then: by the rules in force when each was paid; proposed: as if the document had been in force in the whole period and nowhere else. " +
 	"given: points for the purchases; held: what of these the refunds known today leave. Points that were spent or have expired stay counted. " +
-	"Where the document asks for the buyer, it is asked with the tier that he has today, and with his orders in the order of their payment. " +
+	"Where the document asks for the buyer, it is asked with the tier that they have today, and with their orders in the order of their payment. " +
 	"Return windows, reminders and everything else in the document change no figure here."
 
 // Asked is the question.

@@ -15,7 +15,7 @@ import (
 	"github.com/huitou/huitou/shared/tiers"
 )
 
-// Account is what is known of one member at a glance: every decision about him
+// Account is what is known of one member at a glance: every decision about them
 // reads this one item.
 type Account struct {
 	Member   loyalty.MemberID

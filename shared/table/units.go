@@ -52,8 +52,8 @@ func AttributeSize(name string, value Value) int {
 }
 
 // ReadUnits is the price of size bytes that were read in one go: an item of a
-// Get, or all items of a page. What is not there is paid for like the smallest
-// item.
+// Get, or all items of a page. An item that is not there is paid for like the
+// smallest item.
 func ReadUnits(consistency Consistency, size int) float64 {
 	units := float64(started(size, readUnit))
 	if consistency == Eventual {

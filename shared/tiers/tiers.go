@@ -2,11 +2,11 @@
 // what they bought, counted apart from points and never spent.
 //
 // Growth counts in the month of the purchase, once the return window is over,
-// and a refund takes it back there: both as if it had been known at once. What
-// counts at a time is the growth of the window's months. A member rises with the
-// month that reaches a level; where it falls short as months leave the window,
-// they sink at once or, by rule, one level at the end of the period for which the
-// tier was given.
+// and a refund takes it back there: both as if it had been known at once. The
+// growth that counts at a time is that of the window's months. A member rises
+// with the month that reaches a level; where it falls short as months leave the
+// window, they sink at once or, by rule, one level at the end of the period for
+// which the tier was given.
 package tiers
 
 import (
@@ -57,8 +57,8 @@ const (
 	DemoteAtOnce Demotion = "at_once"
 	// DemoteOneLevel keeps the tier to the end of its period though months leave
 	// the window; a member who then falls short sinks by one level and has a
-	// period to win it back (保级). What a refund takes back was never bought, here
-	// too: the tier is the one without it.
+	// period to win it back (保级). A purchase that a refund takes back was never
+	// made, here too: the tier is the one without it.
 	DemoteOneLevel Demotion = "one_level_at_period_end"
 )
 
@@ -170,7 +170,8 @@ func (r Rules) Fold(growth map[string]loyalty.Points, now time.Time, zone *time.
 }
 
 // pass ends the periods that are over by now, one after the other: nobody may
-// have looked for longer than one. Who falls short in a period sinks by one level.
+// have looked for longer than one. A member who falls short in a period sinks
+// by one level.
 func (r Rules) pass(state State, growth map[string]loyalty.Points, now time.Time, zone *time.Location) State {
 	held := r.rank(state.Level)
 	if held >= 0 && state.Until.IsZero() { // given by rules that knew no periods

@@ -295,7 +295,7 @@ func TestReadEventRefuses(t *testing.T) {
 			t.Errorf("%s: %v quotes the text", name, err)
 		}
 	}
-	// What is not needed is not worth losing the event for.
+	// A field that is not needed is not worth losing the event for.
 	odd := wecomtest.Friend{Change: wecom.ChangeAdd, User: "u", External: "e", State: strings.Repeat("s", 65), WelcomeCode: "a b", At: now}
 	if event, err := wecom.ReadEvent(odd.XML(sender.ID)); err != nil || event.State != "" || event.WelcomeCode != "" || event.User != "u" {
 		t.Errorf("%+v, %v", event, err)

@@ -53,7 +53,8 @@ func TestMatch(t *testing.T) {
 		{`categories["bread"].count + categories["milk-powder"].count == 2`, true, false},
 		{`categories["milk-powder"].count > 1 and categories["milk-powder"].days_since in 21..35`, true, false},
 
-		// What never happened is neither more nor less than any number of days ago.
+		// A thing that never happened is neither more nor less than any number
+		// of days ago.
 		{`days_since_last > 20`, true, false},
 		{`days_since_last <= 30`, true, false},
 		{`categories["bread"].days_since > 0`, false, false},

@@ -245,8 +245,8 @@ func TestWordsOfAnOrder(t *testing.T) {
 	}
 }
 
-// What a spreadsheet destroyed is refused with the reason, never taken for
-// absent; what a platform hides is absent.
+// A number that a spreadsheet destroyed is refused with the reason, never taken
+// for absent; one that a platform hides is absent.
 func TestNumbersThatASpreadsheetDestroyed(t *testing.T) {
 	detail := tmallDetail + "1,1,1,10.00,没有申请退款,\n"
 	for phone, want := range map[string]orders.Buyer{

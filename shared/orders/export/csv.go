@@ -150,7 +150,7 @@ func (c *CSV) record(first physicalLine) (Row, error) {
 		cells, state = splitCells(text)
 	}
 	if reason := faultOf(text, state); reason != "" {
-		// What is wrong with this line must not take the lines behind it along.
+		// A fault of this line must not take the lines behind it along.
 		c.replayed = append(further, c.replayed...)
 		return Row{}, &BadRow{Line: first.number, Reason: reason}
 	}

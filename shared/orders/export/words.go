@@ -24,9 +24,9 @@ const (
 	refundedSome   // the amount where the file has one, else all that the line cost
 )
 
-// vocabulary is a closed set of words. What a platform may write in a column and
-// does not stand here is refused with the word: guessing would give or take
-// points.
+// vocabulary is a closed set of words. A word that a platform may write in a
+// column and that does not stand here is refused with the word: guessing would
+// give or take points.
 type vocabulary map[string]meaning
 
 // tmallOrders are the words of 订单状态.
@@ -95,8 +95,8 @@ var douyinOrders = vocabulary{
 	"已取消":  closed,
 }
 
-// douyinRefunds are the words of 售后状态. What may be an exchange of goods as
-// well as a refund (售后成功, 售后完成) is left out on purpose.
+// douyinRefunds are the words of 售后状态. A word that may be an exchange of goods
+// as well as a refund (售后成功, 售后完成) is left out on purpose.
 var douyinRefunds = vocabulary{
 	"":            notRefunded,
 	"无":           notRefunded,

@@ -32,7 +32,7 @@ const currency = "CNY"
 // knows the order decides whether that is clear.
 //
 // It fails with loyalty.KindInvalid when a message of these types lacks what
-// its event needs, and when nothing says of which type it is. What stands in
+// its event needs, and when nothing says of which type it is. The content of
 // fields that are not read here refuses nothing.
 func (p Push) Events() ([]orders.Event, error) {
 	if p.Test {

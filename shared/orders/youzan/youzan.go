@@ -44,12 +44,12 @@ type Push struct {
 }
 
 // lenient is how a platform's document is read: whatever it sends in fields that
-// are not ours cannot refuse those that are. What cannot be kept of a text comes
-// out as U+FFFD, which no text that we read may hold.
+// are not ours cannot refuse those that are. Bytes of a text that cannot be kept
+// come out as U+FFFD, which no text that we read may hold.
 var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 
-// envelope is the body of a push. What else the platform puts there is not
-// ours to refuse.
+// envelope is the body of a push. Anything else that the platform puts there is
+// not ours to refuse.
 type envelope struct {
 	ClientID text           `json:"client_id"`
 	Type     text           `json:"type"`
@@ -74,8 +74,8 @@ type envelope struct {
 //
 // It fails with loyalty.KindUnauthenticated for every fault of a signature, in
 // one and the same words, and with KindTooLarge for over orders.MaxBytes that
-// only sign could prove. What is proved and cannot be read is a Push whose
-// Events fail.
+// only sign could prove. A push that is proved and cannot be read is a Push
+// whose Events fail.
 func Open(apps []App, body []byte, eventSign string) (Push, error) {
 	unproved := loyalty.Refuse(loyalty.KindUnauthenticated, "bad_signature", "the push carries no signature that verifies")
 	document := body

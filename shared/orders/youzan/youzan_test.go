@@ -406,7 +406,7 @@ func TestTheTimeOfASuccessWithoutOneIsThePushs(t *testing.T) {
 	}
 }
 
-// What is kept of a push says what was read of it, and nothing of the rest.
+// The record of a push says what was read of it, and nothing of the rest.
 func TestAKeptPushHoldsWhatIsReadAndIsReadAlike(t *testing.T) {
 	message := strings.Replace(paid, `"fans_nickname":""`, `"fans_nickname":"Li Lei","address":"canary street 13800000000"`, 1)
 	opened := open(t, push(t, "trade_TradePaid", message, plusForBlank), "")
@@ -466,7 +466,8 @@ func FuzzKept(f *testing.F) {
 		if !whole || len(want) > 0 && want[0].Type == orders.TypePaid {
 			return // its buyer's phone is another's to keep
 		}
-		// What is read is read again, and what was refused is not guessed at later.
+		// An event that is read is read again, and one that was refused is not
+		// guessed at later.
 		if (errWant == nil) != (errGot == nil) || errWant == nil && cmp.Diff(want, got) != "" {
 			t.Errorf("%v, %v; kept as %s it is %v, %v", want, errWant, content, got, errGot)
 		}

@@ -16,8 +16,8 @@ import (
 )
 
 // failure turns what the client says, after its own retries, into one of the
-// errors of package table. What is none of them is a bug or a wrong setup, and
-// stays in the log.
+// errors of package table. An error that is none of them is a bug or a wrong
+// setup, and stays in the log.
 func failure(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return table.Timeout(err)
@@ -35,7 +35,7 @@ func failure(err error) error {
 }
 
 // cancellation is why a transaction was cancelled, when no condition was.
-// What cannot succeed comes before what may succeed later.
+// A failure for good comes before one that may pass.
 func cancellation(cancelled *types.TransactionCanceledException) error {
 	var worst error
 	for _, reason := range cancelled.CancellationReasons {
