@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -71,6 +72,13 @@ type checker struct {
 	books     map[string]*book // the payer's, by what the money is for
 	payouts   map[table.Key]cards.Payout
 	parcels   map[table.Key]cards.Gift
+	holds     map[table.Key]cards.Hold
+	saidOf    map[string]bool // what operators said of bills
+	onCards   map[table.Key][]store.CardClaim
+	typed     map[string]points.Proof  // of these, by their causes
+	objected  map[int]map[*person]bool // who sent an appeal about a card
+	alone     map[string]loyalty.Points
+	letGo     bool                     // the prize that is being looked at was held until now
 	contacts  map[string][]friend.Fact // logs of WeCom contacts
 	welcomes  map[table.Key]friend.Welcome
 	due       map[string]bool                       // greetings that are on record, by their codes
@@ -110,7 +118,7 @@ func newChecker(s *simulation) *checker {
 		claims: map[table.Key]claimState{}, replaced: map[string]bool{}, refusals: map[string]int64{}, failures: map[table.Key]int64{}, tiers: map[loyalty.MemberID]string{}, held: map[[2]string]bool{},
 		first: map[loyalty.MemberID]loyalty.OrderKey{}, earned: map[[2]string]loyalty.Points{},
 		wholes: map[loyalty.MemberID]loyalty.MemberID{}, acts: map[[2]loyalty.MemberID]bool{}, undone: map[[2]loyalty.MemberID]bool{}, gone: map[loyalty.MemberID]int{}, brought: map[[2]string]bool{}, since: map[table.Key]moment{},
-		books: map[string]*book{}, payouts: map[table.Key]cards.Payout{}, parcels: map[table.Key]cards.Gift{},
+		books: map[string]*book{}, payouts: map[table.Key]cards.Payout{}, parcels: map[table.Key]cards.Gift{}, holds: map[table.Key]cards.Hold{}, onCards: map[table.Key][]store.CardClaim{}, saidOf: map[string]bool{}, typed: map[string]points.Proof{}, objected: map[int]map[*person]bool{}, alone: map[string]loyalty.Points{},
 		contacts: map[string][]friend.Fact{}, welcomes: map[table.Key]friend.Welcome{}, contactOf: map[loyalty.Identity]loyalty.MemberID{}, due: map[string]bool{}, greeted: map[string]bool{},
 		kept: map[string]*keptInput{}, contents: map[string]string{}, keptFor: map[*news]string{}, meanwhile: map[string]func(){},
 	}
@@ -124,7 +132,12 @@ type redeemed struct {
 	Award    cards.Award      `json:"award"`
 	Identity loyalty.Identity `json:"identity"`
 	Withheld bool             `json:"withheld"`
+	Hold     cards.HoldState  `json:"hold"`
+	Void     cards.VoidReason `json:"void"`
 }
+
+// suspended tells whether the prize is to be nobody's, for now or for ever.
+func (r redeemed) suspended() bool { return r.Hold == cards.HoldOpen || r.Hold == cards.HoldVoided }
 
 // redemption is the one on a card's item; false where nobody redeemed the card.
 func (s *simulation) redemption(item *table.Item) (redeemed, bool) {
@@ -161,6 +174,10 @@ func (c *checker) commit(by *invocation, keys []table.Key, after []*table.Item) 
 			counted = true
 		case tieItem:
 			c.tied(key, after[i])
+		case cardClaimsItem:
+			c.claimedOnCard(key, after[i])
+		case holdItem:
+			c.holding(key, after[i])
 		case tallyItem:
 			counted = true
 		case mirrorItem:
@@ -378,17 +395,26 @@ func (c *checker) card(by *invocation, key table.Key, item *table.Item) {
 			c.s.violate("I11", "card %d is redeemed outside its window", card.Card)
 		}
 	}
-	if known && owner != "" && owner != card.Member {
+	var was redeemed
+	if known {
+		c.s.must(json.Unmarshal([]byte(c.facts[key]), &was))
+	}
+	decided := c.decided(key, was, card)
+	released := decided && card.Hold == cards.HoldReleased && c.acts[[2]loyalty.MemberID{card.Member, owner}]
+	if known && owner != "" && owner != card.Member && !released { // who is a part by now is given it with their whole
 		c.s.violate("I9", "card %d passes from %s to %s", card.Card, owner, card.Member)
 	}
 	if card.Withheld && card.Member == "" {
 		return // it is as it was
 	}
-	if known && c.facts[key] != "" && owner == card.Member && c.facts[key] != item.Text("doc") && !nameless(c.facts[key], item.Text("doc")) {
+	if known && c.facts[key] != "" && owner == card.Member && c.facts[key] != item.Text("doc") && !decided && !nameless(c.facts[key], item.Text("doc")) {
 		c.s.violate("I9", "card %d is redeemed again", card.Card)
 	}
 	c.facts[key], c.owners[key] = item.Text("doc"), card.Member
-	if owner == "" && card.Member != "" {
+	if card.suspended() && len(card.Entries) > 0 {
+		c.s.violate("I10", "card %d is %s, and gives %+v", card.Card, card.Hold, card.Entries)
+	}
+	if (was.Member == "" || was.suspended()) && card.Member != "" && !card.suspended() {
 		var sum loyalty.Points
 		for _, entry := range card.Entries {
 			sum += entry.Available - entry.Debt
@@ -396,7 +422,9 @@ func (c *checker) card(by *invocation, key table.Key, item *table.Item) {
 		if card.Award.Kind == cards.PrizePoints && sum != loyalty.Points(card.Award.Amount) {
 			c.s.violate("I10", "card %d gives %d points of %d", card.Card, sum, card.Award.Amount)
 		}
+		c.letGo = decided
 		c.credit(by, card.Fact)
+		c.letGo = false
 	}
 }
 
@@ -429,6 +457,7 @@ func (c *checker) coupon(key table.Key, item *table.Item) {
 		c.s.violate("I20", "a coupon's code is there twice")
 	}
 	c.codes[coupon.Code] = true
+	c.won(coupon.Trigger, coupon.Member)
 	if coupon.Template == c.s.plan.template.ID {
 		c.issued++
 		c.coupled[coupon.Member] = append(c.coupled[coupon.Member], coupon)
@@ -712,8 +741,11 @@ func (c *checker) flooded(member loyalty.MemberID, category string) {
 func (c *checker) answered(a *ask, status int, body string, sentAt time.Time) {
 	a.final = true
 	var answer struct {
-		Prize cards.Award `json:"prize"`
-		State string      `json:"state"`
+		Prize cards.Award      `json:"prize"`
+		State string           `json:"state"`
+		Void  cards.VoidReason `json:"void_reason"`
+		// Reference stands on the page with the prize, and on no other.
+		Reference string `json:"friend_state"`
 	}
 	batch := c.s.plan.batch
 	switch status {
@@ -721,9 +753,18 @@ func (c *checker) answered(a *ask, status int, body string, sentAt time.Time) {
 		if err := json.Unmarshal([]byte(body), &answer); err != nil {
 			c.s.violate("I12", "the answer about card %d does not decode: %v", a.card, err)
 		}
-		if want := c.s.draws.Award(a.card); answer.Prize != want {
-			c.s.violate("I12", "card %d gives %v, and %v is drawn", a.card, answer.Prize, want)
+		want := c.s.draws.Award(a.card)
+		if answer.State == "held" || answer.State == "voided" {
+			want = cards.Award{}
 		}
+		if answer.Prize != want {
+			c.s.violate("I12", "card %d, %s, gives %v, and %v is drawn", a.card, answer.State, answer.Prize, want)
+		}
+		c.told(a, answer.State, answer.Void)
+		if given := want.Kind != ""; given != (answer.Reference != "") {
+			c.s.violate("I33", "the answer about card %d, %s, gives its reference: %t", a.card, answer.State, !given)
+		}
+		a.reference = cmp.Or(answer.Reference, a.reference)
 	case http.StatusConflict:
 	case http.StatusNotFound:
 		over := !c.s.now().Add(2 * time.Minute).Before(batch.ValidTo)

@@ -193,6 +193,9 @@ func (s *simulation) bind(b *binding) {
 // identity, he proved that he is the buyer, or an operator gave it to him.
 func (c *checker) entitled(member loyalty.MemberID, key loyalty.OrderKey, kind points.FactKind) bool {
 	o, who := c.s.plan.found(key), c.s.personOf(member)
+	if o != nil && kind != points.FactBound && c.pageEntitled(member, o) {
+		return true
+	}
 	if o == nil || who == nil {
 		return false
 	}
@@ -216,19 +219,19 @@ func (c *checker) claimed(key table.Key, item *table.Item) {
 	switch {
 	case was.cause == is.Cause && was.state != points.ClaimWaiting && was.state != state:
 		c.s.violate("I30", "the claim of %s by %s passes from %s to %s", is.Order.Order, is.Member, was.state, state)
-	case was.cause != is.Cause && c.replaced[is.Cause]:
+	case was.cause != is.Cause && c.replaced[key.PK+" "+is.Cause]:
 		c.s.violate("I30", "an older claim of %s by %s takes the place of a newer", is.Order.Order, is.Member)
 	}
 	if was.cause != is.Cause {
-		c.replaced[was.cause] = true
+		c.replaced[key.PK+" "+was.cause] = true
 	}
 	if log := c.logs[is.Order]; state == points.ClaimCredited && was.state != state && (log == nil || log.member != is.Member) {
 		c.s.violate("I12", "the claim of %s by %s is credited, and the order is not his", is.Order.Order, is.Member)
 	}
-	if state == points.ClaimRefused && was != (claimState{is.Cause, state}) {
+	if state == points.ClaimRefused && was != (claimState{is.Cause, state, is.Proof}) {
 		c.refusals[key.PK]++
 	}
-	c.claims[key] = claimState{is.Cause, state}
+	c.claims[key] = claimState{is.Cause, state, is.Proof}
 }
 
 // failed holds that a refused claim is counted once.
@@ -252,6 +255,7 @@ func (c *checker) failed(key table.Key, item *table.Item) {
 type claimState struct {
 	cause string
 	state points.Claim
+	proof points.Proof
 }
 
 // finishClaims holds I12 and I26: what people are shown of their claims is true,
@@ -273,10 +277,7 @@ func (s *simulation) finishClaims() {
 				state = one.State
 			}
 		}
-		tells := slices.ContainsFunc(c.of.news, func(n *news) bool {
-			told := n.event.Buyer
-			return log.knows(n) && (c.proof.Buyer != "" && told.ID != "" || c.proof.PhoneLast4 != "" && told.PhoneLast4 != "")
-		})
+		tells := log.tells(c.of, c.proof)
 		mine := log.member == member
 		switch {
 		case mine != (state == points.ClaimCredited):

@@ -116,21 +116,14 @@ func (s *simulation) redeem(a *ask) {
 	case byPhone:
 		body = s.askBody(loyalty.IdentityPhone, "", a.by.phone)
 	case byToken:
-		member := s.memberOf(a.by)
-		if a.by.erased || member == "" && a.by.forgotten.commit > 0 { // nobody gives him a token any more
+		raw := s.memberToken(a.by)
+		if a.by.erased || raw == "" && a.by.forgotten.commit > 0 { // nobody gives them a token any more
 			a.final = true
 			return
 		}
-		if member == "" {
+		if raw == "" {
 			s.in(time.Minute, func() { s.redeem(a) })
 			return
-		}
-		if account := s.check.account[member]; account.Merged != nil {
-			member = account.Merged.Into
-		}
-		raw, _, err := token.NewMember(tokenKey, member, s.now().Add(-2*time.Minute))
-		if err != nil {
-			panic(err)
 		}
 		headers["authorization"] = "Bearer " + raw
 	}
@@ -161,6 +154,23 @@ func (s *simulation) redeem(a *ask) {
 		}
 		s.check.answered(a, status, body, sentAt)
 	})
+}
+
+// memberToken is a token of the person as a member, or of whom they are a part; ""
+// while they are nobody.
+func (s *simulation) memberToken(who *person) string {
+	member := s.memberOf(who)
+	if member == "" {
+		return ""
+	}
+	if account := s.check.account[member]; account.Merged != nil {
+		member = account.Merged.Into
+	}
+	raw, _, err := token.NewMember(tokenKey, member, s.now().Add(-2*time.Minute))
+	if err != nil {
+		panic(err)
+	}
+	return raw
 }
 
 func (s *simulation) askBody(kind loyalty.IdentityKind, channel loyalty.Channel, value string) string {

@@ -70,6 +70,11 @@ const (
 	PayerWrong
 	KeptRetried
 	KeptDismissed
+	VerdictsCross
+	AppealMeetsVerdict
+	ClaimMeetsOrder
+	ClaimMeetsProof
+	ByHandMeetsPayer
 	kinds
 )
 
@@ -149,6 +154,11 @@ var catalogue = [kinds]struct {
 	PayerWrong:          {42, "payer answers about another bill", atRare},
 	KeptRetried:         {41, "a kept input is to be applied again, twice at once", atSchedule},
 	KeptDismissed:       {42, "a kept input dismissed while it is applied again", atSchedule},
+	VerdictsCross:       {42, "operators decide about a held card at one instant", atWorld},
+	ClaimMeetsOrder:     {42, "order claimed on a card's page as its news comes", atMessage},
+	ClaimMeetsProof:     {42, "order claimed on a card's page as the card is proved", atMessage},
+	ByHandMeetsPayer:    {42, "operators end a payout while the payer is at it", atRare},
+	AppealMeetsVerdict:  {42, "customer appeals while operators decide", atWorld},
 }
 
 // String is the kind's number in the project's list and its name.

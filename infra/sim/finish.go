@@ -53,9 +53,12 @@ func (s *simulation) finish() {
 	s.finishCampaign(members)
 	s.finishVisits(members)
 	s.finishClaims()
+	s.finishPageClaims()
 	s.finishUnions()
 	s.finishErasures()
 	s.finishPrizes()
+	s.finishHolds()
+	s.finishByHand()
 	s.finishFriends()
 }
 
@@ -119,7 +122,7 @@ func (s *simulation) finishCards(members map[*person]loyalty.MemberID, totals ma
 	for card := range s.plan.batch.Count {
 		items, err := s.engine.Get(s.ctx, table.Strong, table.CardKey(s.plan.batch.ID(), int64(card)))
 		s.must(err)
-		if r, is := s.redemption(items[0]); is && r.Member != "" && r.Award.Kind == cards.PrizePoints {
+		if r, is := s.redemption(items[0]); is && r.Member != "" && r.Award.Kind == cards.PrizePoints && !r.suspended() {
 			totals[r.Member] += loyalty.Points(r.Award.Amount)
 		}
 	}
@@ -144,6 +147,9 @@ func (s *simulation) finishCards(members map[*person]loyalty.MemberID, totals ma
 		member, known := members[a.by]
 		mine := known && r.Member == member || a.way == byOpenID && r.Identity == a.by.openID
 		kept := r.Identity.Kind == loyalty.IdentityPhone
+		// What is kept for a phone and held is not proved meanwhile, and its owner is
+		// told that it is held; they may never ask again.
+		mine = mine || r.Hold != "" && r.Member == "" && a.way == byToken && r.Identity == a.by.identities()[2].Identity
 		// For which phone it was kept is gone with who proved it and was erased.
 		who := s.personOf(r.Member)
 		forgotten := r.Identity == (loyalty.Identity{}) && who != nil && who.forgotten.commit > 0

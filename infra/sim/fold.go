@@ -231,6 +231,10 @@ func (c *checker) folded(fact points.Fact, entry points.Entry, p *purse) {
 	if rest := p.spendable(now.Add(clocks)); entry.Debt > 0 && rest > 0 && !moved {
 		c.s.violate("I6", "%s makes a debt of %d, and %s has %d points", entry.ID, entry.Debt, fact.Member, rest)
 	}
+	since := now
+	if c.letGo && c.s.plan.endOf(fact.At).After(now.Add(clocks)) {
+		since = fact.At // as it was redeemed, while that is not over
+	}
 	for _, share := range entry.Lots {
 		l := p.lot(share.Until)
 		if l.left < 0 || l.expired < 0 {
@@ -244,7 +248,7 @@ func (c *checker) folded(fact points.Fact, entry points.Entry, p *purse) {
 			}
 		case share.Points > 0 && share.Until.Before(now.Add(-delay(entry))):
 			c.s.violate("I8", "%s puts %d points where %s's ended at %s", entry.ID, share.Points, fact.Member, share.Until.In(zone))
-		case share.Points > 0 && entry.Kind != points.EntryReturn && !c.s.plan.ends(share.Until, now):
+		case share.Points > 0 && entry.Kind != points.EntryReturn && !c.s.plan.ends(share.Until, since):
 			c.s.violate("I8", "%s gives points that end at %s", entry.ID, share.Until.In(zone))
 		case share.Expired > 0:
 			c.s.violate("I8", "%s lets points expire", entry.ID)
@@ -267,12 +271,20 @@ func (p *plan) ends(until, now time.Time) bool {
 		return false
 	}
 	for _, at := range []time.Time{now.Add(-late), now.Add(clocks)} {
-		local := at.In(zone)
-		if until.Equal(time.Date(local.Year(), local.Month()+time.Month(p.rules.Points.Expiry.Months)+1, 1, 0, 0, 0, 0, zone)) {
+		if until.Equal(p.endOf(at)) {
 			return true
 		}
 	}
 	return false
+}
+
+// endOf is when points end that became available at a time; zero for never.
+func (p *plan) endOf(at time.Time) time.Time {
+	if p.rules.Points.Expiry == nil {
+		return time.Time{}
+	}
+	local := at.In(zone)
+	return time.Date(local.Year(), local.Month()+time.Month(p.rules.Points.Expiry.Months)+1, 1, 0, 0, 0, 0, zone)
 }
 
 // counted holds I1 to an account after a write: its counters are what its

@@ -287,7 +287,8 @@ func (c *checker) keepsInput(key table.Key, item *table.Item) {
 		return
 	}
 	is := &keptInput{Input: document[refused.Input](c.s, item), state: store.RefusedState(item.Text("state")), ends: time.Unix(item.Int(table.ExpiresAttribute), 0)}
-	began := was == nil || c.s.now().Add(clocks).After(was.ends) && item.Int("n") == 1
+	anew := item.Int("n") == 1 && is.state == store.RefusedWaiting // an erasure changes what has ended, too
+	began := was == nil || c.s.now().Add(clocks).After(was.ends) && anew
 	if !began {
 		is.Content, is.news, is.byRetry, is.retried = was.Content, was.news, was.byRetry, was.retried
 	}

@@ -31,6 +31,19 @@ type desk struct {
 
 const adminToken = "the simulated admin's token"
 
+// clerks are the two operators of worlds in which one alone is not enough.
+var clerks = [2]string{"chen", "zhou"}
+
+func clerkToken(name string) string { return "the simulated token of " + name }
+
+// hire gives the clerks their tokens.
+func (s *simulation) hire() {
+	for _, name := range clerks {
+		operator := store.Operator{Name: name, Role: string(token.RoleOperator)}
+		s.must(s.commit(nil, store.AddOperator(token.Hash(clerkToken(name)), operator)))
+	}
+}
+
 var desks = sync.OnceValue(func() chan *desk {
 	free := make(chan *desk, runtime.GOMAXPROCS(0))
 	for range cap(free) {
@@ -107,6 +120,7 @@ type act struct {
 	method string
 	path   func() string // where it is sent to now; "" while there is nowhere
 	key    string        // the Idempotency-Key of a POST
+	by     string        // the operator who sends it; "": whoever holds the admin's token
 	body   any
 	tries  int
 }
@@ -131,6 +145,9 @@ func (s *simulation) ask(a act, answered func(status int, body string)) {
 	}
 	s.record("operators", a.what)
 	headers := map[string]string{"authorization": "Bearer " + adminToken}
+	if a.by != "" {
+		headers["authorization"] = "Bearer " + clerkToken(a.by)
+	}
 	if a.key != "" {
 		headers["idempotency-key"] = a.key
 	}
@@ -140,7 +157,7 @@ func (s *simulation) ask(a act, answered func(status int, body string)) {
 			s.in(s.patience(a.tries), func() { s.ask(a, answered) })
 		}
 		switch {
-		case a.tries > patient && !s.calm: // he gives up
+		case a.tries > patient && !s.calm: // they give up
 		case status == http.StatusInternalServerError:
 			s.violate("PANIC", "%s is answered with %s", a.what, body)
 		case status == 0 || status > 500, status == http.StatusConflict && strings.Contains(body, "in_progress"):

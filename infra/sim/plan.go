@@ -51,6 +51,10 @@ type plan struct {
 	allowed     time.Time // when the program allows another currency; zero: never
 	reviews     []review
 	friends     []*friendship
+	pageClaims  []*pageClaim
+	byHand      [][]*byHand // by card; none in worlds where the payer is left to it
+	holds       []heldCard  // by card; none in worlds that hold no cards
+	staffed     bool        // operators have names and tokens of their own
 
 	template coupons.Template
 	audience string
@@ -130,6 +134,8 @@ type ask struct {
 	told     []told
 	final    bool
 	attempts int
+	// reference is the card's, once somebody's page with the prize has shown it.
+	reference string
 }
 
 // way is how somebody says who he is at a card.
@@ -227,6 +233,15 @@ func draw(seed uint64) *plan {
 	p.drawLimits(rand.New(rand.NewPCG(seed, 23)))
 	if r := rand.New(rand.NewPCG(seed, 31)); r.IntN(2) == 0 {
 		p.drawKept(r)
+	}
+	if r := rand.New(rand.NewPCG(seed, 41)); r.IntN(2) == 0 {
+		p.drawHolds(r)
+	}
+	if r := rand.New(rand.NewPCG(seed, 32)); r.IntN(2) == 0 {
+		p.drawPageClaims(r)
+	}
+	if r := rand.New(rand.NewPCG(seed, 33)); r.IntN(3) == 0 {
+		p.drawByHand(r)
 	}
 	for range r.IntN(3) {
 		p.poison = append(p.poison, poison{burst(r, r.IntN(3)), r.IntN(3), []string{

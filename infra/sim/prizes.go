@@ -42,10 +42,12 @@ type book struct {
 	asked int
 	slow  int // so often he says that he has accepted it
 	paid  bool
+	// byHand tells that operators paid or closed the bill at the payer's desk.
+	byHand bool
 }
 
 // settled tells whether the payer has decided.
-func (b *book) settled() bool { return b.asked > b.slow }
+func (b *book) settled() bool { return b.byHand || b.asked > b.slow }
 
 func (b *book) answer() cards.PayoutAnswer {
 	answer := cards.PayoutAnswer{Bill: b.order.Bill, Amount: b.order.Amount, Outcome: cards.OutcomeAccepted}
@@ -75,6 +77,7 @@ func (c cashier) Pay(_ context.Context, order cards.PayoutOrder) (cards.PayoutAn
 	}
 	b := v.check.asked(order)
 	answer := b.answer()
+	v.meddleWithPayer(v, order)
 	if draw, twice := v.strikes(PayerTwice); twice {
 		for n := range 1 + draw%2 {
 			v.in(time.Duration(draw%90_000)*time.Millisecond, func() { v.report(b, n) })
@@ -118,12 +121,7 @@ func (s *simulation) report(b *book, n uint64) {
 // a function of the card, with the amount and the recipient that it was won with,
 // and never before it is on record that he is asked.
 func (c *checker) asked(order cards.PayoutOrder) *book {
-	b := c.books[order.Reason]
-	if b == nil {
-		h := mix(c.s.seed, number(string(order.Bill)))
-		b = &book{order: order, slow: int(h % 3), paid: h%5 > 0}
-		c.books[order.Reason] = b
-	}
+	b := c.bookOf(order)
 	b.asked++
 	if !reflect.DeepEqual(b.order, order) {
 		c.s.violate("I21", "the payer is asked for %+v, and was for %+v", order, b.order)
@@ -151,6 +149,17 @@ func (c *checker) asked(order cards.PayoutOrder) *book {
 	return b
 }
 
+// bookOf is what the payer knows of the bill, and begins with the first order.
+func (c *checker) bookOf(order cards.PayoutOrder) *book {
+	b := c.books[order.Reason]
+	if b == nil {
+		h := mix(c.s.seed, number(string(order.Bill)))
+		b = &book{order: order, slow: int(h % 3), paid: h%5 > 0}
+		c.books[order.Reason] = b
+	}
+	return b
+}
+
 // paidOut holds I21 and I30 to a payout's record: it only moves forward, keeps
 // what it is about, and ends as the payer says.
 func (c *checker) paidOut(key table.Key, item *table.Item) {
@@ -162,9 +171,11 @@ func (c *checker) paidOut(key table.Key, item *table.Item) {
 	was, known := c.payouts[key]
 	c.payouts[key] = is
 	if !known {
+		c.won(fmt.Sprintf("card:%s:%d", is.Batch, is.Card), is.Member)
 		if is.State() != cards.PayoutRequested || is.Asked != 0 {
 			c.s.violate("I30", "a payout begins as %s", is.State())
 		}
+		c.s.handle(is)
 		return
 	}
 	kept := len(is.Steps) >= len(was.Steps) && reflect.DeepEqual(was.Steps, is.Steps[:len(was.Steps)])
@@ -174,6 +185,7 @@ func (c *checker) paidOut(key table.Key, item *table.Item) {
 	if is.Bill != was.Bill || is.Amount != was.Amount || is.Member != was.Member || is.Asked < was.Asked {
 		c.s.violate("I21", "the payout %+v has become %+v", was, is)
 	}
+	c.resolved(was, is)
 	if !is.State().Final() {
 		return
 	}
@@ -186,7 +198,7 @@ func (c *checker) paidOut(key table.Key, item *table.Item) {
 		c.s.violate("I21", "the payout %s is %s, and the payer has not decided", is.Bill, is.State())
 	case b.paid != (is.State() == cards.PayoutPaid):
 		c.s.violate("I21", "the payout %s is %s, and the payer says otherwise", is.Bill, is.State())
-	case last.Reference == "" && last.Code == "":
+	case last.Reference == "" && last.Code == "" && last.Approved == "":
 		c.s.violate("I21", "the payout %s is %s without evidence", is.Bill, is.State())
 	}
 }
@@ -201,6 +213,7 @@ func (c *checker) packed(key table.Key, item *table.Item) {
 	was, known := c.parcels[key]
 	switch {
 	case !known:
+		c.won(fmt.Sprintf("card:%s:%d", is.Batch, is.Card), is.Member)
 		c.s.ship(is)
 	case was.ID != is.ID || was.Member != is.Member || was.Text != is.Text:
 		c.s.violate("I30", "the gift %+v has become %+v", was, is)
@@ -243,10 +256,14 @@ func (s *simulation) finishPrizes() {
 		items, err := s.engine.Get(s.ctx, table.Strong, table.CardKey(s.plan.batch.ID(), int64(card)))
 		s.must(err)
 		won, is := s.redemption(items[0])
-		if !is || won.Member == "" {
+		if !is || won.Member == "" || won.suspended() {
 			continue
 		}
 		switch won.Award.Kind {
+		case cards.PrizeCoupon:
+			if !s.check.coupons[table.CouponKey(won.Member, fmt.Sprintf("card:%s:%d", won.Batch, card))] {
+				s.violate("I10", "card %d won a coupon, and %s has none", card, won.Member)
+			}
 		case cards.PrizeRedPacket:
 			packets++
 			payout, known := s.check.payouts[table.PayoutKey(s.plan.batch.ID(), int64(card))]

@@ -192,6 +192,9 @@ func (s *simulation) setUp() {
 	}
 	_, _, err := store.Store{Table: direct{s}}.CreateBatch(s.ctx, p.batch, "setup")
 	s.must(err)
+	if p.staffed {
+		s.hire()
+	}
 	for _, who := range p.people {
 		if who.stranger || !who.joins.IsZero() {
 			continue
@@ -302,6 +305,7 @@ func (s *simulation) schedule() {
 	s.crowd()
 	s.befriend()
 	s.reviewKept()
+	s.claimOnPages()
 	for _, at := range p.runs {
 		for minute := range 3 {
 			s.tick(runCampaigns, at.Add(time.Duration(minute)*time.Minute))
@@ -467,6 +471,7 @@ func (s *simulation) settle() {
 		for _, e := range s.plan.erasures { // an index may have been behind
 			s.erase(e)
 		}
+		s.withdrawProposals()
 		for _, at := range s.plan.runs {
 			s.fire(runCampaigns, at, 2)
 		}

@@ -329,6 +329,8 @@ const (
 	payoutItem
 	contactItem
 	tieItem
+	holdItem
+	cardClaimsItem
 	tallyItem
 	claimItem
 	failuresItem
@@ -371,6 +373,10 @@ func kindOf(key table.Key) itemKind {
 		return tallyItem
 	case tag == "C#" && strings.HasSuffix(key.SK, "#F"):
 		return tieItem
+	case tag == "C#" && strings.HasSuffix(key.SK, "#O"):
+		return cardClaimsItem
+	case tag == "C#" && strings.HasSuffix(key.SK, "#H"):
+		return holdItem
 	case tag == "M#" && sort == "G#" && strings.Count(key.SK, "#") == 2:
 		return mergeItem
 	case tag == "M#" && sort == "G#" && strings.Count(key.SK, "#") > 2:
