@@ -200,6 +200,9 @@ func (c *checker) commit(by *invocation, keys []table.Key, after []*table.Item) 
 			c.card(by, key, after[i])
 		case reservationItem:
 			c.reserved(by, key, after[i])
+			defer c.cameBack(key, after[i]) // once the facts are seen that give it back
+		case backItem:
+			c.backByHand(by, key, after[i])
 		case returnItem:
 			c.givenBack(by, key, after[i])
 		case endedItem:
@@ -265,6 +268,7 @@ func (c *checker) fact(by *invocation, key table.Key, item *table.Item) (record 
 	}
 	was := log.member
 	log.add(record.Fact)
+	c.spentOn(record, log)
 	c.again(by, record, log)
 	if record.Kind == points.FactPaid {
 		maps.Copy(log.earns, c.s.plan.earnings(record.Order.Channel, record.Fact, log.granted(record.Fact)))
@@ -283,6 +287,9 @@ func (c *checker) fact(by *invocation, key table.Key, item *table.Item) (record 
 		c.s.violate("I3", "%s is taken from %q, and belongs to %q", record.Order.Order, record.Member, was)
 	}
 	c.credit(by, record.Fact)
+	if record.Kind == points.FactReturned {
+		return record, true
+	}
 	if log.member == "" && record.Kind != points.FactUnbound {
 		if len(record.Entries) > 0 {
 			c.s.violate("I3", "order %s of nobody is credited", record.Order.Order)

@@ -75,6 +75,7 @@ const (
 	ClaimMeetsOrder
 	ClaimMeetsProof
 	ByHandMeetsPayer
+	GivenBackTwice
 	kinds
 )
 
@@ -153,6 +154,7 @@ var catalogue = [kinds]struct {
 	PayerTwice:          {42, "payer's word comes once more by another way", atRare},
 	PayerWrong:          {42, "payer answers about another bill", atRare},
 	KeptRetried:         {41, "a kept input is to be applied again, twice at once", atSchedule},
+	GivenBackTwice:      {41, "spent points are given back from two desks at once", atSchedule},
 	KeptDismissed:       {42, "a kept input dismissed while it is applied again", atSchedule},
 	VerdictsCross:       {42, "operators decide about a held card at one instant", atWorld},
 	ClaimMeetsOrder:     {42, "order claimed on a card's page as its news comes", atMessage},

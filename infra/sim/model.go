@@ -25,12 +25,14 @@ type logged struct {
 	bound     bool                 // the owner is one whom an operator gave
 	until     map[string]time.Time // the ends of the lots that the lines' points went into
 	earns     map[string]earning
-	held      loyalty.Points // sum of the entries
-	grown     loyalty.Points // likewise, growth
+	held      loyalty.Points                      // sum of the entries
+	spent     []spent                             // on the order
+	most      map[loyalty.MemberID]loyalty.Points // that was ever due to who spent points
+	grown     loyalty.Points                      // likewise, growth
 }
 
 func newLogged() *logged {
-	return &logged{paid: map[string]loyalty.Fen{}, at: map[string]time.Time{}, refunds: map[[2]string]loyalty.Fen{}, totals: map[string]loyalty.Fen{}, until: map[string]time.Time{}, earns: map[string]earning{}}
+	return &logged{paid: map[string]loyalty.Fen{}, at: map[string]time.Time{}, refunds: map[[2]string]loyalty.Fen{}, totals: map[string]loyalty.Fen{}, until: map[string]time.Time{}, earns: map[string]earning{}, most: map[loyalty.MemberID]loyalty.Points{}}
 }
 
 func (l *logged) add(fact points.Fact) {
@@ -39,7 +41,7 @@ func (l *logged) add(fact points.Fact) {
 	case fact.Kind == points.FactUnbound:
 		l.member = ""
 		clear(l.until)
-	case l.member == "":
+	case l.member == "" && fact.Kind != points.FactReturned:
 		l.member = fact.Member
 	}
 	switch fact.Kind {
@@ -68,6 +70,9 @@ func (l *logged) add(fact points.Fact) {
 	}
 	l.completed = l.completed || fact.Kind == points.FactCompleted
 	l.cancelled = l.cancelled || fact.Kind == points.FactCancelled
+	if fact.Kind == points.FactReturned {
+		return // to who spent them
+	}
 	for _, entry := range fact.Entries {
 		l.held += entry.Available + entry.Pending - entry.Debt + entry.Expired()
 		if entry.Growth != nil {

@@ -231,6 +231,9 @@ func draw(seed uint64) *plan {
 		p.drawNeeds(r)
 	}
 	p.drawLimits(rand.New(rand.NewPCG(seed, 23)))
+	if r := rand.New(rand.NewPCG(seed, 32)); r.IntN(2) == 0 {
+		p.drawSpentOn(r)
+	}
 	if r := rand.New(rand.NewPCG(seed, 31)); r.IntN(2) == 0 {
 		p.drawKept(r)
 	}

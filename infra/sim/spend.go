@@ -25,6 +25,10 @@ type spending struct {
 	began   bool
 	member  loyalty.MemberID // as whom it began
 	told    map[store.ReservationState]bool
+	on      loyalty.OrderKey          // what it is committed for; the zero key: nothing that is known
+	gives   []giving                  // what operators give back of it
+	given   bool                      // they were asked to
+	wanted  map[string]loyalty.Points // by the keys of their acts; 0 for all
 }
 
 // ending is a commit or cancel, from one of his devices.
@@ -168,7 +172,7 @@ func (s *simulation) spend(sp *spending) {
 func (s *simulation) end(sp *spending, member loyalty.MemberID, commits bool) {
 	does, what := ledger.Cancel, " cancels "
 	if commits {
-		does, what = ledger.Commit, " commits "
+		does, what = sp.commit(), " commits "
 	}
 	s.call(sp.by.name+what+sp.id, func(ctx context.Context, data store.Store, i *instance) error {
 		is, err := does(ctx, data, member, sp.id, i.clock())
@@ -181,6 +185,7 @@ func (s *simulation) end(sp *spending, member loyalty.MemberID, commits bool) {
 		}
 		if err == nil {
 			sp.told[is.State] = true
+			s.giveBack(sp, is)
 		}
 		return err
 	})
@@ -242,11 +247,14 @@ func (s *simulation) approve(a *correction, member loyalty.MemberID, operator st
 
 // reservation is what the checker knows of one.
 type reservation struct {
-	member loyalty.MemberID
-	points loyalty.Points
-	over   time.Time
-	state  store.ReservationState
-	from   map[int64]loyalty.Points // by the ends of the lots
+	member          loyalty.MemberID
+	points          loyalty.Points
+	over            time.Time
+	state           store.ReservationState
+	spending        points.Spending
+	on              string                   // the order that committed it
+	back, forfeited loyalty.Points           // of what it spent
+	from            map[int64]loyalty.Points // by the ends of the lots
 }
 
 // ended tells whether any of the points ended that were set aside.
@@ -269,9 +277,13 @@ func (c *checker) reserved(by *invocation, key table.Key, item *table.Item) {
 	state := store.ReservationState(item.Text("state"))
 	if fresh {
 		is := document[store.Reservation](c.s, item)
-		of := &reservation{is.Member, is.Points, is.ExpiresAt, store.ReservationReserved, map[int64]loyalty.Points{}}
+		of := &reservation{
+			member: is.Member, points: is.Points, over: is.ExpiresAt, state: store.ReservationReserved, from: map[int64]loyalty.Points{},
+			spending: points.Spending{Member: is.Member, Reservation: is.ID, Points: is.Points},
+		}
 		c.reservations[key] = of
 		for _, entry := range is.Entries {
+			of.spending.Lots = append(of.spending.Lots, entry.Lots...)
 			for _, share := range entry.Lots {
 				of.from[share.Until.Unix()] -= share.Points
 			}
@@ -371,7 +383,7 @@ func (s *simulation) finishSpendings(totals map[loyalty.MemberID]loyalty.Points)
 		case is.state == store.ReservationCancelled && !s.check.returned[key]:
 			s.violate("I7", "%d points of %s are lost with a reservation that was cancelled", is.points, is.member)
 		case is.state == store.ReservationCommitted:
-			totals[is.member] -= is.points
+			totals[is.member] -= is.points - is.back
 		}
 	}
 	for _, sp := range s.plan.spendings {
@@ -386,6 +398,7 @@ func (s *simulation) finishSpendings(totals map[loyalty.MemberID]loyalty.Points)
 			}
 		}
 	}
+	s.finishSpentOn()
 	for _, a := range s.check.adjustments {
 		if a.Made() {
 			totals[a.Member] += a.Points

@@ -316,6 +316,7 @@ const (
 	checkInItem
 	reservationItem
 	returnItem
+	backItem
 	endedItem
 	adjustmentItem
 	tierItem
@@ -355,6 +356,8 @@ func kindOf(key table.Key) itemKind {
 		return checkInItem
 	case tag == "M#" && sort == "V#" && strings.HasSuffix(key.SK, "#R"):
 		return returnItem
+	case tag == "M#" && sort == "V#" && strings.Count(key.SK, "#") == 3:
+		return backItem
 	case tag == "M#" && sort == "V#":
 		return reservationItem
 	case tag == "M#" && sort == "E#":
