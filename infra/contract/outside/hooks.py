@@ -14,12 +14,12 @@ def whole(value):
     return value
 
 
+def without_question_mark(values):
+    return {name: value.replace("?", "-") if isinstance(value, str) else value for name, value in values.items()}
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     case.body = whole(case.body)
-
-
-@schemathesis.hook
-def filter_path_parameters(context, path_parameters):
-    """An HTTP API decodes the path and takes what stands behind a ? for the query."""
-    return not any("?" in str(value) for value in (path_parameters or {}).values())
+    # An HTTP API decodes the path and takes what stands behind a ? for the query.
+    case.path_parameters = without_question_mark(case.path_parameters or {})
