@@ -6,7 +6,7 @@ LDFLAGS := -s -w -buildid=
 CC_FOUND := $(shell command -v $${CC:-cc} 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race,)
 
-.PHONY: run test check bench bench-check model sim nightly e2e build conformance generate cli smoke mutants help
+.PHONY: run test check bench bench-check model sim nightly outside e2e build conformance generate cli smoke mutants help
 .DEFAULT_GOAL := help
 
 help: ## lists the targets
@@ -55,6 +55,11 @@ mutants: ## plants each of the simulator's mutants and sees it caught
 
 nightly: ## what takes hours: 100,000 fresh seeds, 100,000 races and histories, long fuzzing; its log is build/nightly.txt
 	.ci/nightly
+
+outside: ## somebody else's tester (schemathesis, fetched into build/) against the published document, as every role
+	python3 -m venv build/outside && build/outside/bin/pip install -q schemathesis==4.32.5
+	$(GO) build -trimpath -o build/huitou-local ./infra/local
+	infra/contract/outside/run.py build/huitou-local build/outside/bin/schemathesis
 
 e2e: ## the pages in a real browser (chromium)
 	$(GO) test -tags e2e -count=1 -v ./infra/e2e

@@ -19,7 +19,12 @@ def without_question_mark(values):
 
 
 @schemathesis.hook
+def map_path_parameters(context, path_parameters):
+    """An HTTP API decodes the path and takes what stands behind a ? for the query."""
+    return without_question_mark(path_parameters or {})
+
+
+@schemathesis.hook
 def before_call(context, case, kwargs):
     case.body = whole(case.body)
-    # An HTTP API decodes the path and takes what stands behind a ? for the query.
     case.path_parameters = without_question_mark(case.path_parameters or {})

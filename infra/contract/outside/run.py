@@ -65,7 +65,8 @@ def callers(url):
 
 
 def main():
-    binary, schemathesis, cases = sys.argv[1], sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "5"
+    binary, schemathesis = map(os.path.abspath, sys.argv[1:3])
+    cases = sys.argv[3] if len(sys.argv) > 3 else "5"
     address = free_address()
     url = "http://" + address
     failed, total, roles = [], 0, sys.argv[4:]
@@ -80,6 +81,8 @@ def main():
                     continue
                 began = time.monotonic()
                 command = [schemathesis, "--config-file", str(HERE / "schemathesis.toml"), "run", url + "/openapi.json", "-n", cases]
+                if role == "member": # whose token is refused before the method is looked at
+                    command += ["--exclude-checks", "unsupported_method"]
                 if token:
                     command += ["-H", "Authorization: Bearer " + token]
                 run = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=dict(os.environ, SCHEMATHESIS_HOOKS=str(HERE / "hooks.py")))
