@@ -345,6 +345,20 @@ func (c *checker) keepsContent(key table.Key, item *table.Item) {
 	}
 }
 
+// tells tells whether a fact is of one kind with what a kept input says, and says
+// all of it: the log may know that by another fact, such as a larger total.
+func tells(fact, kept points.Fact) bool {
+	return fact.Kind == kept.Kind &&
+		!slices.ContainsFunc(kept.Lines, func(line points.Line) bool {
+			return !slices.ContainsFunc(fact.Lines, func(told points.Line) bool { return told.ID == line.ID && told.Paid == line.Paid })
+		}) &&
+		!slices.ContainsFunc(kept.Refunds, func(refund points.Refund) bool {
+			return !slices.ContainsFunc(fact.Refunds, func(told points.Refund) bool {
+				return told.ID == refund.ID && told.Line == refund.Line && told.Amount == refund.Amount
+			})
+		})
+}
+
 // again notes that a fact came by a retry, of an order of which nothing else was
 // at work, and holds that nobody had dismissed it.
 func (c *checker) again(by *invocation, record store.Record, log *logged) {
@@ -352,7 +366,7 @@ func (c *checker) again(by *invocation, record store.Record, log *logged) {
 		return
 	}
 	for _, is := range c.kept {
-		if is.news == nil || is.Order != record.Order || factOf(is.news).Kind != record.Kind || !log.knows(is.news) {
+		if is.news == nil || is.Order != record.Order || !tells(record.Fact, factOf(is.news)) || !log.knows(is.news) {
 			continue
 		}
 		is.byRetry = true
