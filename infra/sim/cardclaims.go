@@ -75,7 +75,7 @@ func (p *plan) drawPageClaim(r *rand.Rand, a *ask) *pageClaim {
 	if o.key.Channel != "tmall" { // the page offers no other shop
 		o = p.orders[len(p.orders)-1]
 	}
-	c := &pageClaim{number: len(p.pageClaims), by: a, of: o, typed: "0000"}
+	c := &pageClaim{number: len(p.pageClaims), by: a, of: o, typed: otherLast4}
 	if buyer := o.news[0].event.Buyer.ID; o.free() && r.IntN(3) > 0 {
 		c.right, c.typed = true, last4
 		if buyer != "" {

@@ -40,6 +40,9 @@ type binding struct {
 // last4 is what the events of some orders tell of their buyers' phones.
 const last4 = "6065"
 
+// otherLast4 ends no phone of anybody, so that it never proves an order.
+const otherLast4 = "9999"
+
 // drawClaims adds orders that nobody owns by an identity, people who claim them
 // and operators who give them away; and people who claim what is not theirs.
 func (p *plan) drawClaims(r *rand.Rand) {
@@ -55,14 +58,14 @@ func (p *plan) drawClaims(r *rand.Rand) {
 		switch {
 		case !o.free():
 			if r.IntN(8) == 0 {
-				p.addClaim(p.drawClaim(r, o, points.Proof{PhoneLast4: "0000"}))
+				p.addClaim(p.drawClaim(r, o, points.Proof{PhoneLast4: otherLast4}))
 			}
 			continue
 		case o.buyer == nil:
 			p.tellBuyer(r, o)
 		}
 		for range r.IntN(3) {
-			proof, right := points.Proof{PhoneLast4: "0000"}, r.IntN(3) > 0
+			proof, right := points.Proof{PhoneLast4: otherLast4}, r.IntN(3) > 0
 			switch buyer := o.news[0].event.Buyer.ID; {
 			case buyer != "" && !right:
 				proof = points.Proof{Buyer: points.ProveBuyer(o.key, "somebody else")}
