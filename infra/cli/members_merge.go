@@ -55,7 +55,7 @@ type MembersUnmergeCommand struct {
 
 // Help is the long help.
 func (MembersUnmergeCommand) Help() string {
-	return `Each has what his own orders brought, before the merge and since. What was spent meanwhile stays with the first, as debt where he has no more.
+	return `Each has what their own orders brought, before the merge and since. Points that were spent meanwhile stay spent by the first, as debt where there are no more.
 
 Examples:
 
@@ -76,7 +76,7 @@ type MembersEraseCommand struct {
 
 // Help is the long help.
 func (MembersEraseCommand) Help() string {
-	return `Identities, birthday, facts, consents and claims are gone at once and for good, and so are those of members merged into him; the ledger stays under the bare id. An order that comes later under one of his names is a stranger's.
+	return `Identities, birthday, facts, consents and claims are gone at once and for good, and so are those of members merged into this one; the ledger stays under the bare id. An order that comes later under one of their names is a stranger's.
 
 Examples:
 

@@ -78,7 +78,7 @@ type OrdersBindCommand struct {
 
 // Help is the long help.
 func (OrdersBindCommand) Help() string {
-	return `The order must be known and nobody's; the member gets its points as if it had been his from the start.
+	return `The order must be known and nobody's; the member gets its points as if it had been theirs from the start.
 
 Examples:
 
@@ -107,7 +107,7 @@ type OrdersUnbindCommand struct {
 
 // Help is the long help.
 func (OrdersUnbindCommand) Help() string {
-	return `Only what an operator bound is taken back. The points leave the member with the order; what he spent of them becomes his debt.
+	return `Only what an operator bound is taken back. The points leave the member with the order; those already spent become debt.
 
 Examples:
 

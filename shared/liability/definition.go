@@ -10,9 +10,9 @@ import (
 // Definition says what the figures are as a whole, beside those of each.
 const Definition = "Sums over the accounts of all members, each read whole, once, at a moment between as_of and read_until. " +
 	"An account moves in the write that appends to its ledger, so every one balances by itself at every moment and so does the sum, whatever happens during the walk; " +
-	"what happens to a member after he was looked at, and who joins, may be missing. For books that close at an instant, ask when nothing is written. " +
-	"Who was merged into another (会员合并) counts as a part of him alone. Who was erased (注销) counts, for his ledger is kept: his points stay outstanding until they end, which those that never end do not do by themselves. " +
-	"Nobody can spend them, so none of them is in liability and the rate at which others let points lapse is not taken from him: " +
+	"what happens to a member after the look at them, and members who join meanwhile, may be missing. For books that close at an instant, ask when nothing is written. " +
+	"A member who was merged into another (会员合并) counts as a part of that one alone. A person who was erased (注销) counts, for the ledger is kept: the points stay outstanding until they end, which those that never end do not do by themselves. " +
+	"Nobody can spend them, so none of them is in liability and the rate at which others let points lapse is not taken from them: " +
 	"erased is breakage whose exercise is remote (IFRS 15 B46), to be taken to revenue when the brand's terms say that points lapse with the membership, and else when they end."
 
 // Definitions are those of all figures, by their place in the report:
