@@ -239,7 +239,7 @@ func checkQuery(known map[string]bool) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
 		query, err := url.ParseQuery(r.URL.RawQuery)
-		refusal := &loyalty.Error{Kind: loyalty.KindInvalid, Code: "invalid", Detail: "the query has a parameter that this call does not take, or takes once and in another form, or not empty, see errors"}
+		refusal := &loyalty.Error{Kind: loyalty.KindInvalid, Code: "invalid", Detail: "the query has a parameter that this call does not take, or one twice, empty or in another form; see errors"}
 		if err != nil {
 			refusal.Fields = append(refusal.Fields, loyalty.Field{Pointer: "query", Code: "malformed"})
 		}
