@@ -68,11 +68,17 @@ func (l look) recorded(goods notify.Goods) string {
 	return ""
 }
 
+// open tells whether a message that may have left speaks of these very goods.
+func (l look) open(goods notify.Goods) bool {
+	said := l.account.Reminded[goods.Category]
+	return said.Bought.Equal(goods.Bought) && said.Open()
+}
+
 // begun is the record of the message that may have left.
 func (l look) begun() (store.Reminded, bool) {
 	for _, g := range l.goods {
-		if said := l.account.Reminded[g.Category]; said.Bought.Equal(g.Bought) && said.Open() {
-			return said, true
+		if l.open(g) {
+			return l.account.Reminded[g.Category], true
 		}
 	}
 	return store.Reminded{}, false
@@ -81,9 +87,7 @@ func (l look) begun() (store.Reminded, bool) {
 // needsRefunded tells whether the verdict on goods hangs on what became of the
 // order, which costs a read.
 func (l look) needsRefunded(goods notify.Goods) bool {
-	recorded := l.recorded(goods)
-	open := recorded == "" || recorded == store.OutcomeHandingOver || recorded == store.OutcomeRejected
-	return open && l.reason(goods) == ""
+	return (l.recorded(goods) == "" || l.open(goods)) && l.reason(goods) == ""
 }
 
 // reason is why it is no longer right to remind of goods; "" when it is.

@@ -171,7 +171,7 @@ func (f Function) handOver(ctx context.Context, decision look, rules program.Pro
 		}
 		outcomes := map[string]string{}
 		for _, g := range decision.goods {
-			if recorded := decision.recorded(g); recorded != outcome && (recorded == store.OutcomeHandingOver || recorded == store.OutcomeRejected) {
+			if decision.open(g) && decision.recorded(g) != outcome {
 				outcomes[g.Category] = outcome
 			}
 		}
