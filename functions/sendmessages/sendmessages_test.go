@@ -869,6 +869,27 @@ func TestARejectedMessageIsKeptAndCanBeTriedAgain(t *testing.T) {
 	w.expectOutcome("m", milk, "sent")
 }
 
+// A purchase after a message that was rejected has a message of its own, which is
+// recorded before it leaves.
+func TestAPurchaseAfterARejectedMessageIsRemindedOfByItself(t *testing.T) {
+	w := newWorld(t, rules())
+	w.enrol("m", marketing...)
+	w.buy("m", day(0, 10, 0), milk)
+	w.tick(day(21, 9, 5))
+	f := w.sendmessages()
+	f.Notifier = refusing{}
+	if _, err := f.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1", Body: string(w.queue[0])}}}); err != nil {
+		t.Fatal(err)
+	}
+	w.expectOutcome("m", milk, "rejected")
+	w.queue = nil
+	w.buy("m", day(22, 10, 0), milk)
+	w.onTaken = func(notify.Message) { w.expectOutcome("m", milk, store.OutcomeHandingOver) }
+	w.hourly(day(22, 11, 5), day(44, 9, 5))
+	w.expect("m milk-powder 43 09:05")
+	w.expectOutcome("m", milk, "sent")
+}
+
 type refusing struct{}
 
 func (refusing) Send(context.Context, notify.Message) error {
